@@ -1,0 +1,119 @@
+import type { Finding, FindingKind } from '../facts/finding.ts'
+import type { DecisionReason, Incident } from '../facts/incident.ts'
+import { releaseKeyOf } from '../facts/slice.ts'
+import { idOf } from '../lib/hash.ts'
+
+/** A maintenance window: breaches that match are kept but nobody is paused or told. An absent part matches everything. */
+export type Silence = Readonly<{
+  environment?: string | undefined
+  agent?: string | undefined
+  release?: string | undefined
+  channel?: string | undefined
+  fromMs: number
+  untilMs: number
+}>
+
+/** The brakes on the cord; `safetyConfig` in targets.ts describes each with its default. */
+export type Safety = Readonly<{
+  observeOnly: boolean
+  silences: readonly Silence[]
+  /** A release whose last contact began longer ago than this is not paused. */
+  actWithinMs: number
+  maxPauses: number
+  maxPausesWindowMs: number
+}>
+
+export type Mode = 'live' | 'replay'
+
+/**
+ * What one finding does.
+ * open: a new incident. promote: the open incident only observed, and this finding calls for more.
+ * join: another trigger of a release that already has an incident. nothing: no breach, or a breach already told.
+ */
+export type Decision =
+  | Readonly<{ does: 'open' | 'promote'; reason: DecisionReason; pause: boolean; incidentId: string }>
+  | Readonly<{ does: 'join'; reason: 'joined_open_incident'; pause: false; incidentId: string }>
+  | Readonly<{ does: 'nothing'; reason: 'joined_open_incident'; pause: false; incidentId: string }>
+  | Readonly<{ does: 'nothing'; reason: Exclude<FindingKind, 'breach'>; pause: false; incidentId: null }>
+
+/**
+ * How much a reason asks of the world: 0 nothing is sent, 1 people are told, 2 people are told that a pause was held back, 3 a pause.
+ * An observed incident is promoted only upwards, so nobody is told the same thing twice and no pause is swallowed by a mere notice.
+ */
+const URGENCY: Readonly<Record<DecisionReason, 0 | 1 | 2 | 3>> = {
+  replay: 0,
+  shadow: 0,
+  silenced: 0,
+  stale: 0, // nobody is being served by it, so nobody is woken; the boards show it
+  joined_open_incident: 0,
+  notify_only: 1,
+  unknown_release: 1,
+  observe_only: 2,
+  pause_budget_exhausted: 2,
+  first_breach: 3,
+}
+
+/** Whether an observed incident with this reason tells people (`andon.release.notify`). */
+export const tellsPeople = (reason: DecisionReason): boolean => URGENCY[reason] === 1 || URGENCY[reason] === 2
+
+/**
+ * Names the incident that a finding opens: release and trigger hash, no time and no count, so a replay of the same facts
+ * names the same incident, and a changed trigger (another hash) opens another one once the old is closed.
+ */
+export const incidentIdOf = ({ release, triggerHash }: Pick<Finding, 'release' | 'triggerHash'>): string =>
+  idOf('incident', release.environment, release.agent, release.release, triggerHash)
+
+export type DecideInput = Readonly<{
+  finding: Finding
+  /** Open incidents, of any release. */
+  incidents: readonly Incident[]
+  safety: Safety
+  nowMs: number
+  /** When automatic pauses were ordered, over all agents; older ones than the window do no harm. */
+  pausesSentMs: readonly number[]
+  /** Start of the latest contact of the finding's release; null when it never had one. */
+  lastContactStartedAtMs: number | null
+  mode: Mode
+}>
+
+/** What one finding does to the incidents. Pure. Only a person resumes a release, so no finding ever does. */
+export function decide(input: DecideInput): Decision {
+  const { finding, incidents } = input
+  if (finding.kind !== 'breach') return { does: 'nothing', reason: finding.kind, pause: false, incidentId: null }
+  const releaseKey = releaseKeyOf(finding.release)
+  const open = incidents.find((incident) => releaseKeyOf(incident.release) === releaseKey)
+  const reason = open && open.state !== 'observed' ? 'joined_open_incident' : reasonOf(input)
+  const pause = reason === 'first_breach'
+  if (!open) return { does: 'open', reason, pause, incidentId: incidentIdOf(finding) }
+  const { incidentId } = open
+  // What the pause budget held back stays with the people it paged: an outage that spreads must not stop agents two by two.
+  const promotes = URGENCY[reason] > URGENCY[open.reason] && open.reason !== 'pause_budget_exhausted'
+  if (open.state === 'observed' && promotes) return { does: 'promote', reason, pause, incidentId }
+  const known = [open.finding, ...open.joined].some((earlier) => earlier.triggerHash === finding.triggerHash)
+  return { does: known ? 'nothing' : 'join', reason: 'joined_open_incident', pause: false, incidentId }
+}
+
+/** Why a breach of a release without an acting incident may or may not pause it: the first rule that holds. */
+function reasonOf({ finding, safety, nowMs, pausesSentMs, lastContactStartedAtMs, mode }: DecideInput): DecisionReason {
+  if (mode === 'replay') return 'replay'
+  if (finding.shadow) return 'shadow'
+  if (safety.silences.some((silence) => silences(silence, finding, nowMs))) return 'silenced'
+  if (finding.release.agent === '' || finding.release.release === '') return 'unknown_release'
+  if (lastContactStartedAtMs === null || nowMs - lastContactStartedAtMs > safety.actWithinMs) return 'stale'
+  if (finding.action === 'notify') return 'notify_only'
+  if (safety.observeOnly) return 'observe_only'
+  const recentPauses = pausesSentMs.filter((sentMs) => sentMs > nowMs - safety.maxPausesWindowMs).length
+  return recentPauses >= safety.maxPauses ? 'pause_budget_exhausted' : 'first_breach'
+}
+
+/** A silence of one channel does not silence evidence pooled over all channels. */
+function silences(silence: Silence, { release, channel }: Finding, nowMs: number): boolean {
+  return (
+    silence.fromMs <= nowMs &&
+    nowMs < silence.untilMs &&
+    (silence.environment ?? release.environment) === release.environment &&
+    (silence.agent ?? release.agent) === release.agent &&
+    (silence.release ?? release.release) === release.release &&
+    (silence.channel ?? channel) === channel
+  )
+}

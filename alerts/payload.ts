@@ -1,0 +1,163 @@
+import { z } from 'zod'
+import type { Finding } from '../facts/finding.ts'
+import type { DecisionReason } from '../facts/incident.ts'
+import { releaseLabelOf } from '../facts/slice.ts'
+import type { Order } from './orders.ts'
+import { purposes } from './targets.ts'
+
+/** A new optional key keeps the version; a removed, renamed or redefined key raises it. */
+export const SCHEMA_VERSION = 1
+
+const time = z.iso.datetime().describe('RFC 3339, UTC, milliseconds.')
+const share = z.number().min(0).max(1)
+
+/** Body of every webhook, described for receivers in docs/webhooks.md. Receivers must ignore keys they do not know. */
+export const payloadSchema = z.object({
+  type: z.enum(purposes.map((purpose) => `andon.release.${purpose}` as const)).describe('What is asked for.'),
+  timestamp: time.describe('When it was decided. The time of sending is the header webhook-timestamp.'),
+  schemaVersion: z.literal(SCHEMA_VERSION),
+  data: z.object({
+    incidentId: z.string().describe('Same for every webhook of one incident.'),
+    reason: z
+      .string()
+      .describe('Why it pauses (first_breach) or why it only tells people (notify_only, observe_only, …).'),
+    summary: z.string().describe('One message for the page: who, what, since when, how many, what to do next.'),
+    release: z
+      .object({ environment: z.string(), agent: z.string(), release: z.string() })
+      .describe('What to stop: exactly this release of this agent.'),
+    slice: z
+      .object({ channel: z.string().nullable(), queue: z.string().nullable() })
+      .describe(
+        'Where the evidence was strongest; null = over all. For information: the pause is for the whole release.',
+      ),
+    action: z
+      .enum(purposes)
+      .describe('What the trigger orders. In a notify webhook it was held back, or is notify itself.'),
+    trafficGoesTo: z
+      .string()
+      .describe("Where traffic goes instead, as written in the trigger; '' if it orders nothing."),
+    trigger: z
+      .object({ name: z.string(), hash: z.string(), signal: z.string() })
+      .describe('The limit that was written before launch.'),
+    measured: z.object({
+      hits: z.number(),
+      trials: z.number(),
+      rate: share.nullable().describe('hits / trials; null without trials.'),
+      baseline: share.describe('Share of hits in a healthy release.'),
+    }),
+    evidence: z.object({
+      logE: z.number().describe('Natural logarithm of the e-value.'),
+      logThreshold: z.number().describe('What logE had to reach.'),
+      falsePauseProbability: share.describe(
+        'exp(−logThreshold): the chance that a healthy release ever reaches the threshold is at most this.',
+      ),
+    }),
+    onset: z
+      .object({ at: time, earliest: time.nullable(), latest: time.nullable() })
+      .nullable()
+      .describe('Estimated start of the harm, with its 90 % range.'),
+    clock: z.object({ firstHarm: time.nullable(), detected: time }),
+    contactsExposed: z.number().describe('Contacts of the release begun between onset and detection.'),
+    explanation: z.string().describe("The detector's own sentence."),
+    escalation: z
+      .object({ number: z.number().int(), because: z.string() })
+      .nullable()
+      .describe('Not null: an earlier webhook of this incident was not accepted or not obeyed.'),
+    links: z.object({ incident: z.string().optional(), runbook: z.string() }),
+  }),
+})
+export type Payload = z.output<typeof payloadSchema>
+
+/** Where people read on: the page's base address, if it has one. */
+export type Links = Readonly<{ pageUrl?: string | undefined; runbook?: string | undefined }>
+
+const RUNBOOK = 'docs/runbooks/release-paused.md'
+
+/**
+ * The body of one webhook as JSON text. Rests only on what is journaled, so every retry, also after a restart, is the same to the byte.
+ * Requires an order that tells somebody.
+ */
+export function bodyOf(order: Order, escalationNumber: number, links: Links): string {
+  const { finding, purpose, incidentId, reason } = order
+  const escalation = escalationNumber === 0 ? null : order.escalations[escalationNumber - 1]
+  const { onsetMs, onsetLowMs, onsetHighMs } = finding
+  const incident = links.pageUrl && `${links.pageUrl.replace(/\/$/, '')}/incidents/${incidentId}`
+  const runbook = links.runbook ?? RUNBOOK
+  const payload: Payload = {
+    type: `andon.release.${purpose ?? 'notify'}`,
+    timestamp: rfc3339(escalation?.atMs ?? order.startedAtMs),
+    schemaVersion: SCHEMA_VERSION,
+    data: {
+      incidentId,
+      reason,
+      summary: summaryOf(order, escalation?.because ?? null, incident || runbook),
+      release: finding.release,
+      slice: { channel: finding.channel || null, queue: finding.queue || null },
+      action: finding.action,
+      trafficGoesTo: finding.trafficGoesTo,
+      trigger: { name: finding.trigger, hash: finding.triggerHash, signal: finding.signal },
+      measured: { hits: finding.hits, trials: finding.trials, rate: rateOf(finding), baseline: finding.baseline },
+      evidence: {
+        logE: finding.logE,
+        logThreshold: finding.logThreshold,
+        falsePauseProbability: Math.min(1, Math.exp(-finding.logThreshold)),
+      },
+      onset:
+        onsetMs === null
+          ? null
+          : { at: rfc3339(onsetMs), earliest: rfc3339OrNull(onsetLowMs), latest: rfc3339OrNull(onsetHighMs) },
+      clock: { firstHarm: rfc3339OrNull(finding.firstHarmMs), detected: rfc3339(finding.decidedAtMs) },
+      contactsExposed: finding.contactsExposed,
+      explanation: finding.reason,
+      escalation: escalation ? { number: escalationNumber, because: escalation.because } : null,
+      links: incident ? { incident, runbook } : { runbook },
+    },
+  }
+  return JSON.stringify(payload)
+}
+
+const rfc3339 = (atMs: number): string => new Date(atMs).toISOString()
+const rfc3339OrNull = (atMs: number | null): string | null => (atMs === null ? null : rfc3339(atMs))
+const rateOf = ({ hits, trials }: Finding): number | null => (trials > 0 ? Math.min(1, hits / trials) : null)
+const percent = (part: number): string => `${Number((part * 100).toPrecision(3))} %`
+
+/** What a page must say at three in the morning: who, what, since when, how many, what to do next. */
+function summaryOf(order: Order, because: string | null, readOn: string): string {
+  const { finding, reason } = order
+  const rate = rateOf(finding)
+  const measured = `${finding.signal} ${rate === null ? 'without trials' : `${percent(rate)} (${finding.hits} of ${finding.trials} contacts)`}`
+  const where =
+    finding.channel === '' ? '' : `, strongest on ${[finding.channel, finding.queue].filter(Boolean).join(' / ')}`
+  const since =
+    finding.onsetMs === null ? '' : ` since about ${rfc3339(finding.onsetMs).slice(0, 16).replace('T', ' ')} UTC`
+  const exposed = `${finding.contactsExposed} contact${finding.contactsExposed === 1 ? '' : 's'} exposed`
+  const fact = `${measured} against a baseline of ${percent(finding.baseline)}${since}${where}, ${exposed}.`
+  const opening = because === null ? '' : `Still not stopped: ${because}. `
+  return `${opening}${headlineOf(order)}: ${fact} ${nextOf(order.purpose, reason, finding)} Read on: ${readOn}`
+}
+
+function headlineOf({ purpose, reason, finding }: Order): string {
+  const label = releaseLabelOf(finding.release)
+  if (purpose === 'pause') return `Pausing ${label}`
+  if (purpose === 'rollback') return `Rolling back ${label}`
+  return finding.action === 'notify'
+    ? `${label} breached a limit`
+    : `${label} breached a limit, ${HELD_BACK[reason] ?? 'not paused'}`
+}
+
+/** Why a pause that the trigger orders was only told. */
+const HELD_BACK: Readonly<Partial<Record<DecisionReason, string>>> = {
+  observe_only: 'not paused: Andon runs in observe-only mode',
+  pause_budget_exhausted: 'not paused: the pause budget is exhausted, several releases failed at once',
+  unknown_release: 'not paused: its telemetry names no agent or no release',
+}
+
+function nextOf(purpose: Order['purpose'], reason: DecisionReason, { action, trafficGoesTo }: Finding): string {
+  if (purpose === 'pause' || purpose === 'rollback')
+    return `Next: check that new contacts go to ${trafficGoesTo || 'where the trigger says'} and that the release takes none.`
+  if (reason === 'unknown_release')
+    return 'Next: find the sender and stop it by hand; set gen_ai.agent.name and service.version.'
+  if (reason === 'pause_budget_exhausted')
+    return 'Next: look for a shared outage first; if it is this release, stop it by hand.'
+  return action === 'notify' ? 'Next: decide whether to stop it.' : 'Next: decide whether to stop it by hand.'
+}

@@ -1,0 +1,308 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
+import { isIP } from 'node:net'
+import type { Clock } from '../lib/clock.ts'
+import { AndonError } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import type { Budget } from './body.http.ts'
+import { createBudget, readBody } from './body.http.ts'
+import type { Batch, Signal } from './decode.ts'
+import { decodeRequest, JSON_TYPE, MAX_ITEMS, mediaTypeOf, PROTOBUF } from './decode.ts'
+import type { Namer } from './name-span.ts'
+import { encodeResponse, encodeStatus, STATUS } from './otlp/response.ts'
+import { readCloudEvents } from './outcomes.ts'
+import { countFuture, fillTimes } from './times.ts'
+
+/** All sizes in bytes, all times in milliseconds. */
+export type ReceiverLimits = Readonly<{
+  /** Largest body as it comes over the wire when compressed. Default 16 MiB. */
+  compressedBytes: number
+  /** Largest body after decompression, or uncompressed. Default 64 MiB. */
+  decompressedBytes: number
+  /** All bytes of all requests in flight. Default 128 MiB. */
+  inFlightBytes: number
+  /** Most spans, records or points of one request. Default 200,000. */
+  itemsPerRequest: number
+  /** How long a client may take for its headers, and for the whole request. Defaults 10 s and 60 s. */
+  headersTimeoutMs: number
+  requestTimeoutMs: number
+  /** Most connections at once. Default 1,024. */
+  connections: number
+}>
+
+const MIB = 1 << 20
+
+export const DEFAULT_LIMITS: ReceiverLimits = {
+  compressedBytes: 16 * MIB,
+  decompressedBytes: 64 * MIB,
+  inFlightBytes: 128 * MIB,
+  itemsPerRequest: MAX_ITEMS,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  connections: 1024,
+}
+
+export type ReceiverOptions = Readonly<{
+  listen: Readonly<{ host: string; port: number }>
+  /** Bearer token that every request must carry; may be left out on loopback only. */
+  token?: string | undefined
+  /**
+   * Takes a batch; resolves only when it is durable. May throw AndonError 'overloaded' (answered 429), 'unavailable' or anything retryable (503).
+   */
+  accept: (batch: Batch) => Promise<void>
+  namer: Namer
+  clock: Clock
+  log: Log
+  /** Counts for metrics: rejected items and requests by reason, `future_time` for events ahead of the clock. */
+  count: (reason: string, n: number) => void
+  limits?: Partial<ReceiverLimits>
+}>
+
+export type Receiver = Readonly<{ url: string; close: () => Promise<void> }>
+
+/**
+ * Listens for OTLP/HTTP (POST /v1/traces, /v1/logs, /v1/metrics) and for outcomes as CloudEvents (POST /v1/outcomes).
+ * 200 means that `accept` has resolved: nothing acknowledged is lost.
+ * @throws AndonError 'config' when it would listen beyond loopback without a token; 'listen' when the port cannot be had
+ */
+export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
+  const { host, port } = options.listen
+  if (options.token === '') throw new AndonError('config', 'the bearer token is empty; leave it out or give one')
+  if (options.token === undefined && !isLoopback(host)) {
+    throw new AndonError('config', `listening on ${host} needs a bearer token; set one, or listen on 127.0.0.1`)
+  }
+  const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const edge: Edge = {
+    ...options,
+    limits,
+    budget: createBudget(limits.inFlightBytes),
+    isAllowed: tokenCheck(options.token),
+  }
+  const server = createServer(
+    {
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      connectionsCheckingInterval: Math.max(100, Math.min(5_000, limits.headersTimeoutMs >> 1)),
+      keepAliveTimeout: 65_000, // longer than the idle time of common load balancers, so that they close first
+      maxHeaderSize: 16 << 10,
+    },
+    (request, response) => void serve(edge, request, response),
+  )
+  server.maxConnections = limits.connections
+  await listen(server, host, port)
+  const address = server.address()
+  const actualPort = typeof address === 'object' && address !== null ? address.port : port
+  return { url: `http://${isIP(host) === 6 ? `[${host}]` : host}:${actualPort}`, close: () => close(server) }
+}
+
+type Edge = Omit<ReceiverOptions, 'limits'> &
+  Readonly<{ limits: ReceiverLimits; budget: Budget; isAllowed: (request: IncomingMessage) => boolean }>
+
+type Answer = Readonly<{ status: number; type: string; body: Buffer; headers?: Readonly<Record<string, string>> }>
+
+const SIGNALS: Readonly<Record<string, Signal>> = {
+  '/v1/traces': 'traces',
+  '/v1/logs': 'logs',
+  '/v1/metrics': 'metrics',
+}
+const OUTCOMES_PATH = '/v1/outcomes'
+const CLOUDEVENT_TYPES = ['application/cloudevents+json', 'application/cloudevents-batch+json', JSON_TYPE]
+const TEXT = 'text/plain; charset=utf-8'
+const HELP = `Andon receives telemetry here.
+
+POST /v1/traces, /v1/logs, /v1/metrics   OTLP/HTTP, ${PROTOBUF} or ${JSON_TYPE}, gzip or not
+POST /v1/outcomes                        complaints, corrections, reviews … as CloudEvents JSON, one or a batch
+
+Point an OpenTelemetry exporter here with OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf.
+`
+
+/** Answers one request, whatever happens in it. */
+async function serve(edge: Edge, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  let held = 0
+  const hold = (bytes: number) => {
+    held += bytes
+  }
+  let answer: Answer
+  try {
+    answer = (await routed(edge, request)) ?? (await received(edge, request, hold))
+  } catch (error) {
+    answer = answerTo(edge, request, error)
+  } finally {
+    edge.budget.give(held)
+  }
+  await send(edge, request, response, answer)
+}
+
+const pathOf = (request: IncomingMessage): string => (request.url ?? '/').split('?', 1)[0]!
+
+/** Everything that can be answered without reading the body. */
+async function routed(edge: Edge, request: IncomingMessage): Promise<Answer | undefined> {
+  const path = pathOf(request)
+  const isKnown = Object.hasOwn(SIGNALS, path) || path === OUTCOMES_PATH
+  const isRead = request.method === 'GET' || request.method === 'HEAD'
+  if (path === '/' && isRead) return { status: 200, type: TEXT, body: Buffer.from(HELP) }
+  if (!isKnown)
+    return refusal(edge, request, 404, STATUS.notFound, `nothing is at ${path.slice(0, 100)}; post to ${PATHS}`)
+  if (request.method !== 'POST') {
+    const answer = refusal(edge, request, 405, STATUS.unimplemented, `${path} takes POST, not ${request.method}`)
+    return { ...answer, headers: { allow: 'POST' } }
+  }
+  if (!edge.isAllowed(request)) {
+    const answer = refusal(edge, request, 401, STATUS.unauthenticated, 'send the header Authorization: Bearer <token>')
+    return { ...answer, headers: { 'www-authenticate': 'Bearer' } }
+  }
+  const type = mediaTypeOf(request.headers['content-type'] ?? '')
+  const allowed = path === OUTCOMES_PATH ? CLOUDEVENT_TYPES : [PROTOBUF, JSON_TYPE]
+  if (!allowed.includes(type)) {
+    const found = type === '' ? 'no content type' : `content type ${type.slice(0, 100)}`
+    return refusal(edge, request, 415, STATUS.invalidArgument, `found ${found}; send ${allowed.join(' or ')}`)
+  }
+  const encoding = encodingOf(request)
+  if (encoding !== 'identity' && encoding !== 'gzip') {
+    const message = `content encoding ${encoding.slice(0, 100)} is not known; send gzip or none`
+    return { ...refusal(edge, request, 415, STATUS.invalidArgument, message), headers: { 'accept-encoding': 'gzip' } }
+  }
+  return undefined
+}
+
+const PATHS = [...Object.keys(SIGNALS), OUTCOMES_PATH].join(', ')
+
+const encodingOf = (request: IncomingMessage): string =>
+  (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase() || 'identity'
+
+function refusal(edge: Edge, request: IncomingMessage, status: number, code: number, message: string): Answer {
+  edge.count(`http_${status}`, 1)
+  return statusAnswer(request, status, code, message)
+}
+
+/** google.rpc.Status in the encoding of the request; plain text when that encoding is none of ours. */
+function statusAnswer(request: IncomingMessage, status: number, code: number, message: string): Answer {
+  const type = mediaTypeOf(request.headers['content-type'] ?? '')
+  if (type === PROTOBUF) return { status, type: PROTOBUF, body: encodeStatus(false, code, message) }
+  if (type === JSON_TYPE || type.endsWith('+json'))
+    return { status, type: JSON_TYPE, body: encodeStatus(true, code, message) }
+  return { status, type: TEXT, body: Buffer.from(`${message}\n`) }
+}
+
+/** Reads, decodes and hands on one request; resolves when its facts are durable. */
+async function received(edge: Edge, request: IncomingMessage, hold: (bytes: number) => void): Promise<Answer> {
+  const { limits, budget, clock } = edge
+  const body = await readBody(request, { gzip: encodingOf(request) === 'gzip', limits, budget, hold })
+  const signal = SIGNALS[pathOf(request)]
+  if (signal === undefined) return outcomesReceived(edge, body)
+  const type = mediaTypeOf(request.headers['content-type'] ?? '')
+  const { rejected, ...decoded } = decodeRequest(signal, type, body, edge.namer, limits.itemsPerRequest)
+  for (const [reason, n] of Object.entries(rejected.byReason)) edge.count(reason, n)
+  await hand(edge, fillTimes(decoded, clock.nowMs()))
+  return { status: 200, type, body: encodeResponse(signal, type === JSON_TYPE, rejected) }
+}
+
+async function outcomesReceived(edge: Edge, body: Buffer): Promise<Answer> {
+  const { outcomes, errors } = readCloudEvents(body, edge.namer, edge.limits.itemsPerRequest)
+  if (errors.length > 0) edge.count('outcome', errors.length)
+  await hand(edge, fillTimes({ spans: [], outcomes, points: [] }, edge.clock.nowMs()))
+  const answer = { accepted: outcomes.length, rejected: errors.length, errors: errors.slice(0, 100) }
+  const status = outcomes.length === 0 && errors.length > 0 ? 400 : 200
+  return { status, type: JSON_TYPE, body: Buffer.from(JSON.stringify(answer)) }
+}
+
+async function hand(edge: Edge, batch: Batch): Promise<void> {
+  countFuture(batch, edge.clock.nowMs(), edge.count)
+  if (batch.spans.length + batch.outcomes.length + batch.points.length > 0) await edge.accept(batch)
+}
+
+/** AndonError code → HTTP status and google.rpc code, for what reading, decoding and accepting can throw. */
+const FAILURES: Readonly<Record<string, readonly [status: number, code: number]>> = {
+  undecodable: [400, STATUS.invalidArgument],
+  aborted: [400, STATUS.invalidArgument],
+  too_large: [413, STATUS.invalidArgument],
+  unsupported_media_type: [415, STATUS.invalidArgument],
+  overloaded: [429, STATUS.resourceExhausted],
+  unavailable: [503, STATUS.unavailable],
+}
+
+/** How soon a client that was turned away for load may come again. */
+const RETRY_AFTER_SECONDS = { 429: '1', 503: '5' } as const
+
+/** An error that nobody foresaw is answered 503 too: the sender keeps its data and tries again. */
+function answerTo(edge: Edge, request: IncomingMessage, error: unknown): Answer {
+  const known = error instanceof AndonError ? error : undefined
+  const [status, code] =
+    FAILURES[known?.code ?? ''] ??
+    (known === undefined || known.retryable ? [503, STATUS.unavailable] : [500, STATUS.internal])
+  edge.count(known?.code ?? 'internal', 1)
+  const isOurFault = status >= 500
+  if (isOurFault) edge.log.error({ err: error, path: pathOf(request) }, 'a request could not be accepted')
+  const message = known === undefined || status === 500 ? 'Andon could not take this; see its log' : known.message
+  const answer = statusAnswer(request, status, code, message)
+  return status === 429 || status === 503
+    ? { ...answer, headers: { 'retry-after': RETRY_AFTER_SECONDS[status] } }
+    : answer
+}
+
+/** How much of an unread body is thrown away, and for how long, so that the client gets to read its answer. */
+const LINGER_BYTES = 32 * MIB
+const LINGER_MS = 2_000
+
+async function send(edge: Edge, request: IncomingMessage, response: ServerResponse, answer: Answer): Promise<void> {
+  if (response.destroyed) return
+  response.on('error', () => {}) // the client is gone: it will send again
+  const unread = !request.complete
+  const close = unread ? { connection: 'close' } : {}
+  const headers = { 'content-type': answer.type, 'content-length': answer.body.length, ...answer.headers, ...close }
+  response.writeHead(answer.status, headers)
+  if (!unread) {
+    response.end(request.method === 'HEAD' ? undefined : answer.body)
+    return
+  }
+  response.write(answer.body)
+  await discard(edge.clock, request)
+  response.end()
+}
+
+/** A client that still sends would see a reset connection instead of its answer if we closed at once. */
+async function discard(clock: Clock, request: IncomingMessage): Promise<void> {
+  const enough = new AbortController()
+  let bytes = 0
+  const stop = () => enough.abort()
+  request.on('end', stop).on('close', stop).on('error', stop)
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes > LINGER_BYTES) stop()
+  })
+  request.resume()
+  await clock.sleep(LINGER_MS, enough.signal)
+}
+
+/** Compares digests, so that neither content nor length of the token shows in the time it takes. */
+function tokenCheck(token: string | undefined): (request: IncomingMessage) => boolean {
+  if (token === undefined) return () => true
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  const expected = digest(token)
+  return (request) => {
+    const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
+    return given !== undefined && timingSafeEqual(digest(given), expected)
+  }
+}
+
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const hint = cause.code === 'EADDRINUSE' ? 'another program listens there; choose another port' : cause.message
+      reject(new AndonError('listen', `cannot listen on ${host}:${port}: ${hint}`, { cause }))
+    })
+    server.listen(port, host, () => resolve())
+  })
+}
+
+/** Takes no new requests, and resolves when those in flight are answered. */
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeIdleConnections()
+  })
+}

@@ -1,0 +1,125 @@
+import type { TestDesign } from './design.ts'
+import { onsetPrior } from './effects.ts'
+import { logE, referenceOf, type StreamState, scoreOf } from './known-rate.ts'
+import { logSum } from './log-domain.ts'
+import { type RatioInterval, ratioInterval } from './ratio-interval.ts'
+
+/** When the harm began and how large it is, given that the release did go bad. */
+export type OnsetEstimate = Readonly<{
+  medianMs: number
+  /** 5 % and 95 % points: a 90 % range. */
+  lowMs: number
+  highMs: number
+  /** Posterior probability of "bad from the first contact". */
+  launchProbability: number
+  /** Ratio of the grid in the most probable (onset, ratio) pair. */
+  ratio: number
+  /** 90 % interval of the rate ratio, and its counts, since the onset of that pair. */
+  ratioInterval: RatioInterval
+  sinceMs: number
+  hitsSince: number
+  exposureSince: number
+}>
+
+type Hypothesis = Readonly<{
+  startMs: number
+  /** Where mass is spread in time: a change inside a cell shows as this cell or the next. */
+  fromMs: number
+  toMs: number
+  hits: number
+  exposure: number
+  /** log posterior mass by ratio, up to a constant. */
+  logMass: readonly number[]
+}>
+
+/**
+ * Posterior over onset and ratio: π(s, m) ∝ v_s w_m r_m^{N_s} e^{−(r_m − 1)A_s}. Null before the first trial.
+ * Onset is read as a start time of contacts: the first contacts that were treated badly, not the first visible hit.
+ */
+export function onset(design: TestDesign, state: StreamState): OnsetEstimate | null {
+  const hypotheses = hypothesesOf(design, state)
+  if (hypotheses.length === 0) return null
+  const masses = hypotheses.map((h) => logSum(h.logMass))
+  const total = logSum(masses)
+  const shares = masses.map((mass) => Math.exp(mass - total))
+  const best = hypotheses.reduce((a, b) => (Math.max(...b.logMass) > Math.max(...a.logMass) ? b : a))
+  const at = (p: number) => quantile(hypotheses, shares, p)
+  return {
+    medianMs: at(0.5),
+    lowMs: at(0.05),
+    highMs: at(0.95),
+    launchProbability: shares[0]!,
+    ratio: design.effects.ratios[best.logMass.indexOf(Math.max(...best.logMass))]!,
+    ratioInterval: ratioInterval(best.hits / design.dispersion, best.exposure / design.dispersion),
+    sinceMs: best.startMs,
+    hitsSince: best.hits,
+    exposureSince: best.exposure,
+  }
+}
+
+/** Launch first, then later onsets by time. */
+function hypothesesOf(design: TestDesign, state: StreamState): Hypothesis[] {
+  const { effects, unitMs } = design
+  const { live, groups } = state.cells
+  const newest = live.at(-1)
+  if (!newest || state.launchMs === null) return []
+  const score = scoreOf(design)
+  const reference = referenceOf(design)
+  const logWeights = effects.weights.map(Math.log)
+  let since = { hits: 0, exposure: 0 }
+  const latestFirst: Hypothesis[] = []
+  for (let i = live.length - 1; i >= 0; i--) {
+    const cell = live[i]!
+    since = { hits: since.hits + cell.hits, exposure: since.exposure + cell.exposure }
+    if (cell.index === 0) continue
+    const logPrior = Math.log(onsetPrior(effects, cell.index))
+    const logMass = logWeights.map((w, m) => logPrior + w + score(since, reference + m))
+    latestFirst.push({ startMs: cell.startMs, ...spanOf(state, i, newest.lastMs + unitMs), ...since, logMass })
+  }
+  const afterGroups = since
+  for (const group of groups.toReversed()) {
+    since = { hits: since.hits + group.hits, exposure: since.exposure + group.exposure }
+    const logMass = group.logMass.map((x, m) => x + logWeights[m]! + score(afterGroups, reference + m))
+    latestFirst.push({ startMs: group.startMs, fromMs: group.startMs, toMs: group.endMs, ...since, logMass })
+  }
+  const { launchMs, hits, exposure } = state
+  const logMass = logWeights.map((w, m) => Math.log(effects.launchWeight) + w + score(state, reference + m))
+  return [{ startMs: launchMs, fromMs: launchMs, toMs: launchMs, hits, exposure, logMass }, ...latestFirst.reverse()]
+}
+
+/** From the middle of the cell before to the middle of this one: the true start is nearest to this boundary there. */
+function spanOf(state: StreamState, i: number, endMs: number): { fromMs: number; toMs: number } {
+  const { live, groups } = state.cells
+  const { startMs } = live[i]!
+  const beforeMs = live[i - 1]?.startMs ?? groups.at(-1)?.endMs ?? startMs
+  const afterMs = live[i + 1]?.startMs ?? endMs
+  return { fromMs: (beforeMs + startMs) / 2, toMs: (startMs + afterMs) / 2 }
+}
+
+/** Time at which the posterior reaches probability p; mass is spread evenly over each hypothesis' span. */
+function quantile(hypotheses: readonly Hypothesis[], shares: readonly number[], p: number): number {
+  let below = 0
+  for (const [i, { fromMs, toMs }] of hypotheses.entries()) {
+    const share = shares[i]!
+    if (share > 0 && below + share >= p) return fromMs + ((p - below) / share) * (toMs - fromMs)
+    below += share
+  }
+  return hypotheses.at(-1)!.toMs
+}
+
+/** What boards and reports show of a stream at any time. */
+export function summary(
+  design: TestDesign,
+  state: StreamState,
+): Readonly<{
+  trials: number
+  hits: number
+  /** Healthy hits owed so far: hits ÷ this is the crude rate ratio since launch. */
+  exposure: number
+  logE: number
+  /** Contacts of a delayed signal that may still see their hit. */
+  atRisk: number
+}> {
+  const atRisk = state.risk?.open.reduce((sum, open) => sum + open, 0) ?? 0
+  return { trials: state.trials, hits: state.hits, exposure: state.exposure, logE: logE(design, state), atRisk }
+}

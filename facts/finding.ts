@@ -1,0 +1,44 @@
+import type { Release } from './slice.ts'
+import type { TriggerAction } from './trigger.ts'
+
+/**
+ * What the detector says of one trigger on one release. Only `clear` is good news, only `breach` acts;
+ * every kind carries its reason.
+ */
+export type FindingKind = 'breach' | 'watching' | 'clear' | 'insufficient' | 'no_data' | 'sampled'
+
+export type Finding = Readonly<{
+  kind: FindingKind
+  /** One sentence for people, with the figures that led here. */
+  reason: string
+  release: Release
+  trigger: string
+  triggerHash: string
+  signal: string
+  action: TriggerAction
+  shadow: boolean
+  trafficGoesTo: string
+  /** The leaf whose evidence was strongest, '' parts when pooled over all. */
+  channel: string
+  queue: string
+  trials: number
+  hits: number
+  baseline: number
+  /** Evidence: natural logarithm of the e-value, and the threshold that it must reach. */
+  logE: number
+  logThreshold: number
+  /** Estimated start of the harm (median, 5 % and 95 % of the posterior); null unless breach. */
+  onsetMs: number | null
+  onsetLowMs: number | null
+  onsetHighMs: number | null
+  /** First hit at or after the onset; null unless breach. */
+  firstHarmMs: number | null
+  /** Contacts of the release begun between the onset and the decision. */
+  contactsExposed: number
+  /** The monitor's clock when this was decided (the greatest event time in replay). */
+  decidedAtMs: number
+  /** Greatest acceptance time of the facts that it rests on. */
+  acceptedAtMs: number
+  /** The batch that tipped it. */
+  seq: number
+}>

@@ -1,0 +1,140 @@
+import type { MetricPoint, OutcomeFact, SpanFact } from '../facts/span.ts'
+import type { Contact } from './contact.ts'
+
+/** What every row of a batch carries: its number, the monitor's clock and the wall clock of reception (retention). */
+export type Stamp = Readonly<{ seq: number; acceptedAtMs: number; receivedAtMs: number }>
+
+/** In JSON a DateTime64(3) is its whole milliseconds. */
+const milliseconds = (ms: number): number => Math.floor(ms)
+const wholeSeconds = (ms: number): number => Math.floor(ms / 1000)
+
+/** Columns of `spans` after the stamp, each with the field it holds. */
+const SPAN_COLUMNS = {
+  trace_id: 'traceId',
+  span_id: 'spanId',
+  parent_span_id: 'parentSpanId',
+  parent_is_remote: 'parentIsRemote',
+  role: 'role',
+  agent_name: 'agentName',
+  service_name: 'serviceName',
+  release: 'release',
+  environment: 'environment',
+  conversation: 'conversation',
+  customer: 'customer',
+  intent: 'intent',
+  channel: 'channel',
+  queue: 'queue',
+  region: 'region',
+  autonomy: 'autonomy',
+  initiator: 'initiator',
+  contact_end: 'contactEnd',
+  tool: 'tool',
+  action: 'action',
+  system: 'system',
+  record_type: 'recordType',
+  record_key: 'recordKey',
+  arguments_hash: 'argumentsHash',
+  result: 'result',
+  items: 'items',
+  failed_items: 'failedItems',
+  error_type: 'errorType',
+  amount: 'amount',
+  currency: 'currency',
+  sampled: 'sampled',
+} as const satisfies Record<string, keyof SpanFact>
+
+const SPAN_FIELDS = Object.entries(SPAN_COLUMNS) as [string, keyof SpanFact][]
+
+export const SPAN_TABLE_COLUMNS: readonly string[] = ['seq', 'accepted_at', 'received_at', 'started_at', 'ended_at', ...Object.keys(SPAN_COLUMNS)]
+
+/** Values in the order of {@link SPAN_TABLE_COLUMNS}. */
+export const spanValues = (span: SpanFact, stamp: Stamp): unknown[] => {
+  const values: unknown[] = [stamp.seq, milliseconds(stamp.acceptedAtMs), wholeSeconds(stamp.receivedAtMs), milliseconds(span.startedAtMs), milliseconds(span.endedAtMs)]
+  for (const [, field] of SPAN_FIELDS) values.push(span[field])
+  return values
+}
+
+/** A SELECT list that {@link readSpan} understands. */
+export const SPAN_SELECT = `toUnixTimestamp64Milli(started_at) AS startedAtMs, toUnixTimestamp64Milli(ended_at) AS endedAtMs, ${SPAN_FIELDS.map(([column, field]) => `${column} AS ${field}`).join(', ')}`
+
+export const outcomeRow = (outcome: OutcomeFact, stamp: Stamp) => ({
+  seq: stamp.seq,
+  accepted_at: milliseconds(stamp.acceptedAtMs),
+  received_at: wholeSeconds(stamp.receivedAtMs),
+  outcome_id: outcome.outcomeId,
+  kind: outcome.kind,
+  at: milliseconds(outcome.atMs),
+  conversation: outcome.conversation,
+  customer: outcome.customer,
+  environment: outcome.environment,
+  flag: outcome.flag,
+  review_minutes: outcome.reviewMinutes,
+  amount: outcome.amount,
+  currency: outcome.currency,
+})
+
+export const pointRow = (point: MetricPoint, stamp: Stamp) => ({
+  seq: stamp.seq,
+  accepted_at: milliseconds(stamp.acceptedAtMs),
+  received_at: wholeSeconds(stamp.receivedAtMs),
+  name: point.name,
+  series: point.series,
+  environment: point.environment,
+  agent: point.agent,
+  release: point.release,
+  channel: point.channel,
+  queue: point.queue,
+  start_at: milliseconds(point.startMs),
+  at: milliseconds(point.atMs),
+  value: point.value,
+  temporality: point.temporality,
+  monotonic: point.monotonic,
+})
+
+/** A new version of a contact and the place where the version before stood; `after` null: the contact is no more. */
+export const contactRow = (after: Contact | null, before: Contact | null, stamp: Stamp) => {
+  const contact = after ?? before!
+  return {
+    seq: stamp.seq,
+    contact_id: contact.contactId,
+    gone: after ? 0 : 1,
+    environment: contact.environment,
+    agent: contact.agent,
+    release: contact.release,
+    channel: contact.channel,
+    queue: contact.queue,
+    region: contact.region,
+    intent: contact.intent,
+    autonomy: contact.autonomy,
+    initiator: contact.initiator,
+    contact_end: contact.contactEnd,
+    conversation: contact.conversation,
+    customer: contact.customer,
+    started_at: milliseconds(contact.startedAtMs),
+    ended_at: milliseconds(contact.endedAtMs),
+    calls: contact.calls,
+    failed_calls: contact.failedCalls,
+    writes: contact.writes,
+    failed_writes: contact.failedWrites,
+    creates: contact.creates,
+    duplicate_writes: contact.duplicateWrites,
+    transfers: contact.transfers,
+    amount: contact.amount,
+    sampled: contact.sampled,
+    was_customer: before?.customer ?? '',
+    was_started_at: milliseconds(before?.startedAtMs ?? 0),
+    received_at: wholeSeconds(stamp.receivedAtMs),
+  }
+}
+
+export const batchRow = (stamp: Stamp, counts: { spans: number; newSpans: number; outcomes: number; points: number }) => ({
+  seq: stamp.seq,
+  clock_at: milliseconds(stamp.acceptedAtMs),
+  accepted_at: milliseconds(stamp.receivedAtMs),
+  spans: counts.spans,
+  new_spans: counts.newSpans,
+  outcomes: counts.outcomes,
+  points: counts.points,
+})
+
+export { milliseconds as dateTime64, wholeSeconds as dateTime }

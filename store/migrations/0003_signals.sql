@@ -1,0 +1,93 @@
+-- How many hits of a signal stand against a contact, as changes: recurrences (0 or 1 each) and attributed outcomes (any number).
+CREATE TABLE IF NOT EXISTS marks (
+  contact_id String,
+  signal LowCardinality(String),
+  seq UInt64,
+  n Int32,
+  received_at DateTime DEFAULT now()
+)
+ENGINE = MergeTree
+ORDER BY (contact_id, signal, seq)
+TTL received_at + INTERVAL 60 DAY
+SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000;
+
+-- The same rows in the order of batches.
+CREATE TABLE IF NOT EXISTS mark_changes (
+  seq UInt64,
+  contact_id String,
+  signal LowCardinality(String),
+  n Int32,
+  received_at DateTime DEFAULT now()
+)
+ENGINE = MergeTree
+ORDER BY seq
+TTL received_at + INTERVAL 3 DAY
+SETTINGS non_replicated_deduplication_window = 1000;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS marks_of_changes TO marks AS SELECT contact_id, signal, seq, n, received_at FROM mark_changes;
+
+-- What a batch changed in every count, per slice and minute of the contact's start: totals are sums of n. The detector reads
+-- these in the order of seq. signal is '' for plain counts (contacts, calls, writes …); customer stands only on identified hits.
+CREATE TABLE IF NOT EXISTS deltas (
+  seq UInt64,
+  signal LowCardinality(String),
+  measure LowCardinality(String),
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  release LowCardinality(String),
+  channel LowCardinality(String),
+  queue LowCardinality(String),
+  minute DateTime('UTC'),
+  customer String,
+  n Float64,
+  received_at DateTime DEFAULT now()
+)
+ENGINE = MergeTree
+ORDER BY seq
+TTL received_at + INTERVAL 90 DAY
+SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000;
+
+-- Hits per customer and UTC day of the trial: evidence counts at most three of them per release (and, for a slice, per slice).
+CREATE TABLE IF NOT EXISTS customer_hits (
+  customer String,
+  signal LowCardinality(String),
+  day Date,
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  release LowCardinality(String),
+  channel LowCardinality(String),
+  queue LowCardinality(String),
+  minute DateTime('UTC'),
+  seq UInt64,
+  n Float64,
+  received_at DateTime
+)
+ENGINE = MergeTree
+ORDER BY (customer, signal, day, seq)
+TTL received_at + INTERVAL 90 DAY
+SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS customer_hits_of_deltas TO customer_hits AS
+SELECT customer, signal, toDate(minute) AS day, environment, agent, release, channel, queue, minute, seq, n, received_at
+FROM deltas WHERE measure = 'hits' AND customer != '';
+
+-- Totals per minute for boards and reports.
+CREATE TABLE IF NOT EXISTS rollup_minutes (
+  signal LowCardinality(String),
+  measure LowCardinality(String),
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  release LowCardinality(String),
+  channel LowCardinality(String),
+  queue LowCardinality(String),
+  minute DateTime('UTC'),
+  n Float64
+)
+ENGINE = SummingMergeTree(n)
+ORDER BY (agent, release, environment, signal, measure, channel, queue, minute)
+TTL minute + INTERVAL 800 DAY
+SETTINGS non_replicated_deduplication_window = 1000;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS rollup_minutes_of_deltas TO rollup_minutes AS
+SELECT signal, measure, environment, agent, release, channel, queue, minute, sum(n) AS n
+FROM deltas GROUP BY signal, measure, environment, agent, release, channel, queue, minute;

@@ -1,0 +1,61 @@
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { type ClickHouseClient, createClient } from '@clickhouse/client'
+import { AndonError } from '../lib/errors.ts'
+import { idOf } from '../lib/hash.ts'
+import { createEmbeddedConnection } from './connection.clickhouse.ts'
+
+export type StoreOptions =
+  | Readonly<{ kind: 'embedded'; path: string; memoryBytes?: number }>
+  | Readonly<{ kind: 'server'; url: string; username: string; password: string; database: string }>
+
+/** Half a gigabyte holds every batch; merges and reports spill or wait beyond it. */
+const DEFAULT_MEMORY_BYTES = 600 * 2 ** 20
+
+/** Opens ClickHouse, embedded or on a server, and brings its tables up to date. Throws AndonError `store_locked`, `store_failed`. */
+export async function openStore(options: StoreOptions): Promise<ClickHouseClient> {
+  const client = options.kind === 'embedded' ? embedded(options) : createClient({ ...options })
+  try {
+    await migrate(client)
+    return client
+  } catch (error) {
+    await client.close()
+    throw error
+  }
+}
+
+function embedded(options: Extract<StoreOptions, { kind: 'embedded' }>): ClickHouseClient {
+  mkdirSync(options.path, { recursive: true })
+  return createClient({ connection: createEmbeddedConnection(options.path, { memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES }) as never })
+}
+
+const MIGRATIONS = new URL('./migrations/', import.meta.url)
+
+/**
+ * Applies the numbered files of `migrations/` that this store has not seen, in order. Forward only: a file that
+ * changed after it was applied is an error, so that every store of one version has the same tables.
+ */
+export async function migrate(client: ClickHouseClient): Promise<void> {
+  await client.command({
+    query: 'CREATE TABLE IF NOT EXISTS schema_migrations (version UInt32, name String, hash String, applied_at DateTime DEFAULT now()) ENGINE = MergeTree ORDER BY version',
+  })
+  const applied = new Map((await rowsOf<{ version: number; hash: string }>(client, 'SELECT version, hash FROM schema_migrations')).map((row) => [row.version, row.hash]))
+  for (const name of readdirSync(MIGRATIONS).filter((file) => file.endsWith('.sql')).sort()) {
+    const version = Number.parseInt(name, 10)
+    const sql = readFileSync(new URL(name, MIGRATIONS), 'utf8')
+    const hash = idOf(sql)
+    const known = applied.get(version)
+    if (known === hash) continue
+    if (known !== undefined) throw new AndonError('migration_changed', `store/migrations/${name} differs from what this store was made with; migrations go forward only: restore the file and add a new one`)
+    for (const statement of statementsOf(sql)) await client.command({ query: statement })
+    await client.insert({ table: 'schema_migrations', values: [{ version, name, hash }], format: 'JSONEachRow' })
+  }
+}
+
+/** Statements end with a semicolon at the end of a line; comments stay with the statement they precede. */
+const statementsOf = (sql: string): string[] => sql.split(/;\s*$/m).map((text) => text.trim()).filter((text) => text.replace(/^--.*$/gm, '').trim() !== '')
+
+/** Runs a SELECT and returns its rows; 64-bit integers come as numbers (all of ours stay below 2^53). */
+export async function rowsOf<Row>(client: ClickHouseClient, query: string, params: Record<string, unknown> = {}): Promise<Row[]> {
+  const result = await client.query({ query, query_params: params, format: 'JSONEachRow' })
+  return result.json<Row>()
+}
