@@ -118,8 +118,10 @@ export function openAction(
 
 /** The result as the counter has it: the same order of truth as the monitor's, so that both agree. */
 function countedResultOf(report: ActionReport): ActionResult {
-  if (report.result) return report.result
-  return report.failedItems || report.error !== undefined ? 'failed' : 'ok'
+  const { result, items, failedItems, error } = report
+  if (result) return result
+  if (failedItems) return items !== undefined && failedItems < items ? 'partial' : 'failed'
+  return error === undefined ? 'ok' : 'failed'
 }
 
 /** Runs the call inside its span. What it returns may say how it went, in the words of {@link ActionReport}. */

@@ -38,7 +38,8 @@ test('contacts, actions and outcomes are counted by agent, release, place and wh
   const who = { 'gen_ai.agent.name': 'crm', 'gen_ai.agent.version': '4.2' }
   expect(countOf('andon.contacts', { ...who, 'andon.contact.end': 'resolved', 'andon.channel': 'email' })).toBe(3)
   expect(countOf('andon.contacts', who)).toBe(4)
-  expect(countOf('andon.actions', { ...who, 'andon.action': 'update', 'andon.write.result': 'failed' })).toBe(3)
+  expect(countOf('andon.actions', { ...who, 'andon.action': 'update', 'andon.write.result': 'failed' })).toBe(2)
+  expect(countOf('andon.actions', { ...who, 'andon.action': 'update', 'andon.write.result': 'partial' })).toBe(1)
   expect(countOf('andon.actions', { ...who, 'andon.action': 'update', 'andon.write.result': 'ok' })).toBe(1)
   expect(countOf('andon.actions', { ...who, 'andon.action': 'read', 'andon.write.result': 'ok' })).toBe(3)
   expect(countOf('andon.outcomes', { ...who, 'andon.outcome': 'complaint' })).toBe(1)

@@ -1,6 +1,7 @@
 import { Webhook } from 'standardwebhooks'
 import { expect, test } from 'vitest'
 import type { Finding } from '../facts/finding.ts'
+import { wallClock } from '../lib/clock.ts'
 import {
   aFinding,
   aPager,
@@ -50,7 +51,7 @@ test('a bad release is paused at once: journaled, signed, accepted, stopped and 
 })
 
 test('what the standardwebhooks package receives it verifies', async () => {
-  const nowMs = new Date().getTime()
+  const nowMs = wallClock.nowMs()
   const world = createWorld({ startMs: nowMs })
   world.telemetry((atMs) => ({ ...quietActivity(atMs), lastContactStartedAtMs: nowMs }))
   await world.alerter.handle(aFinding())
@@ -173,6 +174,7 @@ test('a notice under way is replaced by the pause that follows it', async () => 
   const world = createWorld({ targets: [aTarget({ on: ['pause', 'notify'] })] })
   world.answers('platform', 503, 200)
   await world.alerter.handle(aFinding({ action: 'notify', triggerHash: 'notice' }))
+  await world.run(SECOND / 2)
   await world.alerter.handle(aFinding())
   await world.run(10 * SECOND)
   const { incidentId } = world.incident() ?? {}

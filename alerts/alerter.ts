@@ -191,7 +191,8 @@ export function createAlerter(edges: AlerterEdges): Alerter {
         await recordIfCurrent({ type: 'undeliverable', target: target.name, reason: step.reason })
         continue
       }
-      await clock.sleep(Math.max(step.dueMs - clock.nowMs(), waitMs, 0), stopping.signal)
+      const pauseMs = Math.max(step.dueMs - clock.nowMs(), waitMs)
+      if (pauseMs > 0) await clock.sleep(pauseMs, stopping.signal)
       if (!isCurrent()) return
       const body = bodyOf(order, step.escalation, edges.links ?? {})
       const attempt = { target, attempt: step.attempt, webhookId: step.webhookId, body }

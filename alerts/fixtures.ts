@@ -137,6 +137,7 @@ export function createWorld(
     /** Lets simulated time pass, with a tick each second; a tick that fails is tried again, as the loop in `serve` does. */
     run: async (ms: number) => {
       const untilMs = clock.nowMs() + ms
+      await drainMicrotasks() // what takes no time happens before time passes
       while (clock.nowMs() < untilMs) {
         await clock.advance(Math.min(SECOND, untilMs - clock.nowMs()))
         await alerter.tick().catch(() => {})

@@ -100,7 +100,7 @@ export function bodyOf(order: Order, escalationNumber: number, links: Links): st
       evidence: {
         logE: finding.logE,
         logThreshold: finding.logThreshold,
-        falsePauseProbability: Math.min(1, Math.exp(-finding.logThreshold)),
+        falsePauseProbability: Math.min(1, Number(Math.exp(-finding.logThreshold).toPrecision(6))),
       },
       onset:
         onsetMs === null

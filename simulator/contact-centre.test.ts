@@ -74,7 +74,7 @@ function countSignals(events: readonly CentreEvent[], isCounted: (release: strin
 
 const SIGNALS = ['failed_updates', 'duplicate_creations', 'repeat_contacts', 'complaints'] as const
 
-/** Within four standard errors of the rate, from the right side or from both. */
+/** Within four standard errors of the rate; 3 % more, because an unidentified customer's return is not seen as one. */
 function expectRate({ hits, trials }: { hits: number; trials: number }, rate: number, name: string) {
   const error = Math.sqrt((rate * (1 - rate)) / trials)
   expect(Math.abs(hits / trials - rate), `${name}: ${hits} of ${trials} against ${rate}`).toBeLessThan(
@@ -93,21 +93,23 @@ test('the same seed gives the same days, another seed others', () => {
 test('events come in order of time: begun, then its calls, then ended; nothing is left open', () => {
   const events = run(shortened(DEMO, 5), 3)
   const open = new Map<string, number>()
+  const faults: CentreEvent[] = []
   let nowMs = 0
   for (const event of events) {
-    expect(event.atMs).toBeGreaterThanOrEqual(nowMs)
+    if (event.atMs < nowMs) faults.push(event)
     nowMs = event.atMs
     if (event.type === 'begun') open.set(event.contact.id, 0)
     if (event.type === 'called') {
-      expect(event.call.startedAtMs).toBeGreaterThanOrEqual(event.contact.startedAtMs)
-      expect(event.call.endedAtMs).toBeLessThanOrEqual(event.contact.endedAtMs)
-      open.set(event.contact.id, open.get(event.contact.id)! + 1)
+      const { contact, call } = event
+      if (call.startedAtMs < contact.startedAtMs || call.endedAtMs > contact.endedAtMs) faults.push(event)
+      open.set(contact.id, (open.get(contact.id) ?? Number.NaN) + 1)
     }
     if (event.type === 'ended') {
-      expect(open.get(event.contact.id)).toBe(event.contact.calls.length)
+      if (open.get(event.contact.id) !== event.contact.calls.length) faults.push(event)
       open.delete(event.contact.id)
     }
   }
+  expect(faults).toEqual([])
   expect(open.size).toBe(0)
   const contacts = begunIn(events)
   expect(new Set(contacts.map((contact) => contact.conversation)).size).toBe(contacts.length)
@@ -135,7 +137,6 @@ test('a bad release is healthy before its onset and bad at its rate from then on
     const bad = countSignals(events, (_release, atMs) => atMs >= onsetMs && atMs < until)
     const before = countSignals(events, (_release, atMs) => atMs < onsetMs)
     for (const signal of SIGNALS) {
-      // A case is created again by whoever comes after, so duplicates need the pool of the whole line: judged with more room.
       expectRate(
         bad[signal],
         signal === fault.harm ? fault.rate : HEALTHY_RATES[signal],

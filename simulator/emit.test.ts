@@ -41,8 +41,8 @@ const running = (scenario: Scenario, endpoint: string) => ({
 
 test('everything that happens arrives over OTLP: every contact, call and complaint, at its event time, under its own release', async () => {
   const receiver = await receive()
-  const report = await runContactCentre(running(days(3), receiver.endpoint))
-  const events = timeline(days(3), 4)
+  const report = await runContactCentre(running(days(2), receiver.endpoint))
+  const events = timeline(days(2), 4)
   const spans = receiver.bodies('/v1/traces').flatMap(spansIn)
   const contacts = events.flatMap((event) => (event.type === 'begun' ? [event.contact] : []))
   const calls = events.filter((event) => event.type === 'called').length

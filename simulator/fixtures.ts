@@ -35,23 +35,38 @@ export type ReceivedSpan = Readonly<{
 }>
 export type ReceivedEvent = Readonly<{ resource: Attributes; name: string; atMs: number; attributes: Attributes }>
 
-type Pairs = { key: string; value: Record<string, unknown> }[]
-const attributesOf = (pairs: Pairs): Attributes =>
+type WireAttributes = readonly Readonly<{ key: string; value: Readonly<Record<string, unknown>> }>[]
+type WirePart<S> = Readonly<{ resource: Readonly<{ attributes: WireAttributes }> } & S>
+type WireSpan = Readonly<{
+  traceId: Uint8Array
+  spanId: Uint8Array
+  parentSpanId?: Uint8Array
+  name: string
+  startTimeUnixNano: string
+  endTimeUnixNano: string
+  attributes: WireAttributes
+  status?: Readonly<{ code?: number }>
+}>
+type WireTraces = { resourceSpans: readonly WirePart<{ scopeSpans: readonly { spans: readonly WireSpan[] }[] }>[] }
+type WireRecord = Readonly<{ timeUnixNano: string; eventName: string; attributes: WireAttributes }>
+type WireLogs = { resourceLogs: readonly WirePart<{ scopeLogs: readonly { logRecords: readonly WireRecord[] }[] }>[] }
+
+const attributesOf = (pairs: WireAttributes): Attributes =>
   Object.fromEntries(pairs.map(({ key, value }) => [key, Object.values(value)[0]]))
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
-const msOf = (nanos: unknown): number => Number(BigInt(String(nanos)) / 1_000_000n)
+const msOf = (nanos: string): number => Number(BigInt(nanos) / 1_000_000n)
 
-// biome-ignore lint/suspicious/noExplicitAny: the library decoder's objects have no static type
-const decode = (type: string, body: Uint8Array): any =>
-  root.lookupType(type).toObject(root.lookupType(type).decode(body), { arrays: true, longs: String })
+function decode<T>(type: string, body: Uint8Array): T {
+  const message = root.lookupType(type)
+  return message.toObject(message.decode(body), { arrays: true, longs: String }) as T
+}
 
 /** Spans of one Export request body. */
 export const spansIn = (body: Uint8Array): ReceivedSpan[] =>
-  // biome-ignore lint/suspicious/noExplicitAny: see decode
-  decode('Traces', body).resourceSpans.flatMap((part: any) =>
-    part.scopeSpans.flatMap((scope: any) =>
-      scope.spans.map((span: any) => ({
-        resource: attributesOf(part.resource.attributes),
+  decode<WireTraces>('Traces', body).resourceSpans.flatMap(({ resource, scopeSpans }) =>
+    scopeSpans.flatMap(({ spans }) =>
+      spans.map((span) => ({
+        resource: attributesOf(resource.attributes),
         traceId: hex(span.traceId),
         spanId: hex(span.spanId),
         parentSpanId: span.parentSpanId ? hex(span.parentSpanId) : '',
@@ -66,11 +81,10 @@ export const spansIn = (body: Uint8Array): ReceivedSpan[] =>
 
 /** Log events of one Export request body. */
 export const eventsIn = (body: Uint8Array): ReceivedEvent[] =>
-  // biome-ignore lint/suspicious/noExplicitAny: see decode
-  decode('Logs', body).resourceLogs.flatMap((part: any) =>
-    part.scopeLogs.flatMap((scope: any) =>
-      scope.logRecords.map((record: any) => ({
-        resource: attributesOf(part.resource.attributes),
+  decode<WireLogs>('Logs', body).resourceLogs.flatMap(({ resource, scopeLogs }) =>
+    scopeLogs.flatMap(({ logRecords }) =>
+      logRecords.map((record) => ({
+        resource: attributesOf(resource.attributes),
         name: record.eventName,
         atMs: msOf(record.timeUnixNano),
         attributes: attributesOf(record.attributes),

@@ -60,7 +60,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const accepted: AcceptedPause[] = []
   const refused: Refusal[] = []
   const server = createServer(async (request, response) => {
-    const answer = await obey(options, accepted, request).catch(() => refuse(400, 'the request ended before its body'))
+    const answer = await obey(options, accepted, request)
     if ('refused' in answer)
       refused.push({ atMs: options.clock.nowMs(), status: answer.status, reason: answer.refused })
     else if (answer.pause) {
@@ -94,7 +94,8 @@ async function obey(
 ): Promise<Answer> {
   const { routing, secrets, clock, eventNowMs, environment } = options
   if (request.method !== 'POST' || request.url !== PATH) return refuse(404, `pauses are posted to ${PATH}`)
-  const body = await bodyOf(request)
+  const body = await bodyOf(request).catch(() => undefined)
+  if (body === undefined) return refuse(400, 'the request ended before its body')
   if (body === null) return refuse(413, `a pause is shorter than ${BODY_LIMIT_BYTES} bytes`)
   const nowMs = clock.nowMs()
   if (!verifies(request.headers, body, secrets, nowMs)) return refuse(401, 'the signature or its time is not valid')

@@ -13,9 +13,11 @@ type Reading = {
   readonly span: RawSpan
   resourceAt: number
   scopeAt: number
-  /** Where the previous span's trace id lies: spans of one trace mostly follow each other. */
+  /** Where the previous trace and parent ids lie: spans of one trace, and children of one parent, mostly follow each other. */
   traceIdAt: number
   traceId: string
+  parentIdAt: number
+  parentId: string
 }
 
 /**
@@ -25,7 +27,8 @@ type Reading = {
 export function readTracesProtobuf(bytes: Uint8Array, keys: Keys, sink: TraceSink): void {
   const c = cursorOf(bytes)
   const span = createRawSpan(keys)
-  const reading: Reading = { c, keys, sink, span, resourceAt: 0, scopeAt: 0, traceIdAt: -1, traceId: '' }
+  const none = { traceIdAt: -1, traceId: '', parentIdAt: -1, parentId: '' }
+  const reading: Reading = { c, keys, sink, span, resourceAt: 0, scopeAt: 0, ...none }
   const end = c.bytes.length
   while (c.at < end) {
     const tag = readTag(c)
@@ -99,7 +102,7 @@ function readSpan(reading: Reading, end: number): void {
         span.traceState = readText(c, readEnd(c, end))
         break
       case 0x22:
-        span.parentSpanId = readSpanId(c, readEnd(c, end))
+        span.parentSpanId = readParentId(reading, readEnd(c, end))
         break
       case 0x2a:
         span.name = readText(c, readEnd(c, end))
@@ -134,15 +137,32 @@ function readTraceId(reading: Reading, end: number): string {
   const start = c.at
   c.at = end
   if (end - start !== 16) return ''
-  if (reading.traceIdAt >= 0) {
-    let i = 0
-    while (i < 16 && c.bytes[start + i] === c.bytes[reading.traceIdAt + i]) i++
-    if (i === 16) return reading.traceId
-  }
+  if (isRepeated(c.bytes, start, reading.traceIdAt, 16)) return reading.traceId
   if (isAllZero(c.bytes, start, end)) return ''
   reading.traceIdAt = start
   reading.traceId = hexOf(c.bytes, start, end)
   return reading.traceId
+}
+
+function readParentId(reading: Reading, end: number): string {
+  const { c } = reading
+  const start = c.at
+  if (end - start === 8 && isRepeated(c.bytes, start, reading.parentIdAt, 8)) {
+    c.at = end
+    return reading.parentId
+  }
+  const id = readSpanId(c, end)
+  if (id === '') return ''
+  reading.parentIdAt = start
+  reading.parentId = id
+  return id
+}
+
+/** Are the `length` bytes at `start` those at `before` (-1: there are none)? */
+function isRepeated(bytes: Buffer, start: number, before: number, length: number): boolean {
+  if (before < 0) return false
+  for (let i = 0; i < length; i++) if (bytes[start + i] !== bytes[before + i]) return false
+  return true
 }
 
 function readSpanId(c: Cursor, end: number): string {

@@ -100,7 +100,7 @@ export function designTest(options: TestOptions): TestDesign {
 
 /**
  * Hazard by whole bins between a contact's cohort bin and the clock's bin. A contact's exact age is known only to
- * ± one bin, so the greatest hazard of that range is charged: at most about 1 % too much, never too little.
+ * ± one bin, so the greatest hazard of that range is charged: on average 1 to 2 % too much, never too little.
  */
 function delayedTables(profile: AgeProfile, baseline: number, tolerance: number): TestDesign['delayed'] {
   checkAgeProfile(profile)

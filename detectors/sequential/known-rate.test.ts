@@ -108,7 +108,10 @@ const batchesOf = (maxGapMs: number, maxAgeMs: number) =>
   )
 
 /** The definition, written out: every onset hypothesis on its own, cell by cell, nothing closed or remembered. */
-function evidenceByDefinition(trials: readonly { minute: number; count: number; hits: number }[], share: number): number {
+function evidenceByDefinition(
+  trials: readonly { minute: number; count: number; hits: number }[],
+  share: number,
+): number {
   const { ratios, weights } = DEFAULT_EFFECTS
   const cells: { hits: number; owed: number; lastMinute: number }[] = [{ hits: 0, owed: 0, lastMinute: 0 }]
   for (const { minute, count, hits } of trials) {
@@ -134,7 +137,10 @@ function evidenceByDefinition(trials: readonly { minute: number; count: number; 
 
 describe('the stream of an immediate signal', () => {
   test('equals the sum over all onsets written out, also after hundreds of cells have closed', () => {
-    const history = fc.array(fc.record({ count: fc.integer({ min: 1, max: 80 }), share: fc.double({ min: 0, max: 0.15, noNaN: true }) }), { minLength: 1, maxLength: 300 })
+    const history = fc.array(
+      fc.record({ count: fc.integer({ min: 1, max: 80 }), share: fc.double({ min: 0, max: 0.15, noNaN: true }) }),
+      { minLength: 1, maxLength: 300 },
+    )
     fc.assert(
       fc.property(history, (minutes) => {
         const state = createStream(failed)
@@ -198,7 +204,7 @@ describe('the stream of an immediate signal', () => {
 })
 
 describe('the stream of a delayed signal', () => {
-  test('one contact at rest owes its age compensator, never less and at most 3 % more', () => {
+  test('one contact at rest owes its age compensator, never less, and more by at most two bins at the first hazard: 5 %', () => {
     for (const profile of [REPEAT_CONTACT_72H, COMPLAINT_7D]) {
       const design = designTest({ baseline: 0.12, ageProfile: profile })
       for (const startMs of [0, 7 * MINUTE, 14 * MINUTE]) {
@@ -209,7 +215,7 @@ describe('the stream of a delayed signal', () => {
           advance(design, state, startMs + hours * HOUR)
           const owed = ageCompensator(profile, 0.12, hours * HOUR)
           expect(state.exposure).toBeGreaterThanOrEqual(owed * (1 - 1e-12))
-          expect(state.exposure).toBeLessThanOrEqual(owed * 1.03)
+          expect(state.exposure).toBeLessThanOrEqual(owed + 0.05 * design.hitsPerTrial)
         }
         expect(state.risk?.open.length).toBe(0)
       }

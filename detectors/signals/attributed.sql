@@ -2,14 +2,14 @@
 -- the batch changed. By conversation without limit (its latest contact begun by then, else its earliest); else the same
 -- customer's latest contact begun within the window before the outcome. contact_id '' counts what cannot be attributed.
 WITH
-  touched AS (
+  touched AS MATERIALIZED (
     SELECT arrayJoin([concat('c/', conversation), if(customer = '', '', concat('u/', customer)), if(was_customer = '', '', concat('u/', was_customer))]) AS link
     FROM contact_changes WHERE seq = {seq:UInt64}
     UNION ALL
     SELECT arrayJoin([if(conversation = '', 'none', concat('c/', conversation)), if(customer = '', 'none', concat('u/', customer))])
     FROM outcomes WHERE seq = {seq:UInt64}
   ),
-  affected AS (
+  affected AS MATERIALIZED (
     SELECT v, outcome_id, any(at) AS at, any(conversation) AS conversation, any(customer) AS customer
     FROM linked_outcomes
     ARRAY JOIN [0, 1] AS v

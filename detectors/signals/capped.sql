@@ -21,4 +21,4 @@ FROM (
 WHERE change != 0
 GROUP BY signal, measure, environment, agent, release, channel, queue, minute
 HAVING n != 0
-SETTINGS insert_deduplication_token = '%token%', insert_select_deduplicate = 1
+SETTINGS insert_deduplication_token = '%token%', insert_select_deduplicate = 1, max_threads = 1

@@ -52,7 +52,7 @@ export function compileSignals(signals: readonly Signal[]): CompiledSignals {
       return []
     })
     if (selects.length === 0) return null
-    return `INSERT INTO mark_changes (contact_id, signal, seq, n)\nSELECT contact_id, signal, seq, n FROM (\n${selects.join('\nUNION ALL\n')}\n)\nSETTINGS insert_deduplication_token = '%token%', insert_select_deduplicate = 1`
+    return `INSERT INTO mark_changes (contact_id, signal, seq, n)\nSELECT contact_id, signal, seq, n FROM (\n${selects.join('\nUNION ALL\n')}\n)\nSETTINGS insert_deduplication_token = '%token%', insert_select_deduplicate = 1, enable_materialized_cte = 1, max_threads = 1`
   }
   return {
     marks: marksOf,

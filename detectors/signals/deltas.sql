@@ -1,7 +1,7 @@
 -- What batch {seq} changed in every count: the contacts that it touched, as they count after it minus as they counted before.
 -- Each element of counts is (signal, measure, value); hits of identified contacts keep the customer, for the cap per day.
 INSERT INTO deltas (seq, signal, measure, environment, agent, release, channel, queue, minute, customer, n)
-WITH affected AS (
+WITH affected AS MATERIALIZED (
   SELECT contact_id FROM contact_changes WHERE seq = {seq:UInt64}
   UNION ALL
   SELECT contact_id FROM mark_changes WHERE seq = {seq:UInt64}
@@ -10,21 +10,14 @@ SELECT {seq:UInt64} AS seq, count.1 AS signal, count.2 AS measure, environment, 
   toStartOfMinute(started_at) AS minute, if(count.2 = 'hits', customer, '') AS customer_of_hit,
   sum(if(v = 1, count.3, -count.3)) AS n
 FROM (
-  SELECT v, contact_id,
-    argMax(environment, contacts.seq) AS environment, argMax(agent, contacts.seq) AS agent, argMax(release, contacts.seq) AS release,
-    argMax(channel, contacts.seq) AS channel, argMax(queue, contacts.seq) AS queue, argMax(region, contacts.seq) AS region,
-    argMax(intent, contacts.seq) AS intent, argMax(autonomy, contacts.seq) AS autonomy, argMax(initiator, contacts.seq) AS initiator,
-    argMax(contact_end, contacts.seq) AS contact_end, argMax(customer, contacts.seq) AS customer,
-    argMax(started_at, contacts.seq) AS started_at, argMax(ended_at, contacts.seq) AS ended_at,
-    argMax(calls, contacts.seq) AS calls, argMax(failed_calls, contacts.seq) AS failed_calls,
-    argMax(writes, contacts.seq) AS writes, argMax(failed_writes, contacts.seq) AS failed_writes,
-    argMax(creates, contacts.seq) AS creates, argMax(duplicate_writes, contacts.seq) AS duplicate_writes,
-    argMax(transfers, contacts.seq) AS transfers, argMax(amount, contacts.seq) AS amount, argMax(sampled, contacts.seq) AS sampled
-  FROM contacts
-  ARRAY JOIN [0, 1] AS v
-  WHERE contact_id IN (SELECT contact_id FROM affected) AND contacts.seq <= {seq:UInt64} - 1 + v
-  GROUP BY v, contact_id
-  HAVING argMax(gone, contacts.seq) = 0
+  SELECT * FROM (
+    SELECT v, * FROM contacts
+    ARRAY JOIN [0, 1] AS v
+    WHERE contact_id IN (SELECT contact_id FROM affected) AND seq <= {seq:UInt64} - 1 + v
+    ORDER BY seq DESC
+    LIMIT 1 BY v, contact_id
+  )
+  WHERE gone = 0
 ) AS contact
 LEFT JOIN (
   SELECT v, contact_id, sumMap(map(toString(signal), toInt64(n))) AS marked
@@ -44,4 +37,4 @@ FROM mark_changes
 WHERE seq = {seq:UInt64} AND contact_id = ''
 GROUP BY signal
 HAVING total != 0
-SETTINGS insert_deduplication_token = '%token%', insert_select_deduplicate = 1
+SETTINGS insert_deduplication_token = '%token%', insert_select_deduplicate = 1, enable_materialized_cte = 1, max_threads = 1

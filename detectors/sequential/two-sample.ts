@@ -1,0 +1,167 @@
+import { assert } from '../../lib/errors.ts'
+import { idOf } from '../../lib/hash.ts'
+import { cashAfter, checkEffects, DEFAULT_EFFECTS, type Effects } from './effects.ts'
+import { logAdd, logSum } from './log-domain.ts'
+import { closeOldest, laterOnsetLogs, type OnsetCells, type RatedCell } from './onset-cells.ts'
+import { stratumLogRatio } from './stratum.ts'
+
+/**
+ * The test against a stable release that serves the same traffic at the same time. Given that a hit happened among the
+ * contacts of one cohort stratum, only its arm carries information: candidate with probability θr/(θr + 1 − θ), where θ
+ * is the candidate's part of the stratum's contacts still without a hit. Whatever moves both arms cancels: hour, day, outage,
+ * and, because a stratum holds contacts of one age, the age profile too. No baseline has to be known.
+ *
+ * Strata are cohorts (start time): one minute for immediate signals, a quarter of an hour to an hour for delayed ones,
+ * where finer strata often hold only one arm and then say nothing. Exact if, inside a stratum, routing to an arm does
+ * not depend on the outcome. Sources: Cox 1972; anytime-valid logrank, Grünwald et al. 2020 (arXiv 2011.06931).
+ */
+export type TwoSampleOptions = Readonly<{ stratumMs: number; windowMs: number; effects?: Effects; cellHits?: number }>
+
+export type TwoSampleDesign = Readonly<Required<TwoSampleOptions> & { id: string }>
+
+/** `exposure` is Σθ: the candidate's hits that equal arms would show. `logRatios`: Σ log likelihood ratio by ratio. */
+export type TwoSampleCell = RatedCell & { logRatios: number[] }
+
+/** Contacts still at risk per cohort stratum. */
+type Cohort = { stratum: number; candidate: number; stable: number }
+
+/** Plain data; at most windowMs ÷ stratumMs + 2 cohorts and 75 cells. */
+export type TwoSampleState = {
+  designId: string
+  nowMs: number | null
+  hits: number
+  exposure: number
+  logRatios: number[]
+  newestCell: number
+  /** Σθ since the newest cell opened. */
+  sinceCell: number
+  cells: OnsetCells<TwoSampleCell>
+  cohorts: Cohort[]
+}
+
+/** Onset cells per window at most: bounds the state. */
+const MOST_CELLS = 72
+
+export type Arm = 'candidate' | 'stable'
+
+export function designTwoSample(options: TwoSampleOptions): TwoSampleDesign {
+  const effects = options.effects ?? DEFAULT_EFFECTS
+  checkEffects(effects)
+  assert(options.stratumMs > 0 && options.windowMs >= options.stratumMs, 'a window holds at least one stratum')
+  return { ...options, effects, cellHits: options.cellHits ?? 4, id: idOf(JSON.stringify(options)) }
+}
+
+export const createTwoSample = (design: TwoSampleDesign): TwoSampleState => ({
+  designId: design.id,
+  nowMs: null,
+  hits: 0,
+  exposure: 0,
+  logRatios: design.effects.ratios.map(() => 0),
+  newestCell: 0,
+  sinceCell: 0,
+  cells: { live: [], closed: [], groups: [] },
+  cohorts: [],
+})
+
+/** Moves the clock: cohorts past the window leave, and cells that hold only such cohorts close. */
+export function advanceTwoSample(design: TwoSampleDesign, state: TwoSampleState, nowMs: number): void {
+  assert(state.designId === design.id, 'a stream continues only under the design that started it')
+  if (state.nowMs !== null && nowMs <= state.nowMs) return
+  state.nowMs = nowMs
+  const oldestMs = nowMs - design.windowMs - design.stratumMs
+  while (state.cohorts.length > 0 && state.cohorts[0]!.stratum * design.stratumMs < oldestMs) state.cohorts.shift()
+  const { live } = state.cells
+  while (live.length > 1 && live[1]!.startMs < oldestMs) {
+    closeOldest(state.cells, design.effects, design.effects.ratios.length, scoreOf, 0)
+  }
+}
+
+/** Adds contacts of one arm to the cohort of their start time (negative: they moved elsewhere). */
+export function addAtRisk(
+  design: TwoSampleDesign,
+  state: TwoSampleState,
+  arm: Arm,
+  cohortMs: number,
+  count: number,
+): void {
+  const cohort = cohortOf(design, state, cohortMs)
+  if (!cohort) return
+  cohort[arm] = Math.max(0, cohort[arm] + count)
+  openCell(design, state, cohort.stratum * design.stratumMs)
+}
+
+/**
+ * Counts hits of both arms that became known together in one cohort, after its contacts. A hit of a cohort that has left
+ * the window, or of a contact never added, is ignored: it has no risk set to be compared in.
+ */
+export function addStratumHits(
+  design: TwoSampleDesign,
+  state: TwoSampleState,
+  cohortMs: number,
+  hits: Readonly<Record<Arm, number>>,
+): void {
+  const cohort = cohortOf(design, state, cohortMs)
+  if (!cohort) return
+  const candidateHits = Math.min(hits.candidate, cohort.candidate)
+  const stableHits = Math.min(hits.stable, cohort.stable)
+  const total = candidateHits + stableHits
+  if (total === 0) return
+  const theta = cohort.candidate / (cohort.candidate + cohort.stable)
+  const stratum = { candidateAtRisk: cohort.candidate, stableAtRisk: cohort.stable, candidateHits, stableHits }
+  const logRatios = design.effects.ratios.map((ratio) => stratumLogRatio(stratum, ratio))
+  const cell = state.cells.live.findLast((c) => c.startMs <= cohort.stratum * design.stratumMs)
+  for (const counts of cell ? [state, cell] : [state]) {
+    counts.hits += candidateHits
+    counts.exposure += theta * total
+    counts.logRatios = counts.logRatios.map((x, m) => x + logRatios[m]!)
+  }
+  state.sinceCell += theta * total
+  cohort.candidate -= candidateHits
+  cohort.stable -= stableHits
+}
+
+/** Natural logarithm of the evidence that the candidate is worse than the stable release. */
+export function twoSampleLogE(design: TwoSampleDesign, state: TwoSampleState): number {
+  const { effects } = design
+  const later = laterOnsetLogs(state.cells, effects, effects.ratios.length, scoreOf)
+  const terms = effects.weights.map(
+    (w, m) => Math.log(w) + logAdd(Math.log(effects.launchWeight) + state.logRatios[m]!, later[m]!),
+  )
+  return logAdd(logSum(terms), Math.log(cashAfter(effects, state.newestCell)))
+}
+
+const scoreOf = (cell: TwoSampleCell, m: number) => cell.logRatios[m]!
+
+/** The cohort of a start time, created in order; undefined for one that has left the window. */
+function cohortOf(design: TwoSampleDesign, state: TwoSampleState, cohortMs: number): Cohort | undefined {
+  const stratum = Math.floor(cohortMs / design.stratumMs)
+  if (state.nowMs !== null && stratum * design.stratumMs < state.nowMs - design.windowMs - design.stratumMs)
+    return undefined
+  const { cohorts } = state
+  let at = cohorts.length
+  while (at > 0 && cohorts[at - 1]!.stratum > stratum) at--
+  const known = cohorts[at - 1]
+  if (known?.stratum === stratum) return known
+  const fresh = { stratum, candidate: 0, stable: 0 }
+  cohorts.splice(at, 0, fresh)
+  return fresh
+}
+
+/** Opens the launch cell, and later ones: a cell is full when equal arms would have shown `cellHits` candidate hits. */
+function openCell(design: TwoSampleDesign, state: TwoSampleState, startMs: number): void {
+  const { live } = state.cells
+  const newest = live.at(-1)
+  if (newest && startMs <= newest.lastMs) {
+    if (startMs < live[0]!.startMs && live[0]!.index === 0) live[0]!.startMs = startMs
+    return
+  }
+  const minimumMs = design.windowMs / MOST_CELLS
+  if (newest && (state.sinceCell < design.cellHits || startMs < newest.startMs + minimumMs)) {
+    newest.lastMs = startMs
+    return
+  }
+  if (newest) state.newestCell++
+  state.sinceCell = 0
+  const logRatios = design.effects.ratios.map(() => 0)
+  live.push({ index: state.newestCell, startMs, lastMs: startMs, hits: 0, exposure: 0, logRatios })
+}

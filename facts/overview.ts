@@ -1,0 +1,58 @@
+import type { FindingKind } from './finding.ts'
+import type { Incident } from './incident.ts'
+import type { Release } from './slice.ts'
+import type { TriggerAction } from './trigger.ts'
+
+/** One trigger on one release as the detector sees it now. Shares are in [0, 1]; logE is natural. */
+export type TriggerView = Readonly<{
+  trigger: string
+  signal: string
+  title: string
+  action: TriggerAction
+  shadow: boolean
+  finding: FindingKind
+  reason: string
+  trials: number
+  hits: number
+  /** 95 % Wilson interval; null without trials. */
+  rate: number | null
+  low: number | null
+  high: number | null
+  baseline: number
+  /** The share above which the trigger calls a release harmful: baseline × (1 + tolerance). */
+  limit: number
+  logE: number
+  logThreshold: number
+}>
+
+/** One release as people see it. Times in ms since 1970, null = never. */
+export type ReleaseView = Readonly<{
+  release: Release
+  /** live, or the state of its open incident. */
+  state: 'live' | 'observed' | 'pausing' | 'paused' | 'stopped' | 'drained'
+  judged: boolean
+  contacts: number
+  identified: number
+  firstContactMs: number | null
+  lastContactMs: number | null
+  /** Evidence of the release over all its triggers: what is compared with logThreshold. */
+  logE: number
+  logThreshold: number
+  triggers: readonly TriggerView[]
+  /** Contacts per hour over the last 24 hours of the monitor's clock, oldest first (for a sparkline). */
+  contactsPerHour: readonly number[]
+}>
+
+/** Everything the local page, `andon status` and tests read: one consistent look at the monitor. */
+export type Overview = Readonly<{
+  /** wall, or event (replay and demo): what nowMs is. */
+  clock: 'wall' | 'event'
+  nowMs: number
+  /** Last batch counted, rows waiting, and seconds since the pipeline last made progress. */
+  seq: number
+  waitingRows: number
+  ingestLagSeconds: number
+  releases: readonly ReleaseView[]
+  /** Newest first. */
+  incidents: readonly Incident[]
+}>
