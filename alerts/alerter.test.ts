@@ -182,6 +182,42 @@ test('a notice under way is replaced by the pause that follows it', async () => 
   expect(world.incident()).toMatchObject({ state: 'paused' })
 })
 
+test('the answer to a notice that arrives after the pause that replaced it counts for nothing', async () => {
+  let answerNotice = () => {}
+  const world = createWorld({
+    targets: [aTarget({ on: ['pause', 'notify'] })],
+    wrapPost: (post) => async (request) => {
+      if (request.headers['webhook-id']?.endsWith('-notify_only'))
+        await new Promise<void>((resolve) => (answerNotice = resolve))
+      return post(request)
+    },
+  })
+  world.answers('platform', 503, 200)
+  await world.alerter.handle(aFinding({ action: 'notify', triggerHash: 'notice' }))
+  await world.run(0)
+  await world.alerter.handle(aFinding())
+  await world.run(0) // 503: the pause is owed again
+  answerNotice()
+  await world.run(0) // 200, for the notice
+  expect(world.incident()).toMatchObject({ state: 'pausing', acceptedBy: [] })
+  await world.run(SECOND)
+  expect(world.received.at(-1)?.id).toMatch(/-pause$/)
+  expect(world.incident()).toMatchObject({ state: 'paused' })
+})
+
+test('a replay onto a store with a pause under way does not continue it', async () => {
+  const live = createWorld()
+  live.answers('platform', 503)
+  await live.alerter.handle(aFinding())
+  await live.run(SECOND)
+  await live.alerter.close()
+  const replay = createWorld({ lines: live.lines, startMs: START_MS + MINUTE, mode: 'replay' })
+  await replay.alerter.resume()
+  await replay.run(10 * MINUTE)
+  expect(replay.received).toEqual([])
+  expect(replay.incident()).toMatchObject({ state: 'pausing' })
+})
+
 test('410 Gone ends the deliveries of this incident to the target, and the reserve is told at once', async () => {
   const reserve = aTarget({ name: 'reserve', url: 'http://reserve.example/', escalation: true })
   const world = createWorld({ targets: [aTarget(), reserve] })

@@ -122,7 +122,9 @@ test('after a restart an hourly retry is not sent early, and one that was cut of
   const world = createWorld({ targets: [aTarget()] })
   world.answers('platform', 503)
   await world.alerter.handle(finding)
+  await world.run(0)
   await world.clock.advance(90 * MINUTE)
+  expect(world.received).toHaveLength(12) // 0 s … 30 min, 1 h
   const before = world.lines.length
   await world.alerter.close()
 

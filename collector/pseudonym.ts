@@ -67,10 +67,10 @@ export function createPseudonymizer(options: {
 /** Letters, digits and marks that normalisation leaves as they are: the common case, decided without allocating. */
 const ALREADY_NORMAL = /^[!-@[-`a-~]+(?: [!-@[-`a-~]+)*$/
 
-/** Two spellings of one identity become one: NFKC, trimmed, spaces collapsed, case folded (upper, then lower: ß = SS = ss). */
+/** Two spellings of one identity become one: NFKC, trimmed, spaces collapsed, case folded (lower, upper, lower again: ẞ = ß = SS = ss). */
 export function normalizeKey(text: string): string {
   if (ALREADY_NORMAL.test(text)) return text
-  return normalizeLabel(text.normalize('NFKC').toUpperCase().toLowerCase())
+  return normalizeLabel(text.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase())
 }
 
 /** Printable ASCII with single spaces inside: normalisation changes nothing in it. */

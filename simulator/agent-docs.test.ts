@@ -16,7 +16,6 @@ test('the TypeScript example of docs/agents.md runs as it stands, with the real 
     await run(process.execPath, ['--input-type=module-typescript', '--eval', code], {
       cwd: ROOT,
       env: {
-        PATH: process.env.PATH,
         OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
         OTEL_SERVICE_NAME: 'order-status',
         OTEL_RESOURCE_ATTRIBUTES: 'service.version=2026.11.2',

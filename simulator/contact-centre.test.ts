@@ -28,6 +28,13 @@ const shortened = (scenario: Scenario, days: number): Scenario => ({
   ...scenario,
   endMs: scenario.startMs + days * DAY_MS,
 })
+/** Everything about a timeline, each contact written once. */
+const digestOf = (events: readonly CentreEvent[]): string =>
+  JSON.stringify([
+    begunIn(events),
+    events.map((event) => [event.type, event.atMs, event.type === 'complained' ? event.complaint.id : '']),
+  ])
+
 const begunIn = (events: readonly CentreEvent[]) =>
   events.flatMap((event) => (event.type === 'begun' ? [event.contact] : []))
 
@@ -83,15 +90,15 @@ function expectRate({ hits, trials }: { hits: number; trials: number }, rate: nu
 }
 
 test('the same seed gives the same days, another seed others', () => {
-  const scenario = shortened(DEMO, 3)
-  const digest = (seed: number) => JSON.stringify(run(scenario, seed))
+  const scenario = shortened(DEMO, 1)
+  const digest = (seed: number) => digestOf(run(scenario, seed))
   const first = digest(7)
   expect(digest(7)).toBe(first)
   expect(digest(8)).not.toBe(first)
 })
 
 test('events come in order of time: begun, then its calls, then ended; nothing is left open', () => {
-  const events = run(shortened(DEMO, 5), 3)
+  const events = run(shortened(DEMO, 3), 3)
   const open = new Map<string, number>()
   const faults: CentreEvent[] = []
   let nowMs = 0
@@ -116,7 +123,7 @@ test('events come in order of time: begun, then its calls, then ended; nothing i
 })
 
 test('a healthy centre has the healthy rates, counted by the definitions of the signals, over several seeds', () => {
-  for (const seed of [11, 12, 13]) {
+  for (const seed of [11, 12]) {
     const events = run(HEALTHY, seed)
     // The last week's contacts are left out: their complaints and repeats may still be to come.
     const counts = countSignals(events, (_release, atMs) => atMs < HEALTHY.endMs - 7 * DAY_MS)
@@ -149,13 +156,13 @@ test('a bad release is healthy before its onset and bad at its rate from then on
 })
 
 test('a pause takes every later contact from the release and changes nothing that came before', () => {
-  const pauseAtMs = START_MS + 5.5 * DAY_MS
-  const scenario = shortened(DEMO, 8)
+  const pauseAtMs = START_MS + 5 * DAY_MS
+  const scenario = shortened(DEMO, 6.5)
   const paused = run(scenario, 5, (event, routing) => {
     if (event.atMs >= pauseAtMs) routing.pause('order-status', '2026.11.2', 'previous_release')
   })
   const free = run(scenario, 5)
-  const before = (events: readonly CentreEvent[]) => JSON.stringify(events.filter((event) => event.atMs < pauseAtMs))
+  const before = (events: readonly CentreEvent[]) => digestOf(events.filter((event) => event.atMs < pauseAtMs))
   expect(before(paused)).toBe(before(free))
   const servedLater = (events: readonly CentreEvent[]) =>
     begunIn(events).filter((contact) => contact.release === '2026.11.2' && contact.startedAtMs > pauseAtMs).length

@@ -41,8 +41,8 @@ const running = (scenario: Scenario, endpoint: string) => ({
 
 test('everything that happens arrives over OTLP: every contact, call and complaint, at its event time, under its own release', async () => {
   const receiver = await receive()
-  const report = await runContactCentre(running(days(2), receiver.endpoint))
-  const events = timeline(days(2), 4)
+  const report = await runContactCentre(running(days(1.5), receiver.endpoint))
+  const events = timeline(days(1.5), 4)
   const spans = receiver.bodies('/v1/traces').flatMap(spansIn)
   const contacts = events.flatMap((event) => (event.type === 'begun' ? [event.contact] : []))
   const calls = events.filter((event) => event.type === 'called').length
@@ -94,8 +94,8 @@ test('everything that happens arrives over OTLP: every contact, call and complai
 
 test('the same seed sends the same spans with the same ids', async () => {
   const [one, two] = [await receive(), await receive()]
-  await runContactCentre(running(days(0.5), one.endpoint))
-  await runContactCentre({ ...running(days(0.5), two.endpoint), stepMs: 5 * 60_000 })
+  await runContactCentre(running(days(0.3), one.endpoint))
+  await runContactCentre({ ...running(days(0.3), two.endpoint), stepMs: 5 * 60_000 })
   const sorted = (receiver: typeof one) => receiver.bodies('/v1/traces').flatMap(spansIn).map((span) => JSON.stringify(span)).sort() // biome-ignore format: one line
   expect(sorted(two)).toEqual(sorted(one))
 })
@@ -108,7 +108,7 @@ test('a refused batch is sent again with the same ids until it is taken, and not
     return 500 // not retryable by the rules of OTLP: the exporter gives up at once, the centre does not
   })
   const clock = { nowMs: wallClock.nowMs, sleep: () => Promise.resolve() }
-  const report = await runContactCentre({ ...running(days(0.5), receiver.endpoint), clock })
+  const report = await runContactCentre({ ...running(days(0.3), receiver.endpoint), clock })
   const spans = receiver.bodies('/v1/traces').flatMap(spansIn)
   expect(refusals).toBeGreaterThan(2)
   expect(spans.length).toBeGreaterThan(report.spans)
@@ -118,7 +118,7 @@ test('a refused batch is sent again with the same ids until it is taken, and not
 test('a receiver that refuses for good ends the centre with an error that names it', async () => {
   const receiver = await receive(() => 400)
   const clock = { nowMs: wallClock.nowMs, sleep: () => Promise.resolve() }
-  await expect(runContactCentre({ ...running(days(0.5), receiver.endpoint), clock })).rejects.toMatchObject({
+  await expect(runContactCentre({ ...running(days(0.3), receiver.endpoint), clock })).rejects.toMatchObject({
     code: 'telemetry_not_delivered',
     message: expect.stringContaining(receiver.endpoint),
   })

@@ -85,7 +85,6 @@ CREATE TABLE IF NOT EXISTS rollup_minutes (
 )
 ENGINE = SummingMergeTree(n)
 ORDER BY (agent, release, environment, signal, measure, channel, queue, minute)
-TTL minute + INTERVAL 800 DAY
 SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS rollup_minutes_of_deltas TO rollup_minutes AS

@@ -1,0 +1,295 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { Registry } from 'prom-client'
+import { type Alerter, createAlerter } from '../alerts/alerter.ts'
+import { createClockMetrics } from '../alerts/clock-metrics.ts'
+import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
+import { createPost } from '../alerts/post.http.ts'
+import { resolveTargets, safetyOf } from '../alerts/targets.ts'
+import { type Config, signalsOf, triggersOf } from '../config.ts'
+import { createDetector, type Detector } from '../detectors/detector.clickhouse.ts'
+import { compileSignals } from '../detectors/signals/compile.ts'
+import type { Incident } from '../facts/incident.ts'
+import type { Overview } from '../facts/overview.ts'
+import { releaseKeyOf } from '../facts/slice.ts'
+import { type Clock, wallClock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import { type Arrivals, type ClockMode, createSequencer, type Sequencer } from '../pipeline/sequencer.clickhouse.ts'
+import { openStore, rowsOf } from '../store/store.clickhouse.ts'
+import { activityOf } from './activity.clickhouse.ts'
+import { createMetrics } from './metrics.ts'
+import { type Environment, readSecret } from './secrets.ts'
+
+const HOUR_MS = 3_600_000
+const SAVE_EVERY_MS = 30_000
+const ALERT_TICK_MS = 1_000
+const RETRY_MS = 1_000
+/** Work waits and none of it was counted for this long: the pipeline is stalled, and /readyz says so. */
+const STALLED_MS = 30_000
+
+export type MonitorOptions = Readonly<{
+  config: Config
+  env: Environment
+  log: Log
+  /** wall: live. event: every clock is the greatest event time accepted (replay and demo). */
+  clockMode: ClockMode
+  /** replay never sends a webhook. */
+  mode: 'live' | 'replay'
+  storePath: string
+  pageUrl?: string
+  onIncident?: (incident: Incident) => void
+}>
+
+export type Health = Readonly<{ live: boolean; ready: boolean; checks: Readonly<Record<string, Readonly<{ ok: boolean; detail: string }>>> }>
+
+export type Monitor = Readonly<{
+  accept: (arrivals: Arrivals) => Promise<void>
+  /** Resolves when everything accepted so far is counted and judged. */
+  settle: () => Promise<void>
+  overview: () => Promise<Overview>
+  incidents: () => Incident[]
+  health: () => Promise<Health>
+  registry: Registry
+  rejected: (reason: string, n: number) => void
+  nowMs: () => number
+  store: ClickHouseClient
+  close: () => Promise<void>
+}>
+
+/**
+ * The monitor without its doors: store → pipeline → detector → alerter, in this order, closed in reverse. One path: facts are accepted
+ * (durable), counted (deltas), judged (findings), acted upon (incidents).
+ */
+export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
+  const { config, log, clockMode } = options
+  const store = await openStore({ kind: 'embedded', path: options.storePath, memoryBytes: config.store.memoryMiB * 2 ** 20 })
+  const closing = new AbortController()
+  const event = eventClock(closing.signal)
+  const clock = clockMode === 'wall' ? wallClock : event.clock
+
+  let alerter: Alerter
+  let detector: Detector
+  let sequencer: Sequencer
+  const metrics = createMetrics({
+    views: () => detector?.views() ?? [],
+    waitingRows: () => sequencer?.waitingRows() ?? 0,
+    lagSeconds: () => lagMs() / 1000,
+    ready: () => lagMs() < STALLED_MS,
+  })
+  const lagMs = () => (sequencer ? Math.max(0, wallClock.nowMs() - sequencer.lastProgressMs()) : 0)
+
+  const targets = await resolveTargets(config.targets, (ref) => readSecret(ref, options.env))
+  const clockMetrics = createClockMetrics({ registry: metrics.registry, incidents: () => alerter.incidents() })
+  alerter = createAlerter({
+    targets,
+    safety: safetyOf(config.safety),
+    journal: clickhouseJournal(store),
+    post: createPost({ clock: wallClock }),
+    activityOf: (release, sinceMs) => activityOf(store, release, sinceMs),
+    clock,
+    log,
+    mode: options.mode,
+    signedAtMs: () => wallClock.nowMs(),
+    ...(options.pageUrl && { links: { pageUrl: options.pageUrl } }),
+    onEvent: (incident, line) => {
+      clockMetrics.observe(incident, line)
+      options.onIncident?.(incident)
+    },
+  })
+  const start = await rowsOf<{ clockMs: number }>(store, 'SELECT max(toUnixTimestamp64Milli(clock_at)) AS clockMs FROM batches')
+  event.advance(start[0]?.clockMs ?? 0)
+  await alerter.resume()
+  detector = await createDetector({
+    store,
+    triggers: triggersOf(config),
+    judgedEnvironments: config.judge.environments,
+    clock,
+    clockMode,
+    onBreach: async (finding) => {
+      await alerter.handle(finding)
+    },
+    log,
+  })
+  const judging = createJudging({ detector, log, signal: closing.signal, tick: metrics.tick, tickFailed: metrics.tickFailed })
+  sequencer = await createSequencer({
+    store,
+    statements: compileSignals(signalsOf(config)),
+    idleMs: config.contact.idleHours === null ? null : config.contact.idleHours * HOUR_MS,
+    clock: wallClock,
+    clockMode,
+    holdMs: config.inherit.holdSeconds * 1000,
+    log,
+    onBatch: (batch) => {
+      event.advance(batch.clockMs)
+      metrics.batch(batch)
+      judging.wake()
+    },
+  })
+  judging.wake()
+  const alerting = runAlerting(alerter, log, closing.signal)
+
+  return {
+    accept: sequencer.accept,
+    settle: async () => {
+      await sequencer.settle()
+      await judging.settle()
+    },
+    overview: () => overviewOf({ store, detector, alerter, sequencer, clock, clockMode, lagMs }),
+    incidents: () => alerter.incidents(),
+    health: () => healthOf(store, judging, lagMs),
+    registry: metrics.registry,
+    rejected: metrics.rejected,
+    nowMs: clock.nowMs,
+    store,
+    close: async () => {
+      await sequencer.close()
+      await judging.settle().catch(() => {})
+      closing.abort()
+      await Promise.all([alerting, judging.ended])
+      await alerter.close()
+      await detector.save().catch((error: Error) => log.warn({ err: error.message }, 'the evidence was not stored; it is computed again at the next start'))
+      await store.close()
+    },
+  }
+}
+
+type Judging = Readonly<{ wake: () => void; settle: () => Promise<void>; ended: Promise<void>; failure: () => string | null }>
+
+/** Evaluates whenever a batch is whole, one evaluation at a time; a failed one is tried again and changes nothing until it works. */
+function createJudging(edges: { detector: Detector; log: Log; signal: AbortSignal; tick: (elapsedMs: number) => void; tickFailed: () => void }): Judging {
+  const { detector, log, signal } = edges
+  let pending = false
+  let failure: string | null = null
+  let savedMs = wallClock.nowMs()
+  let wake: () => void = () => {}
+  let settled: (() => void)[] = []
+  const run = async () => {
+    while (!signal.aborted) {
+      if (!pending) {
+        for (const done of settled.splice(0)) done()
+        const nap = new AbortController()
+        wake = () => nap.abort()
+        await wallClock.sleep(SAVE_EVERY_MS, AbortSignal.any([signal, nap.signal]))
+        wake = () => {}
+      }
+      if (!pending) continue
+      pending = false
+      try {
+        const startedMs = wallClock.nowMs()
+        const { batches } = await detector.tick()
+        edges.tick(wallClock.nowMs() - startedMs)
+        failure = null
+        if (batches > 0) pending = true // there may be more than one read holds
+        if (wallClock.nowMs() - savedMs > SAVE_EVERY_MS) {
+          await detector.save()
+          savedMs = wallClock.nowMs()
+        }
+      } catch (error) {
+        pending = true
+        failure = (error as Error).message
+        edges.tickFailed()
+        log.error({ err: failure }, `the evaluation failed; trying again in ${RETRY_MS} ms`)
+        await wallClock.sleep(RETRY_MS, signal)
+      }
+    }
+    for (const done of settled.splice(0)) done()
+  }
+  return {
+    wake: () => {
+      pending = true
+      wake()
+    },
+    settle: () =>
+      new Promise((resolve) => {
+        if (signal.aborted) return resolve()
+        settled.push(resolve)
+        pending = true
+        wake()
+      }),
+    ended: run(),
+    failure: () => failure,
+  }
+}
+
+async function runAlerting(alerter: Alerter, log: Log, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await wallClock.sleep(ALERT_TICK_MS, signal)
+    if (signal.aborted) return
+    try {
+      await alerter.tick()
+    } catch (error) {
+      log.error({ err: (error as Error).message }, 'the alerter could not continue; trying again')
+    }
+  }
+}
+
+/** A clock that stands at the greatest event time accepted; it moves when facts arrive, and so do its sleepers. */
+function eventClock(signal: AbortSignal): { clock: Clock; advance: (ms: number) => void } {
+  let nowMs = 0
+  const sleepers = new Set<{ wakeAtMs: number; wake: () => void }>()
+  return {
+    advance: (ms) => {
+      nowMs = Math.max(nowMs, ms)
+      for (const sleeper of sleepers) if (sleeper.wakeAtMs <= nowMs) sleeper.wake()
+    },
+    clock: {
+      nowMs: () => nowMs,
+      sleep: (ms, aborted) =>
+        new Promise((resolve) => {
+          const sleeper = {
+            wakeAtMs: nowMs + ms,
+            wake: () => {
+              sleepers.delete(sleeper)
+              resolve()
+            },
+          }
+          if (ms <= 0 || aborted?.aborted || signal.aborted) return resolve()
+          sleepers.add(sleeper)
+          aborted?.addEventListener('abort', sleeper.wake, { once: true })
+          signal.addEventListener('abort', sleeper.wake, { once: true })
+        }),
+    },
+  }
+}
+
+type Sources = { store: ClickHouseClient; detector: Detector; alerter: Alerter; sequencer: Sequencer; clock: Clock; clockMode: ClockMode; lagMs: () => number }
+
+async function overviewOf({ store, detector, alerter, sequencer, clock, clockMode, lagMs }: Sources): Promise<Overview> {
+  const incidents = [...alerter.incidents()].reverse()
+  const states = new Map([...incidents].reverse().map((incident) => [releaseKeyOf(incident.release), incident.state]))
+  const nowMs = clock.nowMs()
+  const fromHour = Math.floor(nowMs / HOUR_MS) - HOURS_SHOWN + 1
+  const hourly = await rowsOf<{ environment: string; agent: string; release: string; hour: number; n: number }>(
+    store,
+    `SELECT environment, agent, release, intDiv(toUnixTimestamp(minute), 3600) AS hour, sum(rollup_minutes.n) AS n FROM rollup_minutes
+     WHERE signal = '' AND measure = 'contacts' AND minute >= toDateTime({from:UInt32}) GROUP BY environment, agent, release, hour`,
+    { from: Math.max(0, fromHour * 3600) },
+  )
+  const perHour = Map.groupBy(hourly, (row) => releaseKeyOf(row))
+  return {
+    clock: clockMode,
+    nowMs,
+    seq: detector.seq(),
+    waitingRows: sequencer.waitingRows(),
+    ingestLagSeconds: lagMs() / 1000,
+    releases: detector.views().map((view) => {
+      const key = releaseKeyOf(view.release)
+      const counts = new Map((perHour.get(key) ?? []).map((row) => [row.hour, row.n]))
+      return { ...view, state: states.get(key) ?? 'live', contactsPerHour: Array.from({ length: HOURS_SHOWN }, (_, hour) => counts.get(fromHour + hour) ?? 0) }
+    }),
+    incidents,
+  }
+}
+
+const HOURS_SHOWN = 24
+
+async function healthOf(store: ClickHouseClient, judging: Judging, lagMs: () => number): Promise<Health> {
+  const ping = await store.ping()
+  const failure = judging.failure()
+  const lag = lagMs()
+  const checks = {
+    store: { ok: ping.success, detail: ping.success ? 'answers' : String((ping as { error?: Error }).error?.message) },
+    pipeline: { ok: lag < STALLED_MS, detail: lag < STALLED_MS ? 'moves on' : `waits for ${Math.round(lag / 1000)} s with work to do` },
+    detector: { ok: failure === null, detail: failure ?? 'judges every batch' },
+  }
+  return { live: checks.pipeline.ok || lag < 10 * STALLED_MS, ready: Object.values(checks).every((check) => check.ok), checks }
+}

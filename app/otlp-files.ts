@@ -1,0 +1,151 @@
+import { createReadStream } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { Transform } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { type Batch, type Decoded, decodeRequest, JSON_TYPE, MAX_ITEMS, PROTOBUF, type Signal } from '../collector/decode.ts'
+import type { Namer } from '../collector/name-span.ts'
+import { readCloudEvents } from '../collector/outcomes.ts'
+import { AndonError } from '../lib/errors.ts'
+
+/** One request found in a file; `line` counts from 1 (for protobuf: messages). */
+export type FileRequest = Readonly<{ file: string; line: number; batch: Batch; rejected: number; message: string }>
+
+export type ReadOptions = Readonly<{
+  namer: Namer
+  /** What protobuf messages are; JSON says it itself. */
+  protobufSignal: Signal
+  /** Called for input that cannot be read; throw to stop. */
+  onBad: (error: AndonError) => void
+  /** Bytes of the file (as it lies on disk) taken so far. */
+  onBytes: (bytes: number) => void
+}>
+
+/**
+ * Reads OTLP from a file: JSON lines (one Export…ServiceRequest or CloudEvent a line, or one JSON document over several lines) or protobuf
+ * (one message, or messages each preceded by its length in four bytes, as the Collector's file exporter writes), plain or gzip.
+ */
+export async function* readOtlpFile(file: string, options: ReadOptions): AsyncGenerator<FileRequest> {
+  const head = await headOf(file)
+  const gzip = head[0] === 0x1f && head[1] === 0x8b
+  const raw = createReadStream(file)
+  const counted = raw.pipe(new Transform({ transform: (chunk: Buffer, _, done) => (options.onBytes(chunk.length), done(null, chunk)) }))
+  const bytes = gzip ? counted.pipe(createGunzip()) : counted
+  raw.on('error', (error) => bytes.destroy(error))
+  try {
+    const first = await firstByte(bytes)
+    if (first === null) return
+    yield* first === 0x7b || first === 0x5b ? readJson(file, bytes, options) : readProtobuf(file, bytes, options)
+  } catch (error) {
+    if (error instanceof AndonError) throw error
+    options.onBad(new AndonError('unreadable', `${file}: ${(error as Error).message}`, { cause: error }))
+  }
+}
+
+async function headOf(file: string): Promise<Buffer> {
+  try {
+    if (!(await stat(file)).isFile()) throw new Error('is not a file')
+    const handle = await open(file)
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0)
+    await handle.close()
+    return buffer.subarray(0, bytesRead)
+  } catch (error) {
+    throw new AndonError('unreadable', `${file}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** First byte that is no white space, without taking it from the stream. */
+async function firstByte(stream: NodeJS.ReadableStream): Promise<number | null> {
+  for (;;) {
+    const chunk = stream.read() as Buffer | null
+    if (chunk !== null) {
+      stream.unshift(chunk)
+      return chunk.find((byte) => byte > 0x20) ?? chunk[0]!
+    }
+    const ended = await new Promise<boolean>((resolve, reject) => {
+      stream.once('readable', () => resolve(false))
+      stream.once('end', () => resolve(true))
+      stream.once('error', reject)
+    })
+    if (ended) return null
+  }
+}
+
+async function* readJson(file: string, bytes: NodeJS.ReadableStream, options: ReadOptions): AsyncGenerator<FileRequest> {
+  let line = 0
+  let document = '' // lines of a JSON document that is not finished yet
+  let startedAt = 0
+  for await (const text of createInterface({ input: bytes, crlfDelay: Number.POSITIVE_INFINITY })) {
+    line++
+    if (document === '' && text.trim() === '') continue
+    if (document === '') startedAt = line
+    document += document === '' ? text : `\n${text}`
+    const value = parsed(document)
+    if (value === undefined) {
+      if (startedAt === line && /[}\]]\s*$/.test(text) && line > 1) {
+        options.onBad(new AndonError('unreadable', `${file}:${line}: is not JSON`))
+        document = ''
+      }
+      continue
+    }
+    const request = decodeJson(file, startedAt, value, document, options)
+    document = ''
+    if (request) yield request
+  }
+  if (document.trim() !== '') options.onBad(new AndonError('unreadable', `${file}:${startedAt}: is not JSON`))
+}
+
+function parsed(text: string): unknown {
+  const last = text.trimEnd().at(-1)
+  if (last !== '}' && last !== ']') return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function decodeJson(file: string, line: number, value: unknown, text: string, options: ReadOptions): FileRequest | null {
+  const keys = typeof value === 'object' && value !== null ? value : {}
+  const signal: Signal | null = 'resourceSpans' in keys ? 'traces' : 'resourceLogs' in keys ? 'logs' : 'resourceMetrics' in keys ? 'metrics' : null
+  try {
+    if (signal) return requestOf(file, line, decodeRequest(signal, JSON_TYPE, Buffer.from(text), options.namer))
+    if ('specversion' in keys || Array.isArray(value)) {
+      const { outcomes, errors } = readCloudEvents(Buffer.from(text), options.namer, MAX_ITEMS)
+      const [first] = errors
+      return { file, line, batch: { spans: [], outcomes, points: [] }, rejected: errors.length, message: first ? `event ${first.index}: ${first.message}` : '' }
+    }
+    throw new AndonError('unreadable', 'is neither an OTLP request (resourceSpans, resourceLogs, resourceMetrics) nor a CloudEvent')
+  } catch (error) {
+    options.onBad(new AndonError('unreadable', `${file}:${line}: ${(error as Error).message}`, { cause: error }))
+    return null
+  }
+}
+
+const requestOf = (file: string, line: number, decoded: Decoded): FileRequest => ({ file, line, batch: decoded, rejected: decoded.rejected.items, message: decoded.rejected.message })
+
+async function* readProtobuf(file: string, bytes: NodeJS.ReadableStream, options: ReadOptions): AsyncGenerator<FileRequest> {
+  const chunks: Buffer[] = []
+  for await (const chunk of bytes) chunks.push(chunk as Buffer)
+  const messages = messagesOf(Buffer.concat(chunks))
+  for (const [index, message] of messages.entries()) {
+    try {
+      yield requestOf(file, index + 1, decodeRequest(options.protobufSignal, PROTOBUF, message, options.namer))
+    } catch (error) {
+      options.onBad(new AndonError('unreadable', `${file}: message ${index + 1}: ${(error as Error).message}`, { cause: error }))
+    }
+  }
+}
+
+/** Length-prefixed messages when the lengths add up to the file exactly, else the file is one message. */
+function messagesOf(all: Buffer): Buffer[] {
+  const messages: Buffer[] = []
+  let at = 0
+  while (at + 4 <= all.length) {
+    const length = all.readUInt32BE(at)
+    if (at + 4 + length > all.length) return [all]
+    messages.push(all.subarray(at + 4, at + 4 + length))
+    at += 4 + length
+  }
+  return at === all.length && messages.length > 0 ? messages : [all]
+}

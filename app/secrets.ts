@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { SecretRef } from '../alerts/targets.ts'
+import { AndonError } from '../lib/errors.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Reads a secret from where the configuration says it is kept. Throws AndonError `secret` that names the place, never the value. */
+export function readSecret(ref: SecretRef, env: Environment): string {
+  if ('env' in ref) {
+    const value = env[ref.env]
+    if (!value) throw new AndonError('secret', `the environment variable ${ref.env} is not set`)
+    return value
+  }
+  try {
+    return readFileSync(ref.file, 'utf8').replace(/\r?\n$/, '')
+  } catch (error) {
+    throw new AndonError('secret', `the file ${ref.file} cannot be read: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** The key of the pseudonyms: configured, else made once and kept beside the store. Losing it makes customers strangers to their history. */
+export function identitySecret(storePath: string, ref: SecretRef | undefined, env: Environment): string {
+  if (ref) return readSecret(ref, env)
+  const file = join(dirname(storePath), 'identity.key')
+  if (!existsSync(file)) {
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' })
+  }
+  return readFileSync(file, 'utf8').trim()
+}

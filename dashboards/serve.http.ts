@@ -1,0 +1,246 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { isIP } from 'node:net'
+import type { Overview } from '../facts/overview.ts'
+import type { Clock } from '../lib/clock.ts'
+import { AndonError } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import { type Access, createAccess } from './access.http.ts'
+import { createLook, createStream, type Look, type Stream } from './stream.http.ts'
+
+/** The truth about the monitor itself; `detail` is one sentence per check. */
+export type Health = Readonly<{
+  ready: boolean
+  live: boolean
+  checks: Readonly<Record<string, Readonly<{ ok: boolean; detail: string }>>>
+}>
+
+export type PageOptions = Readonly<{
+  /** Port 0: any free one. */
+  listen: Readonly<{ host: string; port: number }>
+  /** Bearer token for everything but the probes; may be left out on loopback only. */
+  token?: string | undefined
+  overview: () => Promise<Overview>
+  metrics: () => Promise<{ contentType: string; body: string }>
+  health: () => Promise<Health>
+  /** Where agents send OTLP, shown while there is nothing else to show. Default: port 4318 of the page's own host. */
+  collectorUrl?: string | undefined
+  /** Open pages at once; one more is told to poll. Default 64. */
+  maxListeners?: number
+  clock: Clock
+  log: Log
+}>
+
+export type Page = Readonly<{ url: string; close: () => Promise<void> }>
+
+const MAX_LISTENERS = 64
+const MAX_CONNECTIONS = 256
+
+/**
+ * Serves the local page, its data, metrics and probes. Read-only: nothing here changes anything.
+ *
+ * GET /                        the page; behind a token, `/?token=…` once swaps it for a cookie
+ * GET /incidents/ID            the page at one incident: what webhooks link to
+ * GET /api/v1/overview         facts/overview.ts as JSON, with ETag
+ * GET /api/v1/stream           the same as server-sent events (stream.http.ts)
+ * GET /metrics                 Prometheus text
+ * GET /healthz, /readyz        200 or 503; open to probes without a token, which then see no details
+ *
+ * @throws AndonError 'config' when it would listen beyond loopback without a token; 'listen' when the port cannot be had
+ */
+export async function startPage(options: PageOptions): Promise<Page> {
+  const { host, port } = options.listen
+  const access = createAccess(host, options.token)
+  const look = createLook(options.overview, options.clock)
+  const maxListeners = options.maxListeners ?? MAX_LISTENERS
+  const stream = createStream({ look, maxListeners, clock: options.clock, log: options.log })
+  const edge: Edge = { ...options, access, look, stream, files: readFiles(options.collectorUrl ?? '') }
+  const server = createServer(
+    { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16 << 10 },
+    (request, response) => void serve(edge, request, response),
+  )
+  server.maxConnections = MAX_CONNECTIONS
+  await listen(server, host, port)
+  const address = server.address()
+  const actualPort = typeof address === 'object' && address !== null ? address.port : port
+  return {
+    url: `http://${isIP(host) === 6 ? `[${host}]` : host}:${actualPort}`,
+    close: () => {
+      stream.close()
+      return close(server)
+    },
+  }
+}
+
+type Edge = PageOptions &
+  Readonly<{ access: Access; look: () => Promise<Look>; stream: Stream; files: ReadonlyMap<string, File> }>
+
+type File = Readonly<{ type: string; body: Buffer; etag: string }>
+
+type Answer = Readonly<{ status: number; type?: string; body?: string | Buffer; headers?: Readonly<Record<string, string>> }>
+
+const TEXT = 'text/plain; charset=utf-8'
+const JSON_TYPE = 'application/json; charset=utf-8'
+
+/** No inline script or style, nothing from other hosts, and no framing: names from telemetry stay text whatever they hold. */
+const SECURITY: Readonly<Record<string, string>> = {
+  'content-security-policy':
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+}
+
+/** Everything that is served from disk, by address: a path that is not here reaches no file. */
+const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
+  '/': ['index.html', 'text/html; charset=utf-8'],
+  '/page.css': ['page.css', 'text/css; charset=utf-8'],
+  '/icon.svg': ['icon.svg', 'image/svg+xml'],
+  ...Object.fromEntries(
+    ['page', 'draw', 'element', 'format', 'incidents', 'releases', 'words'].map((name) => [
+      `/${name}.js`,
+      [`${name}.js`, 'text/javascript; charset=utf-8'] as const,
+    ]),
+  ),
+}
+
+/** Reads the page once, so that a request never touches the disk. */
+function readFiles(collectorUrl: string): ReadonlyMap<string, File> {
+  const attribute = collectorUrl.replace(/[&"<>]/g, (character) => `&#${character.charCodeAt(0)};`)
+  return new Map(
+    Object.entries(FILES).map(([path, [file, type]]) => {
+      let body = readFileSync(new URL(`./page/${file}`, import.meta.url))
+      if (path === '/') body = Buffer.from(body.toString('utf8').replace('%COLLECTOR_URL%', () => attribute))
+      const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
+      return [path, { type, body, etag }]
+    }),
+  )
+}
+
+/** Answers one request, whatever happens in it. */
+async function serve(edge: Edge, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  response.on('error', () => {}) // the client is gone
+  let answer: Answer | null
+  try {
+    answer = await answerTo(edge, request, response)
+  } catch (error) {
+    const isKnown = error instanceof AndonError && error.retryable
+    edge.log.error({ err: error, path: pathOf(request) }, 'a request of the page could not be answered')
+    answer = plain(503, isKnown ? error.message : 'the monitor cannot answer this at the moment; its log says why', RETRY)
+  }
+  if (answer === null || response.destroyed) return
+  const body = Buffer.from(answer.body ?? '')
+  const hasBody = answer.status !== 304
+  response.writeHead(answer.status, {
+    'cache-control': 'no-cache',
+    ...SECURITY,
+    ...(hasBody && { 'content-type': answer.type ?? TEXT, 'content-length': String(body.length) }),
+    ...answer.headers,
+  })
+  response.end(request.method === 'HEAD' || !hasBody ? undefined : body)
+}
+
+const RETRY = { 'retry-after': '5' }
+const INCIDENT = /^\/incidents\/([\w-]{1,100})$/
+
+/** The address without its query; the query may hold a token and is never logged. */
+const pathOf = (request: IncomingMessage): string => (request.url ?? '/').split('?', 1)[0]!
+
+/** Null when the stream has taken the response over. */
+async function answerTo(edge: Edge, request: IncomingMessage, response: ServerResponse): Promise<Answer | null> {
+  const wrongHost = edge.access.wrongHost(request)
+  if (wrongHost !== null) return plain(421, wrongHost)
+  const isHead = request.method === 'HEAD'
+  if (request.method !== 'GET' && !isHead)
+    return plain(405, `this page only reads; ${request.method} is not possible here`, { allow: 'GET, HEAD' })
+  const path = pathOf(request)
+  if (path === '/healthz' || path === '/readyz') return probed(edge, path, edge.access.isAllowed(request))
+  if (!edge.access.isAllowed(request)) return unlocked(edge, request)
+  const file = edge.files.get(path)
+  if (file) return isCurrent(request, file.etag) ? notModified(file.etag) : served(file)
+  const incidentId = INCIDENT.exec(path)?.[1]
+  if (incidentId !== undefined) return { status: 303, headers: { location: `/#incident-${incidentId}` } }
+  if (path === '/api/v1/overview') return overviewOf(await edge.look(), request)
+  if (path === '/api/v1/stream') return streamed(edge, response, isHead)
+  if (path === '/metrics') {
+    const { contentType, body } = await edge.metrics()
+    return { status: 200, type: contentType, body, headers: NO_STORE }
+  }
+  return plain(404, `nothing is at ${JSON.stringify(path.slice(0, 100))}; there is ${PATHS}`)
+}
+
+const NO_STORE = { 'cache-control': 'no-store' }
+const PATHS = '/, /api/v1/overview, /api/v1/stream, /metrics, /healthz and /readyz'
+
+const plain = (status: number, message: string, headers: Readonly<Record<string, string>> = {}): Answer => ({
+  status,
+  body: `${message}\n`,
+  headers: { ...NO_STORE, ...headers },
+})
+
+const served = ({ type, body, etag }: File): Answer => ({ status: 200, type, body, headers: { etag } })
+const notModified = (etag: string): Answer => ({ status: 304, headers: { etag } })
+
+/** Weak comparison, as RFC 9110 section 13.1.2 asks for If-None-Match. */
+function isCurrent(request: IncomingMessage, etag: string): boolean {
+  const given = request.headers['if-none-match']
+  if (given === undefined) return false
+  const opaque = (tag: string) => tag.trim().replace(/^W\//, '')
+  return given.trim() === '*' || given.split(',').some((tag) => opaque(tag) === opaque(etag))
+}
+
+function overviewOf({ tag, json }: Look, request: IncomingMessage): Answer {
+  if (isCurrent(request, tag)) return notModified(tag)
+  return { status: 200, type: JSON_TYPE, body: json, headers: { etag: tag } }
+}
+
+function streamed(edge: Edge, response: ServerResponse, isHead: boolean): Answer | null {
+  if (isHead) return { status: 200, type: 'text/event-stream', headers: NO_STORE }
+  if (edge.stream.join(response, { ...SECURITY, ...NO_STORE })) return null
+  return plain(503, 'too many pages are open; read /api/v1/overview instead, or try later', RETRY)
+}
+
+/** What a reader without the token gets: a way in. */
+function unlocked(edge: Edge, request: IncomingMessage): Answer {
+  const path = pathOf(request)
+  const isPage = path === '/' || INCIDENT.test(path)
+  const token = isPage ? new URLSearchParams((request.url ?? '').slice(path.length)).get('token') : null
+  const cookie = token === null ? null : edge.access.cookieFor(token, request)
+  if (cookie !== null) return { status: 303, headers: { location: path, 'set-cookie': cookie, ...NO_STORE } }
+  const hint = isPage ? `open ${path}?token=<token> once in this browser` : 'send the header Authorization: Bearer <token>'
+  return plain(401, `${token === null ? 'this needs the token' : 'this is not the token'}; ${hint}`, {
+    'www-authenticate': 'Bearer',
+  })
+}
+
+/** A probe that fails to learn the truth says so: unknown is not healthy. */
+async function probed(edge: Edge, path: '/healthz' | '/readyz', isAllowed: boolean): Promise<Answer> {
+  const health = await edge.health().catch((error: unknown): Health => {
+    edge.log.error({ err: error }, 'the health of the monitor could not be read')
+    return { ready: false, live: false, checks: { health: { ok: false, detail: 'could not be read; see the log' } } }
+  })
+  const word = path === '/healthz' ? 'live' : 'ready'
+  const isLiveOnly = path === '/healthz' || !isAllowed
+  const answer = isLiveOnly ? { [word]: health[word] } : health
+  return { status: health[word] ? 200 : 503, type: JSON_TYPE, body: `${JSON.stringify(answer)}\n`, headers: NO_STORE }
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const hint = cause.code === 'EADDRINUSE' ? 'another program listens there; choose another port' : cause.message
+      reject(new AndonError('listen', `the page cannot listen on ${host}:${port}: ${hint}`, { cause }))
+    })
+    server.listen(port, host, () => resolve())
+  })
+}
+
+/** Takes no new requests, and resolves when those in flight are answered. */
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeIdleConnections()
+  })
+}

@@ -1,0 +1,166 @@
+import { readFileSync } from 'node:fs'
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { Attributed, CONTACT_NUMBERS, CONTACT_TEXTS, Predicate, Signal } from '../detectors/signals/definition.ts'
+import type { Slice } from '../facts/slice.ts'
+import { assert } from '../lib/errors.ts'
+import { rowsOf } from '../store/store.clickhouse.ts'
+
+/** One total on which the pipeline and the recount disagree. signal is '' for plain counts (contacts, calls, writes …). */
+export type Difference = Slice & Readonly<{ signal: string; measure: string; counted: number; recounted: number }>
+
+/** `checked` totals were compared, `different` of them differ; `differences` shows the first of them in order of name. */
+export type Recount = Readonly<{ equal: boolean; checked: number; different: number; differences: readonly Difference[] }>
+
+/** Differences that are shown; all are counted. */
+const SHOWN = 1_000
+/** Hits of one customer that count per signal, slice (or release) and UTC day of the trial (docs/signals.md). */
+const HITS_PER_CUSTOMER_DAY = 3
+const HOUR_MS = 3_600_000
+/** Longest chain of parents in one trace that can be followed. */
+const DEEPEST_TRACE = 100_000
+
+const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8')
+const STEPS = ['contacts.sql', 'contact-recurrences.sql', 'create-recurrences.sql', 'attributions.sql'].map(read)
+const COMPARE = read('compare.sql')
+
+/**
+ * Computes every total again from the raw facts (`spans`, `outcomes`), by SQL that shares nothing with the pipeline but the meaning of
+ * the words, and compares it with the sums of `deltas`. Reads only. True while the facts behind the totals are retained, and
+ * when nothing is being counted meanwhile. Signals over OTLP counters are not contacts and are left out.
+ *
+ * @throws the store's error when the recount cannot run, e.g. for want of memory
+ */
+export async function recount(options: { store: ClickHouseClient; signals: readonly Signal[] }): Promise<Recount> {
+  const [row] = await rowsOf<{ checked: number; different: number; differences: Difference[] }>(options.store, recountSql(options.signals))
+  assert(row, 'the comparison has one row')
+  const { checked, different, differences } = row
+  return { equal: Number(different) === 0, checked: Number(checked), different: Number(different), differences }
+}
+
+/** What `andon recount` prints. */
+export function renderRecount(result: Recount): string {
+  if (result.equal) return `Recounted ${result.checked} totals from raw facts: all equal.\n`
+  const lines = result.differences.map((d) => {
+    const slice = [d.environment, d.agent, d.release, d.channel, d.queue].map((part) => part || '-').join(' / ')
+    return `  ${d.signal ? `${d.signal} ` : ''}${d.measure}: counted ${d.counted}, recounted ${d.recounted}  (${slice})\n`
+  })
+  const hidden = result.different - result.differences.length
+  const more = hidden > 0 ? `  … and ${hidden} more\n` : ''
+  return `Recounted ${result.checked} totals from raw facts: ${result.different} differ (environment / agent / release / channel / queue).\n${lines.join('')}${more}`
+}
+
+type ContactSignal = Exclude<Signal, { evaluator: 'counters' }>
+
+function recountSql(all: readonly Signal[]): string {
+  const signals = all.filter((signal): signal is ContactSignal => signal.evaluator !== 'counters')
+  const compare = COMPARE.replace('%marks%', () => unionOf(signals.flatMap(marksOf), NO_MARKS))
+    .replace('%unattributed%', () => unionOf(signals.flatMap(unattributedOf), NO_OUTCOMES))
+    .replace('%counts%', () => [...PLAIN_COUNTS, ...signals.flatMap(countsOf)].map(([signal, measure, sql]) => `(${quote(signal)}, ${quote(measure)}, toFloat64(${sql}))`).join(',\n'))
+    .replace('%signals%', () => ['', ...signals.map((signal) => signal.name)].map(quote).join(', '))
+    .replaceAll('%cap%', String(HITS_PER_CUSTOMER_DAY))
+    .replaceAll('%shown%', String(SHOWN))
+  return `WITH\n${[...STEPS, compare].map((step) => step.trimEnd()).join(',\n')}\nSETTINGS enable_materialized_cte = 1, max_recursive_cte_evaluation_depth = ${DEEPEST_TRACE}`
+}
+
+const unionOf = (selects: readonly string[], none: string): string => (selects.length > 0 ? selects.join('\nUNION ALL\n') : none)
+const NO_OUTCOMES = "SELECT '' AS signal, '' AS environment, toFloat64(0) AS n WHERE 0"
+const NO_MARKS = "SELECT '' AS contact_id, '' AS name, toInt64(0) AS n WHERE 0"
+
+/** SELECTs of (contact_id, name, n): what a signal finds beyond the contact itself. */
+function marksOf(signal: ContactSignal): readonly string[] {
+  if (signal.evaluator === 'recurrence' && signal.over === 'contacts') {
+    const within = `FROM returns WHERE after_ms <= ${signal.windowHours * HOUR_MS}`
+    return [
+      `SELECT contact_id, ${quote(signal.name)} AS name, toInt64(1) AS n ${within}`,
+      `SELECT later_contact_id AS contact_id, ${quote(arrivalsOf(signal.name))} AS name, toInt64(1) AS n ${within}`,
+    ]
+  }
+  if (signal.evaluator === 'recurrence') return [`SELECT contact_id, ${quote(signal.name)} AS name, toInt64(1) AS n FROM recreations WHERE after_ms <= ${signal.windowHours * HOUR_MS}`]
+  if (signal.evaluator === 'attributed') return [`SELECT contact_id, ${quote(signal.name)} AS name, toInt64(1) AS n FROM attributions WHERE ${isAbout(signal)} AND age_ms <= ${signal.windowHours * HOUR_MS}`]
+  return []
+}
+
+const isAbout = (signal: Attributed): string => `kind = ${quote(signal.outcome)}${signal.flag === '' ? '' : ` AND flag = ${quote(signal.flag)}`}`
+
+/** SELECTs of (signal, environment, n): outcomes that no contact answers for. */
+function unattributedOf(signal: ContactSignal): readonly string[] {
+  if (signal.evaluator !== 'attributed') return []
+  const found = `SELECT outcome_id FROM attributions WHERE age_ms <= ${signal.windowHours * HOUR_MS}`
+  return [`SELECT ${quote(signal.name)} AS signal, environment, toFloat64(1) AS n FROM heard WHERE ${isAbout(signal)} AND outcome_id NOT IN (${found})`]
+}
+
+const arrivalsOf = (signal: string): string => `${signal}.arrivals`
+
+type Count = readonly [signal: string, measure: string, sql: string]
+
+const PLAIN_COUNTS: readonly Count[] = [
+  ['', 'contacts', '1'],
+  ['', 'identified', 'notEmpty(customer)'],
+  ['', 'calls', 'calls'],
+  ['', 'failed_calls', 'failed_calls'],
+  ['', 'writes', 'writes'],
+  ['', 'failed_writes', 'failed_writes'],
+  ['', 'contacts_with_write', 'writes >= 1'],
+  ['', 'contacts_with_failed_write', 'failed_writes >= 1'],
+  ['', 'creates', 'creates'],
+  ['', 'duplicate_writes', 'duplicate_writes'],
+  ['', 'contacts_with_duplicate_write', 'duplicate_writes >= 1'],
+  ['', 'transfers', 'transfers'],
+  ['', 'contacts_transferred', 'transfers >= 1'],
+  ['', 'sampled', 'sampled'],
+]
+
+/** A sampled contact is no trial; what was found about it is still counted as events and arrivals. */
+function countsOf(signal: ContactSignal): readonly Count[] {
+  const { name } = signal
+  const trial = `(sampled = 0 AND ${conditionOf(signal.trial)})`
+  const counts: Count[] = [
+    [name, 'trials', trial],
+    [name, 'hits', `${trial} AND ${hitOf(signal)}`],
+  ]
+  if (signal.evaluator === 'recurrence' || signal.evaluator === 'attributed') counts.push([name, 'events', `of[${quote(name)}]`])
+  if (signal.evaluator === 'recurrence' && signal.over === 'contacts') counts.push([name, 'arrivals', `of[${quote(arrivalsOf(name))}]`])
+  if (signal.evaluator === 'measure') counts.push([name, 'sum', `${trial} * (${NUMBERS[signal.value]})`])
+  return counts
+}
+
+function hitOf(signal: ContactSignal): string {
+  if (signal.evaluator === 'share') return conditionOf(signal.hit)
+  if (signal.evaluator === 'measure') return `(${NUMBERS[signal.value]} > ${signal.above})`
+  return `of[${quote(signal.name)}] >= 1`
+}
+
+const NUMBERS: Readonly<Record<keyof typeof CONTACT_NUMBERS, string>> = {
+  calls: 'calls',
+  failedCalls: 'failed_calls',
+  writes: 'writes',
+  failedWrites: 'failed_writes',
+  creates: 'creates',
+  duplicateWrites: 'duplicate_writes',
+  transfers: 'transfers',
+  amount: 'amount',
+  durationSeconds: '(toUnixTimestamp64Milli(ended_at) - toUnixTimestamp64Milli(started_at)) / 1000',
+}
+
+const TEXTS: Readonly<Record<keyof typeof CONTACT_TEXTS, string>> = {
+  customer: 'customer',
+  intent: 'intent',
+  channel: 'channel',
+  queue: 'queue',
+  region: 'region',
+  autonomy: 'autonomy',
+  initiator: 'initiator',
+  contactEnd: 'contact_end',
+}
+
+/** A condition without `is` and `known` asks for an empty text. */
+function conditionOf(predicate: Predicate): string {
+  const parts = predicate.map((condition) => {
+    if ('above' in condition) return `${NUMBERS[condition.field]} > ${condition.above}`
+    const text = TEXTS[condition.field]
+    return condition.known ? `notEmpty(${text})` : `has([${(condition.is ?? ['']).map(quote).join(', ')}], ${text})`
+  })
+  return parts.length === 0 ? '1' : `(${parts.join(' AND ')})`
+}
+
+const quote = (text: string): string => `'${text.replace(/[\\']/g, (character) => `\\${character}`)}'`
