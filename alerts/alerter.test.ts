@@ -199,6 +199,7 @@ test('the answer to a notice that arrives after the pause that replaced it count
   await world.run(0) // 503: the pause is owed again
   answerNotice()
   await world.run(0) // 200, for the notice
+  expect(world.lines.at(-1)?.event).toMatchObject({ type: 'attempted', outcome: 'server_error' })
   expect(world.incident()).toMatchObject({ state: 'pausing', acceptedBy: [] })
   await world.run(SECOND)
   expect(world.received.at(-1)?.id).toMatch(/-pause$/)
@@ -270,6 +271,7 @@ test('a release that ignores its pause is fired at again after five minutes, wit
   ])
   expect(seconds(world.received[1]?.atMs ?? 0)).toBeGreaterThan(300)
   expect(seconds(world.received[1]?.atMs ?? 0)).toBeLessThan(310)
+  expect(world.alerter.lastActivityOf(incidentId ?? '')).toMatchObject({ contactsAfterPause: 420 })
   expect(world.incident()).toMatchObject({
     state: 'drained',
     contactsAfterPause: 420,

@@ -17,6 +17,8 @@ import { escalateUnaccepted, type ReleaseActivity, type WatchLimits, watch } fro
 const WATCH_EVERY_MS = 5_000
 const WATCH_SELDOM_EVERY_MS = 60_000
 const DRAGS_ON_AFTER_MS = 3_600_000
+/** One answer of telemetry reopens, stops and drains an incident at most once each. */
+const MAX_WATCH_STEPS = 3
 /** Late facts reopen a drained incident this long after acceptance; then it is left as it is. */
 const WATCH_DRAINED_FOR_MS = 24 * 3_600_000
 
@@ -80,7 +82,7 @@ export function createAlerter(edges: AlerterEdges): Alerter {
       return decided
     })
     log.warn({ ...decision, release: finding.release, signal: finding.signal }, 'breach')
-    courier.dispatch()
+    if (decision.incidentId) courier.dispatch([decision.incidentId])
     return decision
   }
 
@@ -131,7 +133,7 @@ export function createAlerter(edges: AlerterEdges): Alerter {
       const activity = await activityOf(incident.release, acceptedMs)
       seen.set(incidentId, { atMs: nowMs, activity })
       await ledger.serially(async (record) => {
-        for (;;) {
+        for (let steps = 0; steps < MAX_WATCH_STEPS; steps += 1) {
           const open = ledger.cases.get(incidentId)
           const step = open && watch({ ...open, activity, nowMs: clock.nowMs(), limits: safety })
           if (!step?.record) return

@@ -10,8 +10,8 @@ import type { Target } from './targets.ts'
 
 /** Carries out what the ledger owes to targets: one loop per webhook and target, so no receiver holds up another. */
 export type Courier = Readonly<{
-  /** Starts a loop for whatever is owed and not on its way; call it after each change. Returns at once. */
-  dispatch: () => void
+  /** Starts a loop for whatever is owed, and not on its way, about these incidents (default all). Returns at once. */
+  dispatch: (incidentIds?: Iterable<string>) => void
   /** Stops all loops; an attempt that is cut off stays open in the journal and is repeated after the next start. */
   close: () => Promise<void>
 }>
@@ -41,9 +41,10 @@ export function createCourier(edges: {
     return step && { step, order, key: `${webhookIdOf(order, delivery.escalation)} ${target.name}` }
   }
 
-  function dispatch(): void {
-    for (const [incidentId, { order }] of ledger.cases) {
-      for (const { target } of targetsOf(order, targets)) {
+  function dispatch(incidentIds: Iterable<string> = ledger.cases.keys()): void {
+    for (const incidentId of incidentIds) {
+      const order = ledger.cases.get(incidentId)?.order
+      for (const { target } of order ? targetsOf(order, targets) : []) {
         const key = owedTo(incidentId, target)?.key
         if (key === undefined || loops.has(key)) continue
         const loop = carry(incidentId, target, key)

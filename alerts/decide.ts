@@ -1,6 +1,6 @@
 import type { Finding, FindingKind } from '../facts/finding.ts'
 import type { DecisionReason, Incident } from '../facts/incident.ts'
-import { releaseKeyOf } from '../facts/slice.ts'
+import type { Release } from '../facts/slice.ts'
 import { idOf } from '../lib/hash.ts'
 
 /** A maintenance window: breaches that match are kept but nobody is paused or told. An absent part matches everything. */
@@ -80,8 +80,7 @@ export type DecideInput = Readonly<{
 export function decide(input: DecideInput): Decision {
   const { finding, incidents } = input
   if (finding.kind !== 'breach') return { does: 'nothing', reason: finding.kind, pause: false, incidentId: null }
-  const releaseKey = releaseKeyOf(finding.release)
-  const open = incidents.find((incident) => releaseKeyOf(incident.release) === releaseKey)
+  const open = incidents.find(({ release }) => isSame(release, finding.release))
   const reason = open && open.state !== 'observed' ? 'joined_open_incident' : reasonOf(input)
   const pause = reason === 'first_breach'
   if (!open) return { does: 'open', reason, pause, incidentId: incidentIdOf(finding) }
@@ -92,6 +91,9 @@ export function decide(input: DecideInput): Decision {
   const known = [open.finding, ...open.joined].some((earlier) => earlier.triggerHash === finding.triggerHash)
   return { does: known ? 'nothing' : 'join', reason: 'joined_open_incident', pause: false, incidentId }
 }
+
+const isSame = (a: Release, b: Release): boolean =>
+  a.release === b.release && a.agent === b.agent && a.environment === b.environment
 
 /** Why a breach of a release without an acting incident may or may not pause it: the first rule that holds. */
 function reasonOf({ finding, safety, nowMs, pausesSentMs, lastContactStartedAtMs, mode }: DecideInput): DecisionReason {

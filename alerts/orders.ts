@@ -161,7 +161,7 @@ export function nextStep(input: {
   if (delivery.open) return { does: 'attempt', attempt, dueMs: nowMs, webhookId, escalation }
   const isOldNews = attempt === 0 && !pausing && nowMs > startedAtMs + (SCHEDULE_MS.at(-1) ?? 0)
   if (isOldNews) return null
-  const due = dueMs({ startedAtMs, attempt: 1, lastEndedAtMs })
+  const due = dueMs({ startedAtMs, attempt: attempt + 1, lastEndedAtMs })
   if (due === null) return { does: 'give_up', reason: `not delivered in ${attempt} attempts` }
   return { does: 'attempt', attempt: attempt + 1, dueMs: due, webhookId, escalation }
 }

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Incident, IncidentEventBody } from '../facts/incident.ts'
 import { aFinding, HOUR, MINUTE, quietActivity, SECOND, START_MS } from './fixtures.ts'
@@ -206,4 +207,36 @@ test('a pause that every target refused goes to the reserve at once', () => {
 test('a pause that was accepted, or escalated enough, is not escalated for want of acceptance', () => {
   expect(unaccepted(HOUR, caseOf(OPENED, ACCEPTED))).toBeNull()
   expect(unaccepted(HOUR, caseOf(OPENED, ...Array(3).fill({ type: 'escalated', because: '' })))).toBeNull()
+})
+
+test('whatever telemetry says, one answer is worked off in three lines, all of them legal', () => {
+  const timeMs = fc.option(fc.integer({ min: START_MS - HOUR, max: START_MS + 2 * HOUR }), { nil: null })
+  const activity = fc.record({
+    lastContactStartedAtMs: timeMs,
+    lastSpanEndedAtMs: timeMs,
+    contactsAfterPause: fc.nat({ max: 3 }),
+    writesAfterPause: fc.nat({ max: 3 }),
+    gapP99Ms: fc.option(fc.nat({ max: HOUR }), { nil: null }),
+    otherInputAtMs: timeMs,
+  })
+  fc.assert(
+    fc.property(fc.array(activity, { minLength: 1, maxLength: 6 }), fc.nat({ max: 3 * HOUR }), (answers, afterMs) => {
+      let { incident, order } = caseOf(OPENED, ACCEPTED)
+      for (const given of answers) {
+        const next = () => watch({ incident, order, activity: given, nowMs: START_MS + afterMs, limits })
+        for (let steps = 0; steps < 3; steps += 1) {
+          const { record } = next()
+          if (record === null) break
+          const line = { incidentId: 'i', version: incident.version + 1, atMs: START_MS + afterMs, event: record }
+          incident = applyEvent(incident, line)
+          order = applyToOrder(order, line) as Order
+        }
+        const { record } = next()
+        // Only a contact later than now can call for one escalation after the other.
+        if (record !== null)
+          expect([record.type, (given.lastContactStartedAtMs ?? 0) > START_MS + afterMs]).toEqual(['escalated', true])
+      }
+    }),
+    { numRuns: 1000 },
+  )
 })

@@ -30,7 +30,7 @@ export type WatchStep =
     }>
 
 /** Shortest quiet that counts as stopped, and how many p99 gaps it spans (product definition of `stopped`). */
-export const MIN_QUIET_MS = 60_000
+const MIN_QUIET_MS = 60_000
 const QUIET_GAPS = 3
 
 export const quietMsOf = (activity: Pick<ReleaseActivity, 'gapP99Ms'>): number =>

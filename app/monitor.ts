@@ -18,6 +18,7 @@ import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { activityOf } from './activity.clickhouse.ts'
 import { createMetrics } from './metrics.ts'
 import { type Environment, readSecret } from './secrets.ts'
+import { recordWork } from './telemetry.ts'
 
 const HOUR_MS = 3_600_000
 const SAVE_EVERY_MS = 30_000
@@ -121,6 +122,8 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
     onBatch: (batch) => {
       event.advance(batch.clockMs)
       metrics.batch(batch)
+      const endMs = wallClock.nowMs()
+      recordWork('andon.batch', endMs - batch.processMs - batch.acceptMs, endMs, { 'andon.seq': batch.seq, 'andon.rows': batch.spans + batch.outcomes + batch.points })
       judging.wake()
     },
   })
@@ -175,8 +178,9 @@ function createJudging(edges: { detector: Detector; log: Log; signal: AbortSigna
       pending = false
       try {
         const startedMs = wallClock.nowMs()
-        const { batches } = await detector.tick()
+        const { batches, seq } = await detector.tick()
         edges.tick(wallClock.nowMs() - startedMs)
+        recordWork('andon.evaluate', startedMs, wallClock.nowMs(), { 'andon.seq': seq, 'andon.batches': batches })
         failure = null
         if (batches > 0) pending = true // there may be more than one read holds
         if (wallClock.nowMs() - savedMs > SAVE_EVERY_MS) {

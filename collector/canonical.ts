@@ -23,7 +23,7 @@ function exactIntegers(_key: string, value: unknown, context: { source?: string 
 
 /** JSON with sorted keys and no spaces: equal for equal values, however they were written. */
 export function canonicalJson(value: Value, depth = 0): string {
-  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'string') return quote(value)
   if (typeof value === 'number') return Number.isFinite(value) ? String(value === 0 ? 0 : value) : `"${value}"`
   if (typeof value !== 'object') return String(value)
   if (value === null || depth >= MAX_DEPTH) return 'null'
@@ -34,10 +34,17 @@ export function canonicalJson(value: Value, depth = 0): string {
   }
   let object = '{'
   for (const key of Object.keys(value).sort()) {
-    object += `${object === '{' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(value[key]!, depth + 1)}`
+    object += `${object === '{' ? '' : ','}${quote(key)}:${canonicalJson(value[key]!, depth + 1)}`
   }
   return `${object}}`
 }
+
+/** JSON.stringify for one string; most need no escapes, and are quoted without asking it. */
+const quote = (text: string): string => (NEEDS_ESCAPE.test(text) ? JSON.stringify(text) : `"${text}"`)
+
+/** Quotes, backslashes, control characters, and surrogates (of which JSON.stringify escapes the lone ones). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it looks for
+const NEEDS_ESCAPE = /["\\\u0000-\u001f\ud800-\udfff]/
 
 const isList = (value: object): value is readonly Value[] => Array.isArray(value)
 

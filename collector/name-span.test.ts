@@ -63,6 +63,11 @@ describe('names, first hit wins', () => {
     expect(name({}).release).toBe('')
   })
 
+  test('of one name on span and resource the span goes first', () => {
+    const environment = 'deployment.environment.name'
+    expect(name({ [environment]: 'canary' }, { resource: { [environment]: 'prod' } }).environment).toBe('canary')
+  })
+
   test('names of the configuration go before the built-in ones', () => {
     const names = { aliases: { release: ['app.release'], channel: ['app.channel'], queue: ['app.queue', 'app.line'] } }
     const resource = { 'service.version': '1', 'app.release': '9' }

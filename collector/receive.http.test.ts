@@ -290,6 +290,19 @@ describe('load and failure behind it', () => {
     expect((await again).status).toBe(200)
   })
 
+  test('closing waits for the requests in flight, and for nothing else', async () => {
+    let durable = () => {}
+    const receiver = await start({ accept: () => new Promise((resolve) => (durable = resolve)) })
+    const answer = receiver.post('/v1/traces', goodRequest)
+    await wallClock.sleep(100)
+    const closed = receiver.close()
+    await wallClock.sleep(50)
+    durable()
+    expect((await answer).status).toBe(200)
+    expect(await Promise.race([closed, wallClock.sleep(5_000).then(() => 'still open')])).toBeUndefined()
+    await expect(receiver.post('/v1/traces', goodRequest)).rejects.toThrow()
+  })
+
   test('a client that stops in the middle of its headers or its body is cut off', async () => {
     const { url } = await start({ limits: { headersTimeoutMs: 200, requestTimeoutMs: 400 } })
     const { port } = new URL(url)

@@ -78,6 +78,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
     limits,
     budget: createBudget(limits.inFlightBytes),
     isAllowed: tokenCheck(options.token),
+    isClosing: () => !server.listening,
   }
   const server = createServer(
     {
@@ -97,7 +98,12 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
 }
 
 type Edge = Omit<ReceiverOptions, 'limits'> &
-  Readonly<{ limits: ReceiverLimits; budget: Budget; isAllowed: (request: IncomingMessage) => boolean }>
+  Readonly<{
+    limits: ReceiverLimits
+    budget: Budget
+    isAllowed: (request: IncomingMessage) => boolean
+    isClosing: () => boolean
+  }>
 
 type Answer = Readonly<{ status: number; type: string; body: Buffer; headers?: Readonly<Record<string, string>> }>
 
@@ -249,7 +255,7 @@ async function send(edge: Edge, request: IncomingMessage, response: ServerRespon
   if (response.destroyed) return
   response.on('error', () => {}) // the client is gone: it will send again
   const unread = !request.complete
-  const close = unread ? { connection: 'close' } : {}
+  const close = unread || edge.isClosing() ? { connection: 'close' } : {}
   const headers = { 'content-type': answer.type, 'content-length': answer.body.length, ...answer.headers, ...close }
   response.writeHead(answer.status, headers)
   if (!unread) {

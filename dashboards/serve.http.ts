@@ -78,7 +78,12 @@ type Edge = PageOptions &
 
 type File = Readonly<{ type: string; body: Buffer; etag: string }>
 
-type Answer = Readonly<{ status: number; type?: string; body?: string | Buffer; headers?: Readonly<Record<string, string>> }>
+type Answer = Readonly<{
+  status: number
+  type?: string
+  body?: string | Buffer
+  headers?: Readonly<Record<string, string>>
+}>
 
 const TEXT = 'text/plain; charset=utf-8'
 const JSON_TYPE = 'application/json; charset=utf-8'
@@ -128,7 +133,11 @@ async function serve(edge: Edge, request: IncomingMessage, response: ServerRespo
   } catch (error) {
     const isKnown = error instanceof AndonError && error.retryable
     edge.log.error({ err: error, path: pathOf(request) }, 'a request of the page could not be answered')
-    answer = plain(503, isKnown ? error.message : 'the monitor cannot answer this at the moment; its log says why', RETRY)
+    answer = plain(
+      503,
+      isKnown ? error.message : 'the monitor cannot answer this at the moment; its log says why',
+      RETRY,
+    )
   }
   if (answer === null || response.destroyed) return
   const body = Buffer.from(answer.body ?? '')
@@ -209,7 +218,9 @@ function unlocked(edge: Edge, request: IncomingMessage): Answer {
   const token = isPage ? new URLSearchParams((request.url ?? '').slice(path.length)).get('token') : null
   const cookie = token === null ? null : edge.access.cookieFor(token, request)
   if (cookie !== null) return { status: 303, headers: { location: path, 'set-cookie': cookie, ...NO_STORE } }
-  const hint = isPage ? `open ${path}?token=<token> once in this browser` : 'send the header Authorization: Bearer <token>'
+  const hint = isPage
+    ? `open ${path}?token=<token> once in this browser`
+    : 'send the header Authorization: Bearer <token>'
   return plain(401, `${token === null ? 'this needs the token' : 'this is not the token'}; ${hint}`, {
     'www-authenticate': 'Bearer',
   })

@@ -25,7 +25,10 @@ export function createLook(overview: () => Promise<Overview>, clock: Clock): () 
     tooLate.catch(() => {}) // lost the race
     try {
       const seen = await Promise.race([overview(), tooLate])
-      const tag = createHash('sha256').update(JSON.stringify({ ...seen, nowMs: 0 })).digest('base64url').slice(0, 22)
+      const tag = createHash('sha256')
+        .update(JSON.stringify({ ...seen, nowMs: 0 }))
+        .digest('base64url')
+        .slice(0, 22)
       return { tag: `W/"${tag}"`, json: JSON.stringify(seen) }
     } finally {
       answered.abort()
@@ -57,7 +60,12 @@ type Listener = { readonly response: ServerResponse; seen: string; quietRounds: 
  * A heartbeat is an event and not a comment, since a browser hides comments from the page, which then could not tell a quiet
  * monitor from a dead connection. A listener that reads slowly misses looks in between; nothing queues up for it.
  */
-export function createStream(edges: { look: () => Promise<Look>; maxListeners: number; clock: Clock; log: Log }): Stream {
+export function createStream(edges: {
+  look: () => Promise<Look>
+  maxListeners: number
+  clock: Clock
+  log: Log
+}): Stream {
   const { clock, log } = edges
   const listeners = new Set<Listener>()
   const closing = new AbortController()

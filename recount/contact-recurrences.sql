@@ -1,27 +1,26 @@
 -- Every contact of a known customer and intent with the customer's next contact of that intent: begun by the customer, over all agents
 -- and channels, and never a part of the same conversation. Order: start, then contact id as text.
-next_contacts AS MATERIALIZED (
-  SELECT contact_id, if(candidate.conversation != conversation, candidate.this, candidate.other) AS next
-  FROM (
-    -- candidate: the next contact begun by the customer, and the first one after it that belongs to another conversation than it does
-    SELECT contact_id, conversation,
-      anyLastIf(CAST((conversation, (started_at, contact_id), next_run), 'Tuple(conversation String, this Tuple(at DateTime64(3, \'UTC\'), contact_id String), other Tuple(at DateTime64(3, \'UTC\'), contact_id String))'),
-        initiator = 'customer') OVER later AS candidate
-    FROM (
-      SELECT *, anyLastIf((started_at, contact_id), begins_run) OVER later AS next_run
-      FROM (
-        SELECT contact_id, conversation, customer, intent, started_at, initiator,
-          initiator = 'customer' AND conversation != anyLastIf(conversation, initiator = 'customer')
-            OVER (PARTITION BY customer, intent ORDER BY started_at, contact_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS begins_run
-        FROM contacts_recounted WHERE customer != '' AND intent != ''
-      )
-      WINDOW later AS (PARTITION BY customer, intent ORDER BY started_at DESC, contact_id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-    )
-    WINDOW later AS (PARTITION BY customer, intent ORDER BY started_at DESC, contact_id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-  )
-  WHERE next.contact_id != ''
-),
-returns AS MATERIALIZED (
-  SELECT earlier.contact_id AS contact_id, next.contact_id AS later_contact_id, dateDiff('millisecond', earlier.started_at, next.at) AS after_ms
-  FROM next_contacts JOIN contacts_recounted AS earlier ON earlier.contact_id = next_contacts.contact_id
+
+-- Contacts begun by the customer come in runs of one conversation; next_run is the first contact of the next run.
+CREATE TEMPORARY TABLE recount_runs ENGINE = MergeTree ORDER BY (customer, intent, started_at, contact_id) AS
+SELECT *,
+  anyLastIf((started_at, contact_id), begins_run) OVER (PARTITION BY customer, intent ORDER BY started_at DESC, contact_id DESC
+    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS next_run
+FROM (
+  SELECT customer, intent, started_at, contact_id, conversation, initiator,
+    initiator = 'customer' AND conversation != anyLastIf(conversation, initiator = 'customer') OVER (PARTITION BY customer, intent
+      ORDER BY started_at, contact_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS begins_run
+  FROM recount_contacts WHERE customer != '' AND intent != ''
+);
+
+-- The next contact begun by the customer is the one, unless it is of the same conversation: then the first of the run after it.
+CREATE TEMPORARY TABLE recount_returns ENGINE = MergeTree ORDER BY contact_id AS
+SELECT contact_id, if(next.1 != conversation, next.2, next.3) AS return, return.2 AS return_id,
+  dateDiff('millisecond', started_at, return.1) AS after_ms
+FROM (
+  SELECT contact_id, conversation, started_at,
+    anyLastIf((conversation, (started_at, contact_id), next_run), initiator = 'customer') OVER (PARTITION BY customer, intent
+      ORDER BY started_at DESC, contact_id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS next
+  FROM recount_runs
 )
+WHERE return_id != '';

@@ -9,7 +9,12 @@ import { rowsOf } from '../store/store.clickhouse.ts'
 export type Difference = Slice & Readonly<{ signal: string; measure: string; counted: number; recounted: number }>
 
 /** `checked` totals were compared, `different` of them differ; `differences` shows the first of them in order of name. */
-export type Recount = Readonly<{ equal: boolean; checked: number; different: number; differences: readonly Difference[] }>
+export type Recount = Readonly<{
+  equal: boolean
+  checked: number
+  different: number
+  differences: readonly Difference[]
+}>
 
 /** Differences that are shown; all are counted. */
 const SHOWN = 1_000
@@ -19,22 +24,42 @@ const HOUR_MS = 3_600_000
 /** Longest chain of parents in one trace that can be followed. */
 const DEEPEST_TRACE = 100_000
 
-const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8')
-const STEPS = ['contacts.sql', 'contact-recurrences.sql', 'create-recurrences.sql', 'attributions.sql'].map(read)
-const COMPARE = read('compare.sql')
+const FILES = ['contacts.sql', 'contact-recurrences.sql', 'create-recurrences.sql', 'attributions.sql', 'compare.sql']
+const STEPS = FILES.map((name) => readFileSync(new URL(name, import.meta.url), 'utf8')).join('\n')
 
 /**
  * Computes every total again from the raw facts (`spans`, `outcomes`), by SQL that shares nothing with the pipeline but the meaning of
- * the words, and compares it with the sums of `deltas`. Reads only. True while the facts behind the totals are retained, and
- * when nothing is being counted meanwhile. Signals over OTLP counters are not contacts and are left out.
+ * the words, and compares it with the sums of `deltas`. Changes nothing: its steps are temporary tables, so a client of a server
+ * needs a session. True while the facts behind the totals are retained and nothing is being counted meanwhile. Signals over
+ * OTLP counters are not about contacts and are left out.
  *
  * @throws the store's error when the recount cannot run, e.g. for want of memory
  */
-export async function recount(options: { store: ClickHouseClient; signals: readonly Signal[] }): Promise<Recount> {
-  const [row] = await rowsOf<{ checked: number; different: number; differences: Difference[] }>(options.store, recountSql(options.signals))
-  assert(row, 'the comparison has one row')
-  const { checked, different, differences } = row
-  return { equal: Number(different) === 0, checked: Number(checked), different: Number(different), differences }
+export async function recount({
+  store,
+  signals,
+}: {
+  store: ClickHouseClient
+  signals: readonly Signal[]
+}): Promise<Recount> {
+  const statements = statementsOf(signals)
+  const tables = statements.flatMap((statement) => /CREATE TEMPORARY TABLE (\w+)/.exec(statement)?.[1] ?? [])
+  try {
+    for (const query of statements) await store.command({ query })
+    const [sums] = await rowsOf<{ checked: number; different: number }>(
+      store,
+      'SELECT toUInt32(count()) AS checked, toUInt32(countIf(differs)) AS different FROM recount_compared',
+    )
+    assert(sums, 'sums have one row')
+    const differences = await rowsOf<Difference>(
+      store,
+      `SELECT signal, measure, environment, agent, release, channel, queue, counted, recounted FROM recount_compared
+       WHERE differs ORDER BY signal, measure, environment, agent, release, channel, queue LIMIT ${SHOWN}`,
+    )
+    return { equal: sums.different === 0, ...sums, differences }
+  } finally {
+    for (const table of tables) await store.command({ query: `DROP TEMPORARY TABLE IF EXISTS ${table}` })
+  }
 }
 
 /** What `andon recount` prints. */
@@ -51,42 +76,59 @@ export function renderRecount(result: Recount): string {
 
 type ContactSignal = Exclude<Signal, { evaluator: 'counters' }>
 
-function recountSql(all: readonly Signal[]): string {
+/** The steps with what the signals ask for; a statement ends with a semicolon at the end of a line. */
+function statementsOf(all: readonly Signal[]): string[] {
   const signals = all.filter((signal): signal is ContactSignal => signal.evaluator !== 'counters')
-  const compare = COMPARE.replace('%marks%', () => unionOf(signals.flatMap(marksOf), NO_MARKS))
-    .replace('%unattributed%', () => unionOf(signals.flatMap(unattributedOf), NO_OUTCOMES))
-    .replace('%counts%', () => [...PLAIN_COUNTS, ...signals.flatMap(countsOf)].map(([signal, measure, sql]) => `(${quote(signal)}, ${quote(measure)}, toFloat64(${sql}))`).join(',\n'))
+  const counts = [...PLAIN_COUNTS, ...signals.flatMap(countsOf)]
+  return STEPS.replace('%found%', () =>
+    unionOf(signals.flatMap(foundBy), "SELECT '' AS contact_id, '' AS name, toInt64(0) AS n WHERE 0"),
+  )
+    .replace('%unattributed%', () =>
+      unionOf(signals.flatMap(unattributedOf), "SELECT '' AS signal, '' AS environment, toFloat64(0) AS n WHERE 0"),
+    )
+    .replace('%counts%', () =>
+      counts.map(([signal, measure, sql]) => `  (${quote(signal)}, ${quote(measure)}, toFloat64(${sql}))`).join(',\n'),
+    )
     .replace('%signals%', () => ['', ...signals.map((signal) => signal.name)].map(quote).join(', '))
     .replaceAll('%cap%', String(HITS_PER_CUSTOMER_DAY))
-    .replaceAll('%shown%', String(SHOWN))
-  return `WITH\n${[...STEPS, compare].map((step) => step.trimEnd()).join(',\n')}\nSETTINGS enable_materialized_cte = 1, max_recursive_cte_evaluation_depth = ${DEEPEST_TRACE}`
+    .replaceAll('%deepest%', String(DEEPEST_TRACE))
+    .split(/;$/m)
+    .filter((statement) => statement.trim() !== '')
 }
 
-const unionOf = (selects: readonly string[], none: string): string => (selects.length > 0 ? selects.join('\nUNION ALL\n') : none)
-const NO_OUTCOMES = "SELECT '' AS signal, '' AS environment, toFloat64(0) AS n WHERE 0"
-const NO_MARKS = "SELECT '' AS contact_id, '' AS name, toInt64(0) AS n WHERE 0"
+const unionOf = (selects: readonly string[], none: string): string =>
+  selects.length > 0 ? selects.join('\nUNION ALL\n') : none
 
 /** SELECTs of (contact_id, name, n): what a signal finds beyond the contact itself. */
-function marksOf(signal: ContactSignal): readonly string[] {
+function foundBy(signal: ContactSignal): readonly string[] {
   if (signal.evaluator === 'recurrence' && signal.over === 'contacts') {
-    const within = `FROM returns WHERE after_ms <= ${signal.windowHours * HOUR_MS}`
+    const within = `FROM recount_returns WHERE after_ms <= ${signal.windowHours * HOUR_MS}`
     return [
       `SELECT contact_id, ${quote(signal.name)} AS name, toInt64(1) AS n ${within}`,
-      `SELECT later_contact_id AS contact_id, ${quote(arrivalsOf(signal.name))} AS name, toInt64(1) AS n ${within}`,
+      `SELECT return_id AS contact_id, ${quote(arrivalsOf(signal.name))} AS name, toInt64(1) AS n ${within}`,
     ]
   }
-  if (signal.evaluator === 'recurrence') return [`SELECT contact_id, ${quote(signal.name)} AS name, toInt64(1) AS n FROM recreations WHERE after_ms <= ${signal.windowHours * HOUR_MS}`]
-  if (signal.evaluator === 'attributed') return [`SELECT contact_id, ${quote(signal.name)} AS name, toInt64(1) AS n FROM attributions WHERE ${isAbout(signal)} AND age_ms <= ${signal.windowHours * HOUR_MS}`]
+  if (signal.evaluator === 'recurrence')
+    return [
+      `SELECT contact_id, ${quote(signal.name)} AS name, toInt64(1) AS n FROM recount_recreations WHERE after_ms <= ${signal.windowHours * HOUR_MS}`,
+    ]
+  if (signal.evaluator === 'attributed')
+    return [
+      `SELECT contact_id, ${quote(signal.name)} AS name, toInt64(1) AS n FROM recount_attributions WHERE ${isAbout(signal)} AND age_ms <= ${signal.windowHours * HOUR_MS}`,
+    ]
   return []
 }
 
-const isAbout = (signal: Attributed): string => `kind = ${quote(signal.outcome)}${signal.flag === '' ? '' : ` AND flag = ${quote(signal.flag)}`}`
+const isAbout = (signal: Attributed): string =>
+  `kind = ${quote(signal.outcome)}${signal.flag === '' ? '' : ` AND flag = ${quote(signal.flag)}`}`
 
 /** SELECTs of (signal, environment, n): outcomes that no contact answers for. */
 function unattributedOf(signal: ContactSignal): readonly string[] {
   if (signal.evaluator !== 'attributed') return []
-  const found = `SELECT outcome_id FROM attributions WHERE age_ms <= ${signal.windowHours * HOUR_MS}`
-  return [`SELECT ${quote(signal.name)} AS signal, environment, toFloat64(1) AS n FROM heard WHERE ${isAbout(signal)} AND outcome_id NOT IN (${found})`]
+  const found = `SELECT outcome_id FROM recount_attributions WHERE age_ms <= ${signal.windowHours * HOUR_MS}`
+  return [
+    `SELECT ${quote(signal.name)} AS signal, environment, toFloat64(1) AS n FROM recount_heard WHERE ${isAbout(signal)} AND outcome_id NOT IN (${found})`,
+  ]
 }
 
 const arrivalsOf = (signal: string): string => `${signal}.arrivals`
@@ -118,8 +160,10 @@ function countsOf(signal: ContactSignal): readonly Count[] {
     [name, 'trials', trial],
     [name, 'hits', `${trial} AND ${hitOf(signal)}`],
   ]
-  if (signal.evaluator === 'recurrence' || signal.evaluator === 'attributed') counts.push([name, 'events', `of[${quote(name)}]`])
-  if (signal.evaluator === 'recurrence' && signal.over === 'contacts') counts.push([name, 'arrivals', `of[${quote(arrivalsOf(name))}]`])
+  if (signal.evaluator === 'recurrence' || signal.evaluator === 'attributed')
+    counts.push([name, 'events', `found[${quote(name)}]`])
+  if (signal.evaluator === 'recurrence' && signal.over === 'contacts')
+    counts.push([name, 'arrivals', `found[${quote(arrivalsOf(name))}]`])
   if (signal.evaluator === 'measure') counts.push([name, 'sum', `${trial} * (${NUMBERS[signal.value]})`])
   return counts
 }
@@ -127,7 +171,7 @@ function countsOf(signal: ContactSignal): readonly Count[] {
 function hitOf(signal: ContactSignal): string {
   if (signal.evaluator === 'share') return conditionOf(signal.hit)
   if (signal.evaluator === 'measure') return `(${NUMBERS[signal.value]} > ${signal.above})`
-  return `of[${quote(signal.name)}] >= 1`
+  return `found[${quote(signal.name)}] >= 1`
 }
 
 const NUMBERS: Readonly<Record<keyof typeof CONTACT_NUMBERS, string>> = {

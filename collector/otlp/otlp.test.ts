@@ -359,6 +359,23 @@ describe('rules that only JSON knows', () => {
   })
 })
 
+test('spans under the old field 1000 (instrumentation library spans) are read', () => {
+  const legacy = [{ spans: [{ traceId: '12'.repeat(16), spanId: '12'.repeat(8) }] }]
+  expect(traces(readTracesProtobuf, binary('TraceRequest', { resourceSpans: [{ legacy }] })).spans.length).toBe(1)
+})
+
+test('of two attributes of one name the later counts, in both encodings', () => {
+  const twice = ['first', 'second', ''].map((stringValue) => ({ key: 'bb', value: { stringValue } }))
+  const spans = [{ traceId: '12'.repeat(16), spanId: '12'.repeat(8), attributes: twice }]
+  const request = { resourceSpans: [{ scopeSpans: [{ spans }] }] }
+  for (const { spans: found } of [
+    traces(readTracesProtobuf, binary('TraceRequest', request)),
+    traces(readTracesJson, json(request)),
+  ]) {
+    expect(found).toMatchObject([{ attributes: [undefined, 'second', undefined, undefined] }])
+  }
+})
+
 test('a resource behind its spans on the wire counts for them', () => {
   const resourceFirst = binary('ResourceSpans', {
     resource: { attributes: [{ key: 'bb', value: { stringValue: 'r' } }] },

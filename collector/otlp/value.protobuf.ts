@@ -10,6 +10,12 @@ export function readAnyValue(c: Cursor, end: number, depth: number): Value | und
     c.at = end
     return undefined
   }
+  const { bytes } = c
+  if (bytes[c.at] === 0x0a && c.at + 2 + bytes[c.at + 1]! === end && bytes[c.at + 1]! < 0x80) {
+    const short = textOf(bytes, c.at + 2, end) // a string of less than 128 bytes, and nothing else: most values
+    c.at = end
+    return short
+  }
   let value: Value | undefined
   while (c.at < end) {
     const tag = readTag(c)
@@ -90,8 +96,30 @@ export function readKeyValue(c: Cursor, end: number, depth: number): [string, Va
   return [key, value ?? null]
 }
 
-/** One KeyValue, of which nothing but the length is looked at unless some field asks for its key. */
+/**
+ * One KeyValue, of which nothing but the length is looked at unless some field asks for its key. Every encoder writes the key first and
+ * keeps it below 128 bytes, so that layout has a short way; any other goes the long one, to the same end.
+ */
 export function pickAttribute(c: Cursor, end: number, keys: Keys, picked: Picked): void {
+  const { bytes } = c
+  const keyAt = c.at + 2
+  const keyEnd = keyAt + bytes[c.at + 1]!
+  if (bytes[c.at] === 0x0a && bytes[c.at + 1]! < 0x80 && keyEnd < end) {
+    const targets = keys.ofBytes(bytes, keyAt, keyEnd)
+    if (targets === undefined) {
+      c.at = end
+      return
+    }
+    if (bytes[keyEnd] === 0x12 && keyEnd + 2 + bytes[keyEnd + 1]! === end && bytes[keyEnd + 1]! < 0x80) {
+      c.at = keyEnd + 2
+      pick(picked, targets, readAnyValue(c, end, 0))
+      return
+    }
+  }
+  pickAnyAttribute(c, end, keys, picked)
+}
+
+function pickAnyAttribute(c: Cursor, end: number, keys: Keys, picked: Picked): void {
   let targets: readonly Target[] | undefined
   let valueAt = -1
   let valueEnd = -1

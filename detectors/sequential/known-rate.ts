@@ -22,7 +22,7 @@ export type RateCell = RatedCell & {
   planned: number
 }
 
-/** Plain data, to be stored as JSON beside the cursor of its input; at most about 75 cells, 289 bins and 16 groups. */
+/** Plain data, to be stored as JSON beside the cursor of its input; at most about 90 cells, 289 bins and 16 groups. */
 export type StreamState = {
   /** {@link TestDesign} that it belongs to. */
   designId: string
@@ -41,7 +41,9 @@ export type StreamState = {
   risk: RiskSet | null
 }
 
-/** Live cells of an immediate signal. A hit whose contact began before all of them counts for the launch hypothesis only. */
+/** Cells that close together. */
+const CLOSE_TOGETHER = 12
+/** Live cells of an immediate signal, at least. A hit whose contact began before all of them counts for the launch hypothesis only. */
 const LIVE_CELLS = 32
 
 /** A stream without data: E = 1. */
@@ -75,7 +77,8 @@ export function advance(design: TestDesign, state: StreamState, nowMs: number): 
       if (cell && cohortMs >= cell.startMs) cell.exposure += owed
       state.exposure += owed
     })
-    while (live.length > 1 && live[1]!.startMs + delayed.windowMs + design.unitMs <= nowMs) close(design, state)
+    const oldestMs = nowMs - delayed.windowMs - design.unitMs
+    if (live.length > CLOSE_TOGETHER && live[CLOSE_TOGETHER]!.startMs <= oldestMs) close(design, state)
   }
   state.nowMs = nowMs
 }
@@ -121,42 +124,36 @@ export function removeTrials(design: TestDesign, state: StreamState, cohortMs: n
 
 /** Natural logarithm of the evidence. Pause when it reaches log(1/α). */
 export function logE(design: TestDesign, state: StreamState): number {
-  const components = design.costs.length
-  const score = scoreOf(design)
-  const later = laterOnsets(state.cells, design.effects, components, score)
-  if (design.nodeMultipliers.length === 1) {
-    const { weights, launchWeight } = design.effects
-    let evidence = cashAfter(design.effects, state.newestCell)
-    for (let m = 0; m < components; m++)
-      evidence += weights[m]! * (launchWeight * Math.exp(score(state, m)) + later[m]!)
-    if (Number.isFinite(evidence)) return Math.log(evidence)
-  }
-  const logs = later.every(Number.isFinite)
-    ? Array.from(later, Math.log)
-    : laterOnsetLogs(state.cells, design.effects, components, score)
-  return averageOverNodes(design, state, logs)
-}
-
-/** Log-domain form: per baseline node the mixture over onset and ratio, then the average under the posterior of the node. */
-function averageOverNodes(design: TestDesign, state: StreamState, laterLogs: readonly number[]): number {
   const { effects, nodeMultipliers, nodeLogWeights, dispersion } = design
-  const ratios = effects.ratios.length
-  const score = scoreOf(design)
-  const logCash = Math.log(cashAfter(effects, state.newestCell))
+  const later = laterOnsets(state.cells, effects, design.costs.length, scoreOf(design))
+  if (nodeMultipliers.length === 1) return nodeLogE(design, state, later, 0)
+  // average over the posterior of the baseline: Σ e^{ℓ_q} E_q / Σ e^{ℓ_q}, ℓ_q the log likelihood of node q when healthy
   let above = Number.NEGATIVE_INFINITY
   let below = Number.NEGATIVE_INFINITY
   for (const [q, g] of nodeMultipliers.entries()) {
     const healthy = nodeLogWeights[q]! + (state.hits * Math.log(g) - g * state.exposure) / dispersion
-    const terms = [logCash]
-    for (let m = 0; m < ratios; m++) {
-      const k = q * ratios + m
-      const launch = Math.log(effects.launchWeight) + score(state, k)
-      terms.push(Math.log(effects.weights[m]!) + logAdd(launch, laterLogs[k]!))
-    }
-    above = logAdd(above, healthy + logSum(terms))
+    above = logAdd(above, healthy + nodeLogE(design, state, later, q * effects.ratios.length))
     below = logAdd(below, healthy)
   }
   return above - below
+}
+
+/** log evidence if the baseline of the node whose components start at `first` were the true one. */
+function nodeLogE(design: TestDesign, state: StreamState, later: Float64Array, first: number): number {
+  const { effects } = design
+  const score = scoreOf(design)
+  const cash = cashAfter(effects, state.newestCell)
+  let evidence = cash
+  for (let m = 0; m < effects.weights.length; m++) {
+    evidence += effects.weights[m]! * (effects.launchWeight * Math.exp(score(state, first + m)) + later[first + m]!)
+  }
+  if (Number.isFinite(evidence)) return Math.log(evidence)
+  const laterLogs = laterOnsetLogs(state.cells, effects, design.costs.length, score)
+  const logs = effects.weights.map((weight, m) => {
+    const launch = Math.log(effects.launchWeight) + score(state, first + m)
+    return Math.log(weight) + logAdd(launch, laterLogs[first + m]!)
+  })
+  return logSum([Math.log(cash), ...logs])
 }
 
 /** log likelihood ratio of component k for any pair of hits and exposure. */
@@ -172,7 +169,7 @@ export const referenceOf = ({ nodeMultipliers, effects }: TestDesign): number =>
 }
 
 function close(design: TestDesign, state: StreamState): void {
-  closeOldest(state.cells, design.effects, design.costs.length, scoreOf(design), referenceOf(design))
+  closeOldest(state.cells, design.effects, design.costs.length, scoreOf(design), referenceOf(design), CLOSE_TOGETHER)
 }
 
 /** Newest live cell begun at or before `cohortMs`; undefined when that cohort's cell is closed. */
@@ -192,7 +189,7 @@ function cellForTrials(design: TestDesign, state: StreamState, unitStartMs: numb
   if (full && unitStartMs > newest.lastMs && unitStartMs >= newest.startMs + design.minimumCellMs) {
     state.newestCell++
     const cell = openCell(state, state.newestCell, unitStartMs)
-    if (!design.delayed && live.length > LIVE_CELLS) close(design, state)
+    if (!design.delayed && live.length >= LIVE_CELLS + CLOSE_TOGETHER) close(design, state)
     return cell
   }
   const cell = liveCellOf(state, unitStartMs)

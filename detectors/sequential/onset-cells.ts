@@ -61,36 +61,46 @@ export function laterOnsets<Cell extends RatedCell>(
   const known = runningOf(cells, components)
   const { live } = cells
   let at = 0
-  while (at < live.length && sameCounts(known.steps[at], live[at]!)) at++
+  while (at < live.length && at < known.valid && sameCounts(known.steps[at]!, live[at]!)) at++
   let before = at === 0 ? known.start : known.steps[at - 1]!.mass
   for (; at < live.length; at++) {
-    const { index, hits, exposure } = live[at]!
-    const prior = index === 0 ? 0 : onsetPrior(effects, index)
-    const mass = known.steps[at]?.mass ?? new Float64Array(components)
-    known.steps[at] = { index, hits, exposure, mass }
-    for (let k = 0; k < components; k++) mass[k] = (before[k]! + prior) * Math.exp(score(live[at]!, k))
-    before = mass
+    const cell = live[at]!
+    const step = known.steps[at] ?? newStep(components)
+    known.steps[at] = step
+    step.index = cell.index
+    step.hits = cell.hits
+    step.exposure = cell.exposure
+    const prior = cell.index === 0 ? 0 : onsetPrior(effects, cell.index)
+    for (let k = 0; k < components; k++) step.mass[k] = (before[k]! + prior) * Math.exp(score(cell, k))
+    before = step.mass
   }
-  known.steps.length = live.length
+  known.valid = live.length
   return before
 }
 
+/** Mixture after one cell, and the counts it was made from. */
 type Step = { index: number; hits: number; exposure: number; mass: Float64Array }
-type Running = { closed: readonly number[]; start: Float64Array; steps: Step[] }
+/** `start`: mixture of the closed cells `closed`; the first `valid` steps build on it. */
+type Running = { closed: readonly number[] | null; start: Float64Array; steps: Step[]; valid: number }
 const running = new WeakMap<object, Running>()
 
+const newStep = (components: number): Step => ({ index: 0, hits: 0, exposure: 0, mass: new Float64Array(components) })
+
 function runningOf<Cell extends RatedCell>(cells: OnsetCells<Cell>, components: number): Running {
-  const known = running.get(cells)
-  if (known && known.closed === cells.closed) return known
-  const start = new Float64Array(components)
-  for (let k = 0; k < components; k++) start[k] = Math.exp(cells.closed[k] ?? Number.NEGATIVE_INFINITY)
-  const fresh = { closed: cells.closed, start, steps: [] }
-  running.set(cells, fresh)
-  return fresh
+  let known = running.get(cells)
+  if (!known) {
+    known = { closed: null, start: new Float64Array(components), steps: [], valid: 0 }
+    running.set(cells, known)
+  }
+  if (known.closed === cells.closed) return known
+  for (let k = 0; k < components; k++) known.start[k] = Math.exp(cells.closed[k] ?? Number.NEGATIVE_INFINITY)
+  known.closed = cells.closed
+  known.valid = 0
+  return known
 }
 
-const sameCounts = (step: Step | undefined, cell: RatedCell) =>
-  step?.index === cell.index && step.hits === cell.hits && step.exposure === cell.exposure
+const sameCounts = (step: Step, cell: RatedCell) =>
+  step.index === cell.index && step.hits === cell.hits && step.exposure === cell.exposure
 
 /** The same in the log domain: slower, and never overflows. */
 export function laterOnsetLogs<Cell extends OnsetCell>(
@@ -108,8 +118,9 @@ export function laterOnsetLogs<Cell extends OnsetCell>(
 }
 
 /**
- * Closes the oldest live cell: its contacts can no longer change, so only the sum over its hypotheses is kept.
- * `reference` is the component of (reference node, first ratio); `ratios` the number of ratios per node.
+ * Closes the `count` oldest live cells: their contacts can no longer change, so only the sum over their hypotheses is kept.
+ * `reference` is the component of (reference node, first ratio). Close several at once: each closing makes the running
+ * mixture start over.
  */
 export function closeOldest<Cell extends RatedCell>(
   cells: OnsetCells<Cell>,
@@ -117,48 +128,54 @@ export function closeOldest<Cell extends RatedCell>(
   components: number,
   score: CellScore<Cell>,
   reference: number,
+  count: number,
 ): void {
-  const cell = cells.live.shift()
-  const next = cells.live[0]
-  assert(cell && next, 'the newest onset cell never closes')
-  if (cell.index === 0) return
-  const logPrior = Math.log(onsetPrior(effects, cell.index))
-  cells.closed = Array.from({ length: components }, (_, k) => {
-    const older = cells.closed[k] ?? Number.NEGATIVE_INFINITY
-    return logAdd(older, logPrior) + score(cell, k)
-  })
-  const scores = effects.ratios.map((_, m) => score(cell, reference + m))
-  for (const group of cells.groups) group.logMass = group.logMass.map((mass, m) => mass + scores[m]!)
-  cells.groups.push({
-    startMs: cell.startMs,
-    endMs: next.startMs,
-    hits: cell.hits,
-    exposure: cell.exposure,
-    logMass: scores.map((x) => logPrior + x),
-  })
-  if (cells.groups.length > GROUPS) joinLightestPair(cells.groups, effects)
+  assert(count < cells.live.length, 'the newest onset cell never closes')
+  const ratios = effects.ratios.length
+  const closing = cells.live.splice(0, count)
+  const closed = Float64Array.from({ length: components }, (_, k) => cells.closed[k] ?? Number.NEGATIVE_INFINITY)
+  for (const cell of closing) {
+    const logPrior = cell.index === 0 ? Number.NEGATIVE_INFINITY : Math.log(onsetPrior(effects, cell.index))
+    for (let k = 0; k < components; k++) closed[k] = logAdd(closed[k]!, logPrior) + score(cell, k)
+  }
+  if (closing.at(-1)!.index > 0) cells.closed = [...closed]
+  // newest first: a hypothesis is multiplied by its own cell and by every later one
+  const since = new Float64Array(ratios)
+  const fresh: OnsetGroup[] = []
+  let endMs = cells.live[0]!.startMs
+  for (const cell of closing.toReversed()) {
+    for (let m = 0; m < ratios; m++) since[m]! += score(cell, reference + m)
+    const { index, startMs, hits, exposure } = cell
+    if (index > 0) {
+      const logPrior = Math.log(onsetPrior(effects, index))
+      fresh.push({ startMs, endMs, hits, exposure, logMass: Array.from(since, (x) => logPrior + x) })
+    }
+    endMs = startMs
+  }
+  for (const { logMass } of cells.groups) for (let m = 0; m < ratios; m++) logMass[m]! += since[m]!
+  cells.groups.push(...fresh.reverse())
+  joinLightest(cells.groups, effects)
 }
 
-/** Joins the two neighbours that together hold the least posterior mass: the blur falls where onset is least likely. */
-function joinLightestPair(groups: OnsetGroup[], effects: Effects): void {
-  const massOf = (g: OnsetGroup) => logSum(g.logMass.map((x, m) => x + Math.log(effects.weights[m]!)))
-  const masses = groups.map(massOf)
-  let lightest = 0
-  let least = Number.POSITIVE_INFINITY
-  for (let i = 0; i + 1 < groups.length; i++) {
-    const joint = logAdd(masses[i]!, masses[i + 1]!)
-    if (joint < least) {
-      least = joint
-      lightest = i
+/** Joins, down to the bound, the two neighbours that hold the least posterior mass: the blur falls where onset is least likely. */
+function joinLightest(groups: OnsetGroup[], effects: Effects): void {
+  if (groups.length <= GROUPS) return
+  const logWeights = effects.weights.map(Math.log)
+  const masses = groups.map((group) => logSum(group.logMass.map((x, m) => x + logWeights[m]!)))
+  while (groups.length > GROUPS) {
+    let lightest = 0
+    for (let i = 1; i + 1 < groups.length; i++) {
+      if (Math.max(masses[i]!, masses[i + 1]!) < Math.max(masses[lightest]!, masses[lightest + 1]!)) lightest = i
     }
+    const a = groups[lightest]!
+    const b = groups[lightest + 1]!
+    groups.splice(lightest, 2, {
+      startMs: a.startMs,
+      endMs: b.endMs,
+      hits: a.hits + b.hits,
+      exposure: a.exposure + b.exposure,
+      logMass: a.logMass.map((x, m) => logAdd(x, b.logMass[m]!)),
+    })
+    masses.splice(lightest, 2, logAdd(masses[lightest]!, masses[lightest + 1]!))
   }
-  const a = groups[lightest]!
-  const b = groups[lightest + 1]!
-  groups.splice(lightest, 2, {
-    startMs: a.startMs,
-    endMs: b.endMs,
-    hits: a.hits + b.hits,
-    exposure: a.exposure + b.exposure,
-    logMass: a.logMass.map((x, m) => logAdd(x, b.logMass[m]!)),
-  })
 }

@@ -71,9 +71,8 @@ export function advanceTwoSample(design: TwoSampleDesign, state: TwoSampleState,
   const oldestMs = nowMs - design.windowMs - design.stratumMs
   while (state.cohorts.length > 0 && state.cohorts[0]!.stratum * design.stratumMs < oldestMs) state.cohorts.shift()
   const { live } = state.cells
-  while (live.length > 1 && live[1]!.startMs < oldestMs) {
-    closeOldest(state.cells, design.effects, design.effects.ratios.length, scoreOf, 0)
-  }
+  const past = live.findLastIndex((cell) => cell.startMs < oldestMs)
+  if (past > 0) closeOldest(state.cells, design.effects, design.effects.ratios.length, scoreOf, 0, past)
 }
 
 /** Adds contacts of one arm to the cohort of their start time (negative: they moved elsewhere). */

@@ -1,0 +1,90 @@
+import { createNamer } from '../collector/name-span.ts'
+import { createPseudonymizer } from '../collector/pseudonym.ts'
+import { type Receiver, startReceiver } from '../collector/receive.http.ts'
+import type { Config } from '../config.ts'
+import { startPage } from '../dashboards/serve.http.ts'
+import { wallClock } from '../lib/clock.ts'
+import { createLog, type Log } from '../lib/log.ts'
+import type { ClockMode } from '../pipeline/sequencer.clickhouse.ts'
+import { createMonitor, type Monitor, type MonitorOptions } from './monitor.ts'
+import { type Environment, identitySecret, readSecret } from './secrets.ts'
+import { traceMonitor } from './telemetry.ts'
+
+export type Running = Readonly<{ receiverUrl: string; pageUrl: string; monitor: Monitor; close: () => Promise<void> }>
+
+/** Opens the monitor and its two doors; closes them in reverse, so that what was acknowledged is counted before the store closes. */
+export async function startMonitor(options: { config: Config; env: Environment; log: Log; clockMode: ClockMode; onIncident?: MonitorOptions['onIncident'] }): Promise<Running> {
+  const { config, env, log } = options
+  const tokenOf = (door: Config['receive']) => (door.token ? readSecret(door.token, env) : undefined)
+  const receiveToken = tokenOf(config.receive)
+  const pageToken = tokenOf(config.page)
+  const namer = createNamer(config.names, createPseudonymizer({ secret: identitySecret(config.store.path, config.identity.secret, env), keyVersion: config.identity.keyVersion }))
+  const host = config.page.host.includes(':') ? `[${config.page.host}]` : config.page.host
+  const monitor = await createMonitor({
+    config,
+    env,
+    log,
+    clockMode: options.clockMode,
+    mode: 'live',
+    storePath: config.store.path,
+    ...(config.page.port !== 0 && { pageUrl: `http://${host}:${config.page.port}` }),
+    ...(options.onIncident && { onIncident: options.onIncident }),
+  })
+  let receiver: Receiver | null = null
+  try {
+    receiver = await startReceiver({
+      listen: config.receive,
+      token: receiveToken,
+      accept: monitor.accept,
+      namer,
+      clock: wallClock,
+      log,
+      count: monitor.rejected,
+    })
+    const page = await startPage({
+      listen: config.page,
+      token: pageToken,
+      overview: monitor.overview,
+      metrics: async () => ({ contentType: monitor.registry.contentType, body: await monitor.registry.metrics() }),
+      health: monitor.health,
+      collectorUrl: receiver.url,
+      clock: wallClock,
+      log,
+    })
+    return {
+      receiverUrl: receiver.url,
+      pageUrl: page.url,
+      monitor,
+      close: async () => {
+        await receiver?.close()
+        await page.close()
+        await monitor.close()
+      },
+    }
+  } catch (error) {
+    await receiver?.close()
+    await monitor.close()
+    throw error
+  }
+}
+
+/** `andon serve`: runs until it is told to stop (SIGINT, SIGTERM). A second signal ends it at once; nothing acknowledged is lost by that. */
+export async function serve(options: { config: Config; env: Environment }): Promise<void> {
+  const { config, env } = options
+  const log = createLog(config.log.level)
+  const stopTracing = config.telemetry.endpoint ? traceMonitor(config.telemetry.endpoint) : null
+  const running = await startMonitor({ config, env, log, clockMode: 'wall' })
+  log.info({ receive: running.receiverUrl, page: running.pageUrl, store: config.store.path }, 'andon is listening')
+  if ((config.triggers ?? []).every((trigger) => trigger.action === 'notify')) log.warn({}, 'no trigger can pause: breaches are told, nothing is stopped (see docs/configuration.md, triggers)')
+  if (config.targets.length === 0) log.warn({}, 'no target is configured: breaches are shown on the page only (see docs/configuration.md, targets)')
+  const signal = await new Promise<string>((resolve) => {
+    process.once('SIGINT', () => resolve('SIGINT'))
+    process.once('SIGTERM', () => resolve('SIGTERM'))
+  })
+  log.info({ signal }, 'stopping: what was accepted is counted first')
+  process.once('SIGINT', () => process.exit(130))
+  await running.close()
+  await stopTracing?.()
+  log.info({}, 'stopped')
+}
+
