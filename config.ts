@@ -1,12 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { isCollection, LineCounter, type Node, parseDocument } from 'yaml'
+import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { safetyConfig, secretRefConfig, targetsConfig } from './alerts/targets.ts'
 import { namesSchema } from './collector/names.ts'
+import { isLoopback } from './dashboards/access.http.ts'
 import { type Signal, signalSchema } from './detectors/signals/definition.ts'
 import { FOUR_SIGNALS, SIGNAL_LIBRARY } from './detectors/signals/library.ts'
-import { DEFAULT_TRIGGERS, judgedTriggers, triggersSchema } from './detectors/triggers.ts'
+import { DEFAULT_TRIGGERS, judgedTriggers, type TriggerConfig, triggersSchema } from './detectors/triggers.ts'
+import { closestOf } from './lib/closest.ts'
 import { AndonError } from './lib/errors.ts'
+import type { JsonSchema } from './lib/json-schema.ts'
+import { type Mistake, mistakesOf, pathText, renderMistakes, valueAt } from './lib/mistakes.ts'
 
 const listen = (port: number, what: string) =>
   z
@@ -54,11 +58,11 @@ export const configSchema = z
       })
       .prefault({})
       .describe('What is judged, and how surely.'),
-    names: namesSchema.prefault({}),
+    names: namesSchema.prefault({}).describe('What agents call things, for agents that do not speak the `andon.*` convention and cannot be changed.'),
     signals: z
-      .array(z.union([z.string(), signalSchema]))
+      .array(z.union([z.enum(SIGNAL_LIBRARY.map((signal) => signal.name)), signalSchema]))
       .default([])
-      .describe(`Signals beyond the four: names from the library (${SIGNAL_LIBRARY.filter((signal) => !FOUR_SIGNALS.includes(signal)).map((signal) => signal.name).join(', ')}) or definitions.`),
+      .describe('Signals beyond the four: names from the library, or definitions of your own (docs/signals.md). Default none.'),
     triggers: triggersSchema.optional().describe('Limits written down before launch. Default: the four signals against typical shares, notifying only.'),
     targets: targetsConfig,
     safety: safetyConfig,
@@ -76,7 +80,7 @@ export const configSchema = z
 export type Config = z.output<typeof configSchema>
 
 /** JSON Schema of the configuration, for editors. */
-export const configJsonSchema = (): object => z.toJSONSchema(configSchema, { io: 'input' })
+export const configJsonSchema = (): JsonSchema => z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema
 
 export const DEFAULT_CONFIG: Config = configSchema.parse({})
 
@@ -99,66 +103,96 @@ export function readConfig(path?: string): Config {
 /** See {@link readConfig}. `name` is how messages call the file. */
 export function parseConfig(text: string, name: string): Config {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: true })
-  if (document.errors.length > 0) throw new AndonError('config', document.errors.map((error) => `${name}: ${error.message.trim()}`).join('\n'))
-  const value: unknown = document.toJS() ?? {}
+  const document = parseDocument(text, { lineCounter: lines })
+  if (document.errors.length > 0) throw new AndonError('config', document.errors.map((error) => `${name}:${lines.linePos(error.pos[0]).line} is not YAML: ${error.message.split(/ at line \d|\n/)[0]}`).join('\n'))
+  let value: unknown
+  try {
+    value = document.toJS() ?? {}
+  } catch (error) {
+    throw new AndonError('config', `${name} cannot be read: ${(error as Error).message}`, { cause: error })
+  }
+  const { config, mistakes } = validate(value)
+  if (mistakes.length > 0) throw new AndonError('config', renderMistakes(mistakes, { name, document, lines, isSecret }))
+  return config!
+}
+
+/** Values under these keys may be secrets written in the wrong place: they are never repeated. */
+const isSecret = (path: readonly PropertyKey[]): boolean => path.some((key) => ['secret', 'token', 'url', 'urlFrom'].includes(String(key)))
+
+/** Unknown keys hide what the rest of their map would say, so it is read a second time without them. */
+function validate(value: unknown): { config?: Config; mistakes: Mistake[] } {
   const parsed = configSchema.safeParse(value)
-  const mistakes = parsed.success ? crossMistakes(parsed.data) : flatten(parsed.error.issues)
-  if (parsed.success && mistakes.length === 0) return parsed.data
-  const told = mistakes.map(({ path, message }) => {
-    const found = path.reduce<unknown>((inside, key) => (inside as Record<PropertyKey, unknown> | undefined)?.[key], value)
-    const at = lineOf(document.getIn(path, true) as Node | undefined, lines) ?? lineOf(document.getIn(path.slice(0, -1), true) as Node | undefined, lines)
-    const where = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('').replace(/^\./, '')
-    return `${name}${at ? `:${at}` : ''} ${where || '(top level)'}: ${message}${found === undefined || typeof found === 'object' ? '' : `; found ${JSON.stringify(found)}`}`
-  })
-  throw new AndonError('config', told.join('\n'))
+  if (parsed.success) return { config: parsed.data, mistakes: crossMistakes(parsed.data) }
+  const { issues } = parsed.error
+  const mistakes = mistakesOf(issues, configJsonSchema(), value)
+  const known = structuredClone(value)
+  if (!issues.map((issue) => removeUnknown(issue, known)).includes(true)) return { mistakes }
+  const again = validate(known).mistakes.filter((mistake) => !mistakes.some((told) => pathText(told.path) === pathText(mistake.path)))
+  return { mistakes: [...mistakes, ...again] }
 }
 
-type Mistake = Readonly<{ path: readonly PropertyKey[]; message: string }>
-
-/** Issues of the alternatives of a union stand inside it: the closest alternative (fewest issues) speaks. */
-function flatten(issues: readonly z.core.$ZodIssue[]): Mistake[] {
-  return issues.flatMap((issue): Mistake[] => {
-    if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-      const closest = [...issue.errors].sort((a, b) => b.filter((one) => one.path.length > 0).length - a.filter((one) => one.path.length > 0).length || a.length - b.length)[0]!
-      return flatten(closest).map((inner) => ({ path: [...issue.path, ...inner.path], message: inner.message }))
-    }
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: [...issue.path, key], message: 'is not a known key here; see `andon check --schema`' }))
-    return [{ path: issue.path, message: issue.message }]
-  })
+/** Removes the unknown keys of one issue; true when there was one. */
+function removeUnknown(issue: z.core.$ZodIssue, value: unknown): boolean {
+  if (issue.code === 'invalid_union') return issue.errors.some((issues) => issues.length === 1 && removeUnknown({ ...issues[0]!, path: [...issue.path, ...issues[0]!.path] }, value))
+  const inside = issue.code === 'unrecognized_keys' && valueAt(value, issue.path)
+  if (!inside || issue.code !== 'unrecognized_keys') return false
+  return issue.keys.map((key) => Reflect.deleteProperty(inside, key)).includes(true)
 }
-
-const lineOf = (node: Node | undefined, lines: LineCounter): number | null => (node && (isCollection(node) || 'range' in node) && node.range ? lines.linePos(node.range[0]).line : null)
 
 /** Mistakes between keys, which no single schema sees. */
 function crossMistakes(config: Config): Mistake[] {
   const mistakes: Mistake[] = []
-  const collect = (path: PropertyKey[], check: () => unknown) => {
-    try {
-      check()
-    } catch (error) {
-      mistakes.push({ path, message: (error as Error).message })
-    }
-  }
-  collect(['signals'], () => signalsOf(config))
-  if (mistakes.length === 0) collect(['triggers'], () => triggersOf(config))
-  const acting = (config.triggers ?? []).filter((trigger) => !trigger.shadow && trigger.action !== 'notify')
-  if (acting.length > 0 && config.targets.length > 0 && !config.targets.some((target) => target.enforces))
-    mistakes.push({ path: ['targets'], message: `trigger '${acting[0]!.name}' can pause, but no target has enforces: true, so nothing would stop` })
+  const add = (path: PropertyKey[], problem: string) => mistakes.push({ path, problem, tellsFound: true })
+  for (const door of ['receive', 'page'] as const)
+    if (!config[door].token && !isLoopback(config[door].host)) add([door, 'host'], 'is reached from other machines, so a token is required: set token: { env: NAME } or { file: PATH } beside it, or listen on 127.0.0.1')
+  const names = config.signals.map((entry) => (typeof entry === 'string' ? entry : entry.name))
+  names.forEach((name, index) => {
+    if (names.indexOf(name) < index) add(typeof config.signals[index] === 'string' ? ['signals', index] : ['signals', index, 'name'], `the signal '${name}' is given twice`)
+  })
+  const signals = signalsOf(config)
+  const longestDays = Math.max(...signals.map((signal) => ('windowHours' in signal ? signal.windowHours / 24 : 0)))
+  if (config.store.retentionDays < longestDays + 1) add(['store', 'retentionDays'], `must be at least ${Math.ceil(longestDays + 1)}: the longest window of a signal is ${longestDays} days, plus one`)
+  mistakes.push(...triggerMistakes(config, signals))
   return mistakes
 }
 
-/** The four signals and those the configuration adds. Throws AndonError `config`. */
-export function signalsOf(config: Config): Signal[] {
-  const chosen = config.signals.map((entry, index) => {
-    if (typeof entry !== 'string') return entry
-    const known = SIGNAL_LIBRARY.find((signal) => signal.name === entry)
-    if (!known) throw new AndonError('config', `signals[${index}]: '${entry}' is not in the library; there are ${SIGNAL_LIBRARY.map((signal) => signal.name).join(', ')}`)
-    return known
+function triggerMistakes(config: Config, signals: readonly Signal[]): Mistake[] {
+  const mistakes: Mistake[] = []
+  const triggers = config.triggers ?? []
+  const add = (path: PropertyKey[], problem: string) => mistakes.push({ path, problem, tellsFound: true })
+  triggers.forEach((trigger, index) => {
+    const meant = closestOf(trigger.signal, signals.map((signal) => signal.name))
+    if (!signals.some((signal) => signal.name === trigger.signal)) {
+      const inLibrary = SIGNAL_LIBRARY.some((signal) => signal.name === trigger.signal)
+      const hint = inLibrary ? `; it is in the library: add it under signals` : meant ? `; did you mean ${meant}?` : ''
+      return void add(['triggers', index, 'signal'], `names no signal${hint}; there are ${signals.map((signal) => signal.name).join(', ')}`)
+    }
+    try {
+      judgedTriggers([trigger], signals, config.judge.alpha)
+    } catch (error) {
+      add(['triggers', index, 'ageProfile'], (error as Error).message.replace(/^triggers\[0\]\.ageProfile(\.edgesHours)?: /, ''))
+    }
+    if (trigger.baseline * (1 + trigger.tolerance) >= 1) add(['triggers', index, 'tolerance'], `baseline × (1 + tolerance) is ${trigger.baseline * (1 + trigger.tolerance)}; a share above which a release is harmful must be below 1`)
   })
-  const named = new Map(FOUR_SIGNALS.map((signal) => [signal.name, signal]))
-  for (const signal of chosen) named.set(signal.name, signal)
-  return [...named.values()]
+  const acting = triggers.filter(isActing)
+  const spent = acting.reduce((sum, trigger) => sum + (trigger.weight ?? 0), 0)
+  const without = acting.find((trigger) => trigger.weight === undefined)
+  if (without && spent >= 1 - 1e-9) add(['triggers'], `the weights of the triggers that can pause leave nothing to '${without.name}', which has none; they share one alpha`)
+  for (const action of ['pause', 'rollback'] as const) {
+    const trigger = acting.find((candidate) => candidate.action === action)
+    const isObeyed = config.targets.some((target) => target.enforces && (target.on ?? ['pause', 'rollback']).includes(action))
+    if (trigger && config.targets.length > 0 && !isObeyed) add(['targets'], `trigger '${trigger.name}' can ${action}, but no target with enforces: true takes '${action}', so nothing would stop`)
+  }
+  return mistakes
+}
+
+/** Whether a breach of this trigger orders something, rather than telling people. */
+export const isActing = (trigger: Pick<TriggerConfig, 'shadow' | 'action'>): boolean => !trigger.shadow && trigger.action !== 'notify'
+
+/** The four signals and those the configuration adds; one of the same name replaces it. */
+export function signalsOf(config: Config): Signal[] {
+  const chosen = config.signals.map((entry) => (typeof entry === 'string' ? SIGNAL_LIBRARY.find((signal) => signal.name === entry)! : entry))
+  return [...new Map([...FOUR_SIGNALS, ...chosen].map((signal) => [signal.name, signal])).values()]
 }
 
 /** The triggers joined with their signals. Throws AndonError `config`. */

@@ -44,7 +44,7 @@ export async function demo(options: { once: boolean; seed: number; seconds: numb
   const stop = new AbortController()
   let progress: Progress = { eventMs: startMs, contacts: 0, spans: 0, outcomes: 0, toPeople: 0, behindMs: 0 }
   const pauses: AcceptedPause[] = []
-  const platform = await startPlatform({ routing, secrets: [secret], clock: wallClock, eventNowMs: () => progress.eventMs, environment: scenario.environment, onAccepted: (pause) => void pauses.push(pause) })
+  const platform = await startPlatform({ routing, secrets: [secret], clock: wallClock, eventNowMs: () => progress.eventMs, environment: scenario.environment, onAccepted: (pause) => void (pauses.some((other) => other.incidentId === pause.incidentId) || pauses.push(pause)) })
   const running = await startWithFreePort({ config: demoConfig(join(folder, 'store'), platform.url), env: { ...options.env, [SECRET_NAME]: secret }, log })
   const onSignal = () => stop.abort()
   process.once('SIGINT', onSignal)
@@ -98,6 +98,8 @@ function demoConfig(storePath: string, platformUrl: string): Config {
     receive: { port: 0 },
     triggers: Object.entries(HEALTHY_RATES).map(([signal, baseline]) => ({ name: signal, signal, baseline, action: 'pause', trafficGoesTo: 'previous release' })),
     targets: [{ name: 'agent-platform', url: platformUrl, secret: { env: SECRET_NAME }, enforces: true, allowPrivate: true }],
+    // Event time runs thousands of times faster than the wall clock of the platform: five minutes of it are a few milliseconds.
+    safety: { stopWithinMinutes: 24 * 60 },
     log: { level: 'error' },
   })
 }

@@ -186,9 +186,20 @@ export function sharedShocks(random: Random): (hour: number) => number {
 
 export type RepeatLife = Readonly<{ perHour: number; ratio: number; changeAtHour: number; hours: number }>
 
+/** Age at which a contact of this patience repeats under a hazard `ratio` times the healthy one; Infinity: not in the window. */
+function repeatAge(design: TestDesign, patience: number, ratio: number): number {
+  const { edgesMs, shares } = design.delayed!.profile
+  let share = patience / (ratio * design.hitsPerTrial)
+  for (const [b, width] of shares.entries()) {
+    if (share < width) return edgesMs[b]! + (share / width) * (edgesMs[b + 1]! - edgesMs[b]!)
+    share -= width
+  }
+  return Number.POSITIVE_INFINITY
+}
+
 /**
  * Hours after the change at which a repeat-contact fault is found (Infinity: never): by the shipped delayed stream, and by waiting
- * for cohorts to mature (`matured`: each contact counted once, 72 h after it began). Diurnal traffic of ± 80 %.
+ * for cohorts to mature (`matured`: each contact counted once, 72 h after it began). Diurnal traffic of ± 80 %, batches of 5 minutes.
  */
 export function repeatLife(
   design: TestDesign,
@@ -197,8 +208,7 @@ export function repeatLife(
   life: RepeatLife,
   logThreshold: number,
 ): number[] {
-  const { hazardPerMs, windowMs } = design.delayed!
-  const stepMs = design.unitMs
+  const stepMs = 5 * MINUTE_MS
   const stream = createStream(design)
   const mature = createStream(matured)
   const steps = Math.round((life.hours * HOUR_MS) / stepMs)
@@ -206,27 +216,20 @@ export function repeatLife(
   const cohorts: { trials: number; hits: number }[] = []
   const found = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
   const phase = random.uniform() * 24
-  const stepsInWindow = Math.round(windowMs / stepMs)
+  const stepsInWindow = Math.round(design.delayed!.windowMs / stepMs)
   for (let step = 0; step <= steps && found.includes(Number.POSITIVE_INFINITY); step++) {
     const nowMs = step * stepMs
     const hour = nowMs / HOUR_MS
     advance(design, stream, nowMs)
     const traffic = 1 + 0.8 * Math.sin((2 * Math.PI * (hour + phase)) / 24)
-    const begun = random.poisson((life.perHour * traffic * stepMs) / HOUR_MS)
-    addTrials(design, stream, nowMs, begun)
-    const cohort = { trials: begun, hits: 0 }
+    const cohort = { trials: random.poisson((life.perHour * traffic * stepMs) / HOUR_MS), hits: 0 }
     cohorts.push(cohort)
-    const bad = hour >= life.changeAtHour ? life.ratio : 1
-    for (let i = 0; i < begun; i++) {
-      let patience = random.exponential(1)
-      for (let age = 0; age < stepsInWindow; age++) {
-        // healthy hazard of this quarter of an hour, without the safety margin of the stream
-        patience -= bad * Math.min(hazardPerMs[age]!, hazardPerMs[age + 1]!) * stepMs
-        if (patience > 0) continue
-        hitsAt[step + age + 1]?.push(step) // later than this life: never seen
-        cohort.hits++
-        break
-      }
+    addTrials(design, stream, nowMs, cohort.trials)
+    for (let i = 0; i < cohort.trials; i++) {
+      const ageMs = repeatAge(design, random.exponential(1), hour >= life.changeAtHour ? life.ratio : 1)
+      if (ageMs === Number.POSITIVE_INFINITY) continue
+      cohort.hits++
+      hitsAt[step + Math.ceil(ageMs / stepMs)]?.push(step) // later than this life: never seen
     }
     for (const cohortStep of hitsAt[step]!) addHits(design, stream, cohortStep * stepMs, 1)
     const old = cohorts[step - stepsInWindow]
@@ -235,9 +238,9 @@ export function repeatLife(
       addHits(matured, mature, (step - stepsInWindow) * stepMs, old.hits)
     }
     const since = hour - life.changeAtHour
-    if (found[0] === Number.POSITIVE_INFINITY && hitsAt[step]!.length > 0 && logE(design, stream) >= logThreshold)
-      found[0] = since
-    if (found[1] === Number.POSITIVE_INFINITY && old && logE(matured, mature) >= logThreshold) found[1] = since
+    const watching = found.map((hours) => hours === Number.POSITIVE_INFINITY)
+    if (watching[0] && hitsAt[step]!.length > 0 && logE(design, stream) >= logThreshold) found[0] = since
+    if (watching[1] && old?.hits && logE(matured, mature) >= logThreshold) found[1] = since
   }
   return found
 }

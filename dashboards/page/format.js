@@ -1,6 +1,6 @@
 /** Numbers and times as people read them. Pure: no document, no clock. */
 
-const NBSP = '\u00a0'
+export const NBSP = '\u00a0'
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
@@ -88,8 +88,18 @@ const superscript = (n) => `${n}`.replace(/\d/g, (digit) => '⁰¹²³⁴⁵⁶�
 /** @param {Readonly<{ logE: number, logThreshold: number }>} evidence */
 export const evidenceShare = ({ logE, logThreshold }) => (logThreshold > 0 ? Math.max(0, logE / logThreshold) : 0)
 
+/**
+ * Text from outside with its control characters made visible (`\\u202e`), so that a name cannot turn round or hide what stands beside it.
+ * @param {string} text
+ */
+export const visible = (text) =>
+  text.replace(CONTROLS, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+/** C0 and C1 controls, zero-width and bidirectional embeddings, overrides and isolates; joiners and marks stay, scripts need them. */
+const CONTROLS = /[\p{Cc}\u200b\u202a-\u202e\u2060-\u2069\ufeff]/gu
+
 /** snake_case as a title, for a signal that is not on any release: `failed_updates` → Failed updates. @param {string} name */
 export const titleOf = (name) => {
-  const words = name.replaceAll('_', ' ').trim()
+  const words = visible(name).replaceAll('_', ' ').trim()
   return words.charAt(0).toUpperCase() + words.slice(1)
 }

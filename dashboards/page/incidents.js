@@ -1,5 +1,5 @@
 import { el } from './element.js'
-import { count, dateTime, percent, rfc3339, timeNear, titleOf } from './format.js'
+import { count, dateTime, percent, rfc3339, timeNear, titleOf, visible } from './format.js'
 import { chip, name, oddsText } from './releases.js'
 import {
   between,
@@ -189,7 +189,7 @@ function facts(incident, title) {
   /** @type {(term: string, ...values: Child[]) => HTMLElement} */
   const row = (term, ...values) => el('div', { 'data-key': term }, el('dt', {}, term), el('dd', {}, ...values))
   const rows = [
-    row('What was seen', finding.reason),
+    row('What was seen', name('reason', finding.reason)),
     row('Signal', `${title}: ${rate}baseline ${percent(baseline)}`),
     where.length > 0 && row('Strongest in', name('slice', where.join(' · '))),
     row('Evidence', oddsText(finding)),
@@ -197,7 +197,7 @@ function facts(incident, title) {
       'Trigger',
       name('trigger', finding.trigger),
       ' ',
-      el('code', { title: `Hash of the trigger: ${finding.triggerHash}` }, finding.triggerHash.slice(0, 12)),
+      el('code', { title: 'Hash of the trigger' }, visible(finding.triggerHash.slice(0, 12))),
       `, ${lineOf(finding)}`,
     ),
     row(

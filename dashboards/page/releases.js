@@ -1,6 +1,17 @@
 import { evidenceBar, icon, rateGraphic, sparkline } from './draw.js'
-import { el } from './element.js'
-import { count, counted, dateTime, duration, evidenceShare, odds, percent, percentRange, rfc3339 } from './format.js'
+import { el, svg } from './element.js'
+import {
+  count,
+  counted,
+  dateTime,
+  duration,
+  evidenceShare,
+  odds,
+  percent,
+  percentRange,
+  rfc3339,
+  visible,
+} from './format.js'
 import { findingOf, inOrder, isStopping, keyOf, lineOf, namesOf, standingOf } from './words.js'
 
 /** @typedef {import('./words.js').ReleaseView} ReleaseView */
@@ -24,7 +35,13 @@ export function releasesSection({ releases, nowMs, filter }) {
   const cards = matching.map((view) => releaseCard(view, nowMs))
   const none = matching.length === 0 && releases.length > 0
   return [
-    el('div.section-head', { 'data-key': 'head' }, title, releases.length >= FILTER_FROM && filterField()),
+    el(
+      'div.section-head',
+      { 'data-key': 'head' },
+      title,
+      releases.length > 0 && legend(),
+      releases.length >= FILTER_FROM && filterField(),
+    ),
     none && el('p.quiet', {}, 'No release has such an agent, release or environment.'),
     el('ol.releases', { 'data-key': 'list' }, ...cards),
   ].filter((node) => node !== false)
@@ -54,10 +71,14 @@ function releaseCard(view, nowMs) {
     el(
       'div.identity',
       {},
-      el('div.chip-row', {}, chip(standing.tone, standing.word, standing.means)),
+      el(
+        'div.chip-row',
+        {},
+        chip(standing.tone, standing.word, standing.means),
+        name('environment', names.environment),
+      ),
       el('h3', {}, name('agent', names.agent), ' ', name('version', names.release)),
-      el('p.where', {}, name('environment', names.environment), ' · ', seen(view, nowMs)),
-      el('div.traffic', {}, traffic(view), sparkline(view.contactsPerHour)),
+      el('div.traffic', {}, traffic(view, nowMs), sparkline(view.contactsPerHour)),
       releaseEvidence(view, standing.tone),
     ),
     view.triggers.length === 0
@@ -76,7 +97,7 @@ function releaseCard(view, nowMs) {
  * A name from telemetry: always text, kept apart from the direction of its neighbours, with the whole of it in the title.
  * @param {string} kind @param {string} text
  */
-export const name = (kind, text) => el(`bdi.name.${kind}`, { title: text }, text)
+export const name = (kind, text) => el(`bdi.name.${kind}`, { title: visible(text) }, visible(text))
 
 /** @param {Tone} tone @param {string} word @param {string} means */
 export const chip = (tone, word, means) => el(`span.chip.${tone}`, { title: means }, icon(tone), word)
@@ -85,12 +106,13 @@ export const chip = (tone, word, means) => el(`span.chip.${tone}`, { title: mean
 function seen({ lastContactMs }, nowMs) {
   if (lastContactMs === null) return 'no contact yet'
   const ago = nowMs - lastContactMs
-  const text = ago < 1000 ? 'contact just now' : `last contact ${duration(ago)} ago`
-  return el('time', { datetime: rfc3339(lastContactMs), title: rfc3339(lastContactMs) }, text)
+  const text = ago < 1000 ? 'just now' : `${duration(ago)} ago`
+  return el('time', { datetime: rfc3339(lastContactMs), title: `Last contact ${rfc3339(lastContactMs)}` }, text)
 }
 
-/** @param {ReleaseView} view */
-function traffic({ contacts, identified, firstContactMs }) {
+/** @param {ReleaseView} view @param {number} nowMs */
+function traffic(view, nowMs) {
+  const { contacts, identified, firstContactMs } = view
   const coverage = contacts === 0 ? 'none identified' : `${percent(identified / contacts)} identified`
   const since = firstContactMs === null ? null : `since ${dateTime(firstContactMs)}`
   const why = 'Contacts with a known customer: only they can count for recurrence signals.'
@@ -98,7 +120,7 @@ function traffic({ contacts, identified, firstContactMs }) {
     'p.contacts',
     {},
     el('strong', { title: since }, counted(contacts, 'contact')),
-    el('span', { title: why }, coverage),
+    el('span', {}, el('span', { title: why }, coverage), ' · ', seen(view, nowMs)),
   )
 }
 
@@ -128,7 +150,7 @@ export const oddsText = ({ logE, logThreshold }) =>
 
 /** @param {TriggerView} trigger */
 function signalCell(trigger) {
-  const { title, shadow, reason, logE, logThreshold } = trigger
+  const { title, shadow, reason, limit, hits, trials, logE, logThreshold } = trigger
   const finding = findingOf(trigger)
   const line = lineOf(trigger)
   const evidence = evidenceText(trigger, line)
@@ -138,29 +160,58 @@ function signalCell(trigger) {
     el(
       'div.signal-head',
       {},
-      el('h4', { title: trigger.trigger }, title),
-      el('span.finding', { title: reason }, icon(finding.tone), finding.word, shadow && el('em', {}, ' shadow')),
+      el('h4', { title: visible(trigger.trigger) }, visible(title)),
+      el(
+        'span.finding',
+        { title: visible(reason) },
+        icon(finding.tone),
+        finding.word,
+        shadow && el('em', {}, ' shadow'),
+      ),
     ),
     rateGraphic(trigger),
     rateText(trigger),
+    el('p.small', {}, `limit ${percent(limit)} · ${count(hits)} of ${count(trials)}`),
     evidenceBar(trigger, finding.tone, `Evidence of ${title}: ${evidence}`),
     el('p.small', { title: oddsText({ logE, logThreshold }) }, `Evidence ${evidence}`),
-    el('p.visually-hidden', {}, reason),
+    el('p.visually-hidden', {}, visible(reason)),
   )
 }
 
 /** @param {TriggerView} trigger */
-function rateText({ rate, low, high, limit, hits, trials }) {
-  const bound = `limit ${percent(limit)}`
-  if (rate === null || low === null || high === null)
-    return el('p.figures', {}, el('strong', {}, '–'), ` no trial yet · ${bound}`)
-  const of = `${count(hits)} of ${counted(trials, 'trial')}`
+function rateText({ rate, low, high }) {
+  if (rate === null || low === null || high === null) return el('p.figures', {}, 'no trial yet')
   return el(
     'p.figures',
-    { title: of },
+    {},
     el('strong', {}, percent(rate)),
     ' ',
     el('span.interval', {}, `(${percentRange(low, high)})`),
-    ` · ${bound}`,
+  )
+}
+
+/** What the graphics of a signal mean. */
+const legend = () => {
+  const key = (/** @type {string} */ text, /** @type {SVGElement[]} */ ...shapes) =>
+    el(
+      'span',
+      {},
+      svg('svg.rate.calm', { width: 26, height: 16, viewBox: '0 4 26 16', 'aria-hidden': 'true' }, ...shapes),
+      text,
+    )
+  return el(
+    'p.legend.small',
+    {},
+    key(
+      'rate and 95\u00a0% interval',
+      svg('line.whisker', { x1: 3, x2: 23, y1: 12, y2: 12 }),
+      svg('circle.dot', { cx: 13, cy: 12, r: 4.5 }),
+    ),
+    key(
+      'limit',
+      svg('rect.harm', { x: 13, y: 4, width: 13, height: 16 }),
+      svg('line.limit', { x1: 13, x2: 13, y1: 4, y2: 20 }),
+    ),
+    key('baseline', svg('line.baseline', { x1: 13, x2: 13, y1: 7, y2: 17 })),
   )
 }

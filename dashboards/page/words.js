@@ -1,5 +1,5 @@
 /** What the page says about releases and incidents. Pure: no document, no clock. */
-import { counted, duration, evidenceShare } from './format.js'
+import { counted, duration, evidenceShare, NBSP, visible } from './format.js'
 
 /** @typedef {import('../../facts/overview.ts').Overview} Overview */
 /** @typedef {import('../../facts/overview.ts').ReleaseView} ReleaseView */
@@ -18,9 +18,9 @@ export const keyOf = ({ environment, agent, release }) => [environment, agent, r
 
 /** @param {Release} release */
 export const namesOf = ({ environment, agent, release }) => ({
-  agent: agent || 'unknown agent',
-  release: release || 'unknown release',
-  environment: environment || 'no environment',
+  agent: visible(agent) || 'unknown agent',
+  release: visible(release) || 'unknown release',
+  environment: visible(environment) || 'no environment',
 })
 
 /** States in which the order to stop stands, given or being given. */
@@ -119,15 +119,17 @@ export function headlineOf({ releases }) {
   const parts = [
     { number: pausing, is: 'being paused' },
     { number: paused, is: 'paused' },
-    { number: observed, is: 'in breach, not paused' },
+    { number: observed, is: 'in breach but not paused' },
     { number: atRisk, is: 'at risk' },
   ]
     .filter((part) => part.number > 0)
-    .map((part, index) => `${index === 0 ? counted(part.number, 'release') : part.number} ${part.is}`)
+    .map((part, index) =>
+      `${index === 0 ? counted(part.number, 'release') : part.number} ${part.is}`.replaceAll(' ', NBSP),
+    )
   const more = `${healthy} of ${counted(judged, 'judged release')} within all limits`
   if (parts.length > 0) {
     const tone = pausing + paused > 0 ? 'stop' : observed > 0 ? 'bad' : 'warn'
-    return { tone, text: parts.join(', '), more }
+    return { tone, text: parts.join(' · '), more }
   }
   if (judged === 0) return { tone: 'calm', text: `${counted(number, 'release')} seen, none judged`, more: '' }
   if (healthy === judged) {

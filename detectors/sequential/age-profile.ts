@@ -58,14 +58,3 @@ export const cumulativeHazard = (q0: number): number => -Math.log1p(-q0)
 /** Expected healthy hits of one contact that stayed at risk up to `ageMs`: Λ(q0) · shareBefore. */
 export const ageCompensator = (profile: AgeProfile, q0: number, ageMs: number): number =>
   cumulativeHazard(q0) * shareBefore(profile, ageMs)
-
-/** Greatest share per ms at any age in [fromMs, toMs): never charges a contact of unknown exact age too little. */
-export function greatestShareRate({ edgesMs, shares }: AgeProfile, fromMs: number, toMs: number): number {
-  let greatest = 0
-  for (let b = 0; b < shares.length; b++) {
-    const from = edgesMs[b]!
-    const to = edgesMs[b + 1]!
-    if (from < toMs && to > fromMs) greatest = Math.max(greatest, shares[b]! / (to - from))
-  }
-  return greatest
-}

@@ -1,6 +1,6 @@
 import { assert } from '../../lib/errors.ts'
 import { idOf } from '../../lib/hash.ts'
-import { type AgeProfile, checkAgeProfile, cumulativeHazard, greatestShareRate, windowOf } from './age-profile.ts'
+import { type AgeProfile, checkAgeProfile, cumulativeHazard, shareBefore, windowOf } from './age-profile.ts'
 import { bernoulliCost, checkEffects, DEFAULT_EFFECTS, type Effects, poissonCost } from './effects.ts'
 
 /** Multipliers of the healthy rate by hour of the UTC week, Monday 00:00 first; their mean should be 1. */
@@ -98,18 +98,15 @@ export function designTest(options: TestOptions): TestDesign {
   }
 }
 
-/**
- * Hazard by whole bins between a contact's cohort bin and the clock's bin. A contact's exact age is known only to
- * ± one bin, so the greatest hazard of that range is charged: on average 1 to 2 % too much, never too little.
- */
+/** Healthy hazard of a contact still at risk, by age in bins: its mean over each bin, so that the whole window is exact. */
 function delayedTables(profile: AgeProfile, baseline: number, tolerance: number): TestDesign['delayed'] {
   checkAgeProfile(profile)
   const windowMs = windowOf(profile)
   const bin = windowMs / AGE_BINS
-  const scale = cumulativeHazard(baseline) * (1 + tolerance)
+  const scale = (cumulativeHazard(baseline) * (1 + tolerance)) / bin
   const hazardPerMs = Float64Array.from(
-    { length: AGE_BINS + 1 },
-    (_, bins) => scale * greatestShareRate(profile, (bins - 1) * bin, (bins + 1) * bin),
+    { length: AGE_BINS },
+    (_, age) => scale * (shareBefore(profile, (age + 1) * bin) - shareBefore(profile, age * bin)),
   )
   return { profile, windowMs, hazardPerMs }
 }

@@ -10,29 +10,40 @@ export type RiskSet = {
   firstBin: number
   /** Contacts at risk per consecutive cohort bin. */
   open: number[]
+  /** Sum over these contacts of (start − start of their bin), in ms: what makes their ages exact. */
+  offsetMs: number[]
 }
 
 const HOUR_MS = 3_600_000
 
-export const emptyRiskSet = (): RiskSet => ({ firstBin: 0, open: [] })
+export const emptyRiskSet = (): RiskSet => ({ firstBin: 0, open: [], offsetMs: [] })
 
-/** Adds `count` contacts (or takes them out: negative) of the bin that holds `cohortMs`; never falls below zero. */
+/** Adds `count` contacts (or takes them out: negative) begun at `cohortMs`; a bin never falls below zero. */
 export function changeAtRisk(risk: RiskSet, unitMs: number, cohortMs: number, count: number): void {
   const bin = Math.floor(cohortMs / unitMs)
   if (risk.open.length === 0) risk.firstBin = bin
   if (count < 0 && (bin < risk.firstBin || bin >= risk.firstBin + risk.open.length)) return
-  while (bin < risk.firstBin) {
+  for (; bin < risk.firstBin; risk.firstBin--) {
     risk.open.unshift(0)
-    risk.firstBin--
+    risk.offsetMs.unshift(0)
   }
-  while (bin >= risk.firstBin + risk.open.length) risk.open.push(0)
+  while (bin >= risk.firstBin + risk.open.length) {
+    risk.open.push(0)
+    risk.offsetMs.push(0)
+  }
   const at = bin - risk.firstBin
-  risk.open[at] = Math.max(0, risk.open[at]! + count)
+  const open = Math.max(0, risk.open[at]! + count)
+  const offsetMs = risk.offsetMs[at]! + count * (cohortMs - bin * unitMs)
+  risk.open[at] = open
+  risk.offsetMs[at] = Math.min(open * unitMs, Math.max(0, offsetMs))
 }
 
 /**
  * Charges the healthy hits that all contacts at risk owe for the time (fromMs, toMs]; `charge(cohortMs, hits)` gets them per
  * cohort bin. Contacts past the window leave. Cost O(bins × steps), a step being one bin width at most.
+ *
+ * A contact that began a fraction x into its bin is, j bins later, of age (j − x) to (j − x + 1): it owes
+ * x·h[j − 1] + (1 − x)·h[j] over that bin. This is linear in x, so the sum of offsets is all that has to be kept.
  */
 export function chargeTime(
   design: TestDesign,
@@ -46,8 +57,9 @@ export function chargeTime(
   let atMs = fromMs
   while (atMs < toMs && risk.open.length > 0) {
     const bin = Math.floor(atMs / unitMs)
-    while (risk.open.length > 0 && (risk.open[0] === 0 || bin - risk.firstBin >= hazard.length)) {
+    while (risk.open.length > 0 && (risk.open[0] === 0 || bin - risk.firstBin > hazard.length)) {
       risk.open.shift()
+      risk.offsetMs.shift()
       risk.firstBin++
     }
     const hourEndMs = hourOfWeek ? (Math.floor(atMs / HOUR_MS) + 1) * HOUR_MS : Number.POSITIVE_INFINITY
@@ -55,8 +67,12 @@ export function chargeTime(
     const factor = stepMs * rhythmAt(hourOfWeek, atMs)
     for (let i = 0; i < risk.open.length; i++) {
       const open = risk.open[i]!
+      if (open === 0) continue
+      const bins = bin - risk.firstBin - i
+      const late = bins > 0 ? risk.offsetMs[i]! / unitMs : 0
       // a contact whose clock runs ahead of ours is charged as newborn
-      if (open > 0) charge((risk.firstBin + i) * unitMs, open * hazard[Math.max(0, bin - risk.firstBin - i)]! * factor)
+      const owed = (open - late) * (hazard[Math.max(0, bins)] ?? 0) + late * (hazard[bins - 1] ?? 0)
+      charge((risk.firstBin + i) * unitMs, owed * factor)
     }
     atMs += stepMs
   }
