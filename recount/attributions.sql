@@ -1,12 +1,15 @@
--- Outcomes with the contacts they are about: all of their conversation, however long ago; when no such conversation is known, the
--- customer's latest contact begun by then, with its age.
+-- Outcomes with the contact they are about: of their conversation the latest begun by then (else the earliest), however long ago; when no
+-- such conversation is known, the customer's latest contact begun by then, with its age.
 CREATE TEMPORARY TABLE recount_heard ENGINE = MergeTree ORDER BY outcome_id AS
-SELECT outcome_id, kind, flag, at, conversation, customer, environment FROM outcomes ORDER BY outcome_id, seq LIMIT 1 BY outcome_id;
+SELECT outcome_id, kind, flag, at, conversation, customer FROM outcomes ORDER BY outcome_id, seq LIMIT 1 BY outcome_id;
 
 CREATE TEMPORARY TABLE recount_by_conversation ENGINE = MergeTree ORDER BY outcome_id AS
-SELECT h.outcome_id AS outcome_id, h.kind AS kind, h.flag AS flag, c.contact_id AS contact_id
+SELECT h.outcome_id AS outcome_id, any(h.kind) AS kind, any(h.flag) AS flag,
+  if(countIf(c.started_at <= h.at) > 0, argMaxIf(c.contact_id, (c.started_at, c.contact_id), c.started_at <= h.at),
+    argMin(c.contact_id, (c.started_at, c.contact_id))) AS contact_id
 FROM recount_heard AS h JOIN recount_contacts AS c ON c.conversation = h.conversation
-WHERE h.conversation != '';
+WHERE h.conversation != ''
+GROUP BY h.outcome_id;
 
 CREATE TEMPORARY TABLE recount_by_customer ENGINE = MergeTree ORDER BY outcome_id AS
 SELECT o.outcome_id AS outcome_id, o.kind AS kind, o.flag AS flag, c.contact_id AS contact_id, dateDiff('millisecond', c.started_at, o.at) AS age_ms

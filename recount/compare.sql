@@ -34,7 +34,7 @@ FROM (
   UNION ALL
   SELECT signal, measure, environment, agent, release, channel, queue, 0 AS was, n FROM recount_capped
   UNION ALL
-  SELECT signal, 'unattributed' AS measure, environment, '' AS agent, '' AS release, '' AS channel, '' AS queue, 0 AS was, n FROM (
+  SELECT signal, 'unattributed' AS measure, '' AS environment, '' AS agent, '' AS release, '' AS channel, '' AS queue, 0 AS was, n FROM (
 %unattributed%
   )
   UNION ALL

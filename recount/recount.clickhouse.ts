@@ -84,7 +84,7 @@ function statementsOf(all: readonly Signal[]): string[] {
     unionOf(signals.flatMap(foundBy), "SELECT '' AS contact_id, '' AS name, toInt64(0) AS n WHERE 0"),
   )
     .replace('%unattributed%', () =>
-      unionOf(signals.flatMap(unattributedOf), "SELECT '' AS signal, '' AS environment, toFloat64(0) AS n WHERE 0"),
+      unionOf(signals.flatMap(unattributedOf), "SELECT '' AS signal, toFloat64(0) AS n WHERE 0"),
     )
     .replace('%counts%', () =>
       counts.map(([signal, measure, sql]) => `  (${quote(signal)}, ${quote(measure)}, toFloat64(${sql}))`).join(',\n'),
@@ -122,12 +122,12 @@ function foundBy(signal: ContactSignal): readonly string[] {
 const isAbout = (signal: Attributed): string =>
   `kind = ${quote(signal.outcome)}${signal.flag === '' ? '' : ` AND flag = ${quote(signal.flag)}`}`
 
-/** SELECTs of (signal, environment, n): outcomes that no contact answers for. */
+/** SELECTs of (signal, n): outcomes that no contact answers for. */
 function unattributedOf(signal: ContactSignal): readonly string[] {
   if (signal.evaluator !== 'attributed') return []
   const found = `SELECT outcome_id FROM recount_attributions WHERE age_ms <= ${signal.windowHours * HOUR_MS}`
   return [
-    `SELECT ${quote(signal.name)} AS signal, environment, toFloat64(1) AS n FROM recount_heard WHERE ${isAbout(signal)} AND outcome_id NOT IN (${found})`,
+    `SELECT ${quote(signal.name)} AS signal, toFloat64(1) AS n FROM recount_heard WHERE ${isAbout(signal)} AND outcome_id NOT IN (${found})`,
   ]
 }
 
