@@ -25,16 +25,28 @@ const IN_BODY = "JSONExtractString(body, 'customer')"
 
 /** Rows of each table that hold one of these pseudonyms, tables without any left out. */
 export async function rowsHolding(store: ClickHouseClient, customers: readonly string[]): Promise<{ table: string; rows: number }[]> {
-  const params = { customers }
-  const GIVEN = '{customers:Array(String)}'
-  const wheres: Readonly<Record<string, string>> = {
-    ...Object.fromEntries(['spans', 'outcomes', 'contacts', 'customer_contacts', 'customer_hits', 'deltas'].map((table) => [table, `customer IN ${GIVEN}`])),
-    contact_changes: `customer IN ${GIVEN} OR was_customer IN ${GIVEN}`,
-    contact_parts: `${IN_BODY} IN ${GIVEN}`,
-    linked_outcomes: `customer IN ${GIVEN} OR substring(link, 3) IN ${GIVEN}`,
+  const counts = new Map<string, number>()
+  for (const some of passesOf(customers)) {
+    const found = await rowsOf<{ table: string; rows: number }>(store, `SELECT * FROM (${HOLDING.join(' UNION ALL ')}) WHERE rows > 0`, { customers: some })
+    for (const { table, rows } of found) counts.set(table, (counts.get(table) ?? 0) + rows)
   }
-  const selects = Object.entries(wheres).map(([table, where]) => `SELECT '${table}' AS table, count() AS rows FROM ${table} WHERE ${where}`)
-  return rowsOf(store, `SELECT * FROM (${selects.join(' UNION ALL ')}) WHERE rows > 0 ORDER BY table`, params)
+  return [...counts].map(([table, rows]) => ({ table, rows })).sort((a, b) => (a.table < b.table ? -1 : 1))
+}
+
+const GIVEN = '{customers:Array(String)}'
+const WHERE_GIVEN: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(['spans', 'outcomes', 'contacts', 'customer_contacts', 'customer_hits', 'deltas'].map((table) => [table, `customer IN ${GIVEN}`])),
+  contact_changes: `customer IN ${GIVEN} OR was_customer IN ${GIVEN}`,
+  contact_parts: `${IN_BODY} IN ${GIVEN}`,
+  linked_outcomes: `customer IN ${GIVEN} OR substring(link, 3) IN ${GIVEN}`,
+}
+const HOLDING = Object.entries(WHERE_GIVEN).map(([table, where]) => `SELECT '${table}' AS table, count() AS rows FROM ${table} WHERE ${where}`)
+
+/** Bounds the lists that a statement carries in memory. */
+const CUSTOMERS_PER_PASS = 1_000
+const passesOf = (customers: readonly string[]): string[][] => {
+  const distinct = [...new Set(customers)]
+  return Array.from({ length: Math.ceil(distinct.length / CUSTOMERS_PER_PASS) }, (_, pass) => distinct.slice(pass * CUSTOMERS_PER_PASS, (pass + 1) * CUSTOMERS_PER_PASS))
 }
 
 /**
@@ -47,17 +59,13 @@ export async function rowsHolding(store: ClickHouseClient, customers: readonly s
 export async function forgetCustomers(store: ClickHouseClient, customers: readonly string[]): Promise<void> {
   assert(customers.every((customer) => /^[0-9a-f]{32}$/.test(customer)), 'a pseudonym is 32 hex digits')
   await finishForgetting(store)
-  for (let from = 0; from < customers.length; from += CUSTOMERS_PER_PASS) {
-    const values = [...new Set(customers.slice(from, from + CUSTOMERS_PER_PASS))].map((customer) => ({ customer, renamed: randomBytes(16).toString('hex') }))
-    if (values.length === 0) continue
+  for (const some of passesOf(customers)) {
+    const values = some.map((customer) => ({ customer, renamed: randomBytes(16).toString('hex') }))
     await store.command({ query: `CREATE TABLE ${FORGETTING} (customer String, renamed String) ENGINE = MergeTree ORDER BY customer` })
     await store.insert({ table: FORGETTING, values, format: 'JSONEachRow' })
     await finishForgetting(store)
   }
 }
-
-/** Bounds the arrays that a mutation carries in memory. */
-const CUSTOMERS_PER_PASS = 1_000
 
 /** Ends a run that was interrupted; true when there was one. To be called before a store is written to again. */
 export async function finishForgetting(store: ClickHouseClient): Promise<boolean> {

@@ -65,13 +65,13 @@ function splitPauses(contacts: readonly Contact[], seed: number): boolean {
   const arms: Arm[] = []
   for (const { startMs, previous } of contacts) {
     advanceTwoSample(design, state, startMs)
+    if (twoSampleLogE(design, state) >= LOG_THRESHOLD) return true
     if (previous !== null) {
       const arm = arms[previous]!
       addStratumHits(design, state, contacts[previous]!.startMs, {
         candidate: arm === 'candidate' ? 1 : 0,
         stable: arm === 'stable' ? 1 : 0,
       })
-      if (arm === 'candidate' && twoSampleLogE(design, state) >= LOG_THRESHOLD) return true
     }
     const arm = random.chance(0.5) ? 'candidate' : 'stable'
     arms.push(arm)
@@ -105,8 +105,8 @@ function thinnedPauses(points: readonly number[], random: ReturnType<typeof seed
     const atMs = i * stratumMs
     advanceTwoSample(design, state, atMs)
     // a population so large that a hit does not change who is at risk
-    addAtRisk(design, state, 'candidate', atMs, 1e9)
-    addAtRisk(design, state, 'stable', atMs, 1e9)
+    addAtRisk(design, state, 'candidate', atMs, 1e6)
+    addAtRisk(design, state, 'stable', atMs, 1e6)
     let candidates = 0
     for (let n = 0; n < count; n++) {
       const candidate = random.chance(0.5) ? 1 : 0

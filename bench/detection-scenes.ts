@@ -14,6 +14,7 @@ import { type OnsetEstimate, onset } from '../detectors/sequential/onset.ts'
 import {
   addAtRisk,
   addStratumHits,
+  advanceTwoSample,
   createTwoSample,
   type TwoSampleDesign,
   twoSampleLogE,
@@ -152,11 +153,14 @@ export function twoArmLife(design: TwoSampleDesign, random: Random, life: TwoArm
       side.candidateHits += hits.candidate
       side.stableHits += hits.stable
     }
+    advanceTwoSample(design, state, minute * MINUTE_MS)
     addAtRisk(design, state, 'candidate', minute * MINUTE_MS, counts.candidate)
     addAtRisk(design, state, 'stable', minute * MINUTE_MS, counts.stable)
     addStratumHits(design, state, minute * MINUTE_MS, hits)
-    if (hits.candidate > 0) {
+    if ((minute * MINUTE_MS) % design.stratumMs === 0) {
       pauseAt(0, paused[0] === Number.POSITIVE_INFINITY && twoSampleLogE(design, state) >= Math.log(1 / alpha))
+    }
+    if (hits.candidate > 0) {
       pauseAt(1, msprtPauses(arms, life.share, alpha))
       pauseAt(2, growthbookPauses(arms, alpha))
     }

@@ -32,7 +32,7 @@ const LIFE = 100_000
 const FOLDER = new URL('../docs/detection/', import.meta.url)
 
 const known = designTest({ baseline: SHARE })
-const twoSample = designTwoSample({ stratumMs: 600_000, windowMs: 6 * 3_600_000 })
+const twoSample = designTwoSample({ stratumMs: 300_000, windowMs: 6 * 3_600_000 })
 const repeat = designTest({ baseline: 0.12, ageProfile: REPEAT_CONTACT_72H })
 const matured = designTest({ baseline: 0.12 })
 
@@ -212,8 +212,8 @@ function twoArmSection(): string {
   })
   return `## Against a stable release that runs at the same time
 
-The healthy share (2 %) is known to nobody. Ten contacts a minute over both arms; strata of ten minutes (100 contacts; strata of
-10 contacts cost a tenth more). Shared shocks: hourly CV 0.3, daily CV 0.15 and a daily
+The healthy share (2 %) is known to nobody. Ten contacts a minute over both arms; strata of five
+minutes (50 contacts; the waiting for their end is in the figures). Shared shocks: hourly CV 0.3, daily CV 0.15 and a daily
 rhythm of ± 30 % that move both arms. False pauses:
 
 ${table(['healthy', ...TWO_ARM_NAMES], wrongRows)}

@@ -47,6 +47,8 @@ const INTERVAL_MS = 1_000
 /** Rounds without news after which a listener hears `alive`: the page treats 15 s of silence as a lost connection. */
 const ALIVE_AFTER_ROUNDS = 5
 
+const TROUBLE = 'event: trouble'
+
 export type Stream = Readonly<{
   /** Sends events on this response until its client leaves. False when there are too many listeners: nothing was written. */
   join: (response: ServerResponse, headers: Readonly<Record<string, string>>) => boolean
@@ -92,7 +94,7 @@ export function createStream(edges: {
     } catch (error) {
       if (!isFailing) log.error({ err: error }, 'the overview could not be read for the page')
       isFailing = true
-      return 'event: trouble\ndata: The monitor cannot read its state at the moment; its log says why.\n\n'
+      return `${TROUBLE}\ndata: The monitor cannot read its state at the moment; its log says why.\n\n`
     }
   }
 
@@ -125,7 +127,7 @@ function tell(listener: Listener, news: string): void {
     listener.seen = id
     listener.quietRounds = 0
   } else if (++listener.quietRounds >= ALIVE_AFTER_ROUNDS) {
-    response.write('event: alive\ndata: yes\n\n')
+    response.write(id === TROUBLE ? news : 'event: alive\ndata: yes\n\n')
     listener.quietRounds = 0
   }
 }

@@ -1,177 +1,140 @@
 import type { ClickHouseClient } from '@clickhouse/client'
-import type { SpanFact } from '../facts/span.ts'
+import type { MetricPoint, OutcomeFact, SpanFact } from '../facts/span.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
-import { type Contact, type ContactPart, contactIdOf, contactsOf, partOf } from './contact.ts'
-import { batchRow, contactRow, dateTime, dateTime64, SPAN_SELECT, type Stamp } from './rows.ts'
-import { resolveTrace } from './trace.ts'
+import { type ContactChange, contactChanges, partChanges, traceChanges } from './changes.ts'
+import { isCustomerKey, isRecordKey, keysOf, type PlaceChange, placeChanges, type ScopeOf } from './places.ts'
+import { batchRow, type ContactRow, contactRow, linkedOutcomeRows, placeRow, type Stamp, wholeSeconds } from './rows.ts'
+import { knownOutcomes, type LinkedOutcome, outcomesUnder, type Stored, storedContacts, storedParts, storedSpans } from './stored.clickhouse.ts'
 
 /** SQL of the signals for one batch: see detectors/signals/compile.ts, which makes it from data. */
 export type SignalStatements = Readonly<{
   marks: (touches: { contacts: boolean; creates: boolean; outcomes: boolean }) => string | null
+  outcomeKinds: readonly string[]
   deltas: string
   capped: string
 }>
 
-export type BatchContext = Readonly<{ store: ClickHouseClient; statements: SignalStatements; idleMs: number | null }>
+export type BatchContext = Readonly<{ store: ClickHouseClient; statements: SignalStatements; idleMs: number | null; scopeOf: ScopeOf }>
 
-/** What stands in the store under this batch number: its spans and how many outcomes and points came with them. */
-export type StoredBatch = Readonly<{ stamp: Stamp; spans: readonly SpanFact[]; outcomes: number; points: number }>
+/** What stands in the store under this batch number. */
+export type StoredBatch = Readonly<{ stamp: Stamp; spans: readonly SpanFact[]; outcomes: readonly OutcomeFact[]; points: readonly MetricPoint[] }>
 
 export type BatchResult = Readonly<{ seq: number; clockMs: number; newSpans: number; contactsChanged: number; heldTraces: readonly string[]; resolvedTraces: readonly string[] }>
 
-/** A pseudo-span that the pipeline puts into a trace when waiting for its agent is over; it is stored like any span. */
-export const expiryOf = (traceId: string, atMs: number): SpanFact => ({ ...EMPTY_SPAN, traceId, startedAtMs: atMs, endedAtMs: atMs })
-const isExpiry = (span: SpanFact): boolean => span.spanId === ''
-
 /**
- * Drives one stored batch to its end: spans → parts of contacts → contacts → marks → deltas → done. Every step is one
- * insert with a token named after the batch, and what counted before is read from rows of earlier batches only, so a batch
+ * Drives one stored batch to its end: spans → parts of contacts → places → marks → contacts → deltas → done. Every step is
+ * one insert with a token named after the batch, and what counted before is read from rows of earlier batches only, so a batch
  * can be driven again after a crash at any point without counting anything twice (docs/decisions/0003).
  */
 export async function processBatch(context: BatchContext, batch: StoredBatch): Promise<BatchResult> {
   const { stamp } = batch
-  const traces = await changedTraces(context, batch)
-  const parts = await changedParts(context, traces, stamp)
-  const touched = { contacts: parts.contacts.length > 0, creates: parts.created.length > 0, outcomes: batch.outcomes > 0 }
+  const { store, statements, scopeOf } = context
+  const stored: Stored = { store, seq: stamp.seq }
 
-  await insert(context, 'contact_parts', parts.rows, `p${stamp.seq}`)
-  await insert(context, 'created_record_changes', parts.created, `c${stamp.seq}`)
-  await insert(context, 'contact_changes', parts.contacts, `k${stamp.seq}`)
-  const marks = context.statements.marks(touched)
-  if (marks) await run(context, marks, stamp.seq, `m${stamp.seq}`)
-  if (touched.contacts || touched.outcomes) {
-    await run(context, context.statements.deltas, stamp.seq, `d${stamp.seq}`)
-    await run(context, context.statements.capped, stamp.seq, `h${stamp.seq}`)
+  const traces = batch.spans.length === 0 ? [] : traceChanges(batch.spans, await storedSpans(stored, unique(batch.spans.map((span) => span.traceId))))
+  const parts = partChanges(traces)
+  const contacts = parts.length === 0 ? [] : contactChanges(parts, await storedParts(stored, unique(parts.map((part) => part.contactId))), context.idleMs)
+  const places = contacts.flatMap(({ before, after }) => placeChanges(before, after, scopeOf))
+  const received = { seq: stamp.seq, received_at: wholeSeconds(stamp.receivedAtMs) }
+  await insert(context, 'contact_parts', parts.map(({ contactId, traceId, part }) => ({ contact_id: contactId, trace_id: traceId, gone: part ? 0 : 1, body: part ? JSON.stringify(part) : '', ...received })), `p${stamp.seq}`)
+  await insert(context, 'places', places.map((change) => placeRow(change, stamp)), `l${stamp.seq}`)
+
+  const outcomes = await linkOutcomes(context, stored, batch, places)
+  const marks = await changedMarks(context, stored, places, outcomes)
+  const rows = await changedRows(stored, contacts, marks, stamp)
+  await insert(context, 'contact_changes', rows, `k${stamp.seq}`)
+  if (rows.length > 0) {
+    await run(context, statements.deltas, { seq: stamp.seq }, `d${stamp.seq}`)
+    const customers = unique(rows.map((row) => row.customer).filter((customer) => customer !== ''))
+    if (customers.length > 0) await run(context, statements.capped, { seq: stamp.seq, customers }, `h${stamp.seq}`)
   }
+  const unattributed = [...(marks.get('') ?? [])].filter(([mark]) => mark.endsWith('.events'))
+  await insert(context, 'deltas', unattributed.map(([mark, n]) => ({ signal: mark.split('.')[0], measure: 'unattributed', n, ...received })), `u${stamp.seq}`)
+
   const newSpans = traces.reduce((sum, trace) => sum + trace.newSpans, 0)
-  await insert(context, 'batches', [batchRow(stamp, { spans: batch.spans.length, newSpans, outcomes: batch.outcomes, points: batch.points })], `b${stamp.seq}`)
+  await insert(context, 'batches', [batchRow(stamp, { spans: batch.spans.length, newSpans, outcomes: batch.outcomes.length, points: batch.points.length })], `b${stamp.seq}`)
   return {
     seq: stamp.seq,
     clockMs: stamp.acceptedAtMs,
     newSpans,
-    contactsChanged: parts.contacts.length,
+    contactsChanged: contacts.length,
     heldTraces: traces.filter((trace) => trace.held).map((trace) => trace.traceId),
     resolvedTraces: traces.filter((trace) => !trace.held).map((trace) => trace.traceId),
   }
 }
 
-type ChangedTrace = { traceId: string; newSpans: number; held: boolean; before: Map<string, ContactPart>; after: Map<string, ContactPart> }
+const unique = (values: readonly string[]): string[] => [...new Set(values)]
 
-/** Traces to which the batch brought something new, resolved without and with it. */
-async function changedTraces({ store }: BatchContext, batch: StoredBatch): Promise<ChangedTrace[]> {
-  if (batch.spans.length === 0) return []
-  const stored = await rowsOf<SpanFact>(
-    store,
-    `SELECT ${SPAN_SELECT} FROM spans WHERE seq < {seq:UInt64} AND trace_id IN (SELECT trace_id FROM spans WHERE seq = {seq:UInt64}) ORDER BY seq`,
-    { seq: batch.stamp.seq },
-  )
-  const known = Map.groupBy(stored, (span) => span.traceId)
-  const changed: ChangedTrace[] = []
-  for (const [traceId, arrived] of Map.groupBy(batch.spans, (span) => span.traceId)) {
-    const before = distinct(known.get(traceId) ?? [])
-    const after = distinct([...before, ...arrived])
-    if (after.length === before.length) continue
-    const now = resolve(after)
-    changed.push({ traceId, newSpans: after.filter((span) => !isExpiry(span)).length - before.filter((span) => !isExpiry(span)).length, held: now.held, before: resolve(before).parts, after: now.parts })
+/** Stores first deliveries of outcomes under their keys and returns all outcomes whose attribution the batch may change. */
+async function linkOutcomes(context: BatchContext, stored: Stored, batch: StoredBatch, places: readonly PlaceChange[]): Promise<LinkedOutcome[]> {
+  const { scopeOf, statements } = context
+  const ids = unique(batch.outcomes.map((outcome) => outcome.outcomeId))
+  const seen = ids.length > 0 ? await knownOutcomes(stored, ids) : new Set<string>()
+  const arrived: LinkedOutcome[] = []
+  const rows: object[] = []
+  for (const outcome of batch.outcomes) {
+    if (seen.has(outcome.outcomeId)) continue
+    seen.add(outcome.outcomeId)
+    const keys = keysOf(outcome, scopeOf)
+    arrived.push({ id: outcome.outcomeId, keys, kind: outcome.kind })
+    rows.push(...linkedOutcomeRows(outcome, keys, batch.stamp))
   }
-  return changed
+  await insert(context, 'linked_outcomes', rows, `o${batch.stamp.seq}`)
+  const touched = statements.outcomeKinds.length > 0 ? unique(places.map((change) => change.place.key).filter((key) => !isRecordKey(key))) : []
+  const known = touched.length > 0 ? await outcomesUnder(stored, touched) : []
+  return [...arrived, ...known].filter((outcome) => statements.outcomeKinds.includes(outcome.kind))
 }
 
-/** First accepted copy of every span; order is the order of acceptance. */
-const distinct = (spans: readonly SpanFact[]): SpanFact[] => [...new Map([...spans].reverse().map((span) => [span.spanId, span])).values()]
+/** By contact ('' = none) and mark (`signal.events`, …): by how much the batch changed what other facts charge to the contact. */
+type Marks = ReadonlyMap<string, ReadonlyMap<string, number>>
 
-function resolve(spans: readonly SpanFact[]): { parts: Map<string, ContactPart>; held: boolean } {
-  const expired = spans.some(isExpiry)
-  const resolved = resolveTrace(
-    spans.filter((span) => !isExpiry(span)),
-    expired,
-  )
-  const parts = new Map<string, ContactPart>()
-  for (const contact of resolved.contacts) {
-    const part = partOf(contact)
-    const id = contactIdOf(part)
-    const other = parts.get(id)
-    parts.set(id, other ? joinParts(other, part) : part)
+async function changedMarks({ store, statements }: BatchContext, { seq }: Stored, places: readonly PlaceChange[], outcomes: readonly LinkedOutcome[]): Promise<Marks> {
+  const keys = unique(places.map((change) => change.place.key))
+  const customers = keys.filter(isCustomerKey)
+  const records = keys.filter(isRecordKey)
+  const select = statements.marks({ contacts: customers.length > 0, creates: records.length > 0, outcomes: outcomes.length > 0 })
+  if (!select) return new Map()
+  let [from, to] = [Number.MAX_SAFE_INTEGER, 0]
+  for (const { place } of places) [from, to] = [Math.min(from, place.atMs), Math.max(to, place.atMs)]
+  const changed = await rowsOf<{ contact_id: string; mark: string; n: number }>(store, `${select}\nSETTINGS max_threads = 1`, {
+    seq, from, to, customers, records, outcome_keys: unique(outcomes.flatMap((outcome) => outcome.keys)), outcomes: unique(outcomes.map((outcome) => outcome.id)),
+  })
+  const marks = new Map<string, Map<string, number>>()
+  for (const { contact_id, mark, n } of changed) marks.set(contact_id, (marks.get(contact_id) ?? new Map<string, number>()).set(mark, n))
+  return marks
+}
+
+/** Rows of contact_changes: of every contact that the batch changed or charged, the stored version with sign -1 and the new one with 1. */
+async function changedRows(stored: Stored, contacts: readonly ContactChange[], marks: Marks, stamp: Stamp): Promise<ContactRow[]> {
+  const changes = new Map(contacts.map((change) => [change.contactId, change]))
+  const marked = [...marks.keys()].filter((contactId) => contactId !== '' && !changes.has(contactId))
+  const before = await storedContacts(stored, [...contacts.filter((change) => change.before).map((change) => change.contactId), ...marked])
+  const rows: ContactRow[] = []
+  for (const contactId of [...changes.keys(), ...marked]) {
+    const change = changes.get(contactId)
+    const old = before.get(contactId)
+    if (old) rows.push({ ...old, seq: stamp.seq, sign: -1, gone: change && !change.after ? 1 : 0 })
+    const charged = addMarks(old?.marks ?? {}, marks.get(contactId))
+    if (change?.after) rows.push(contactRow(change.after, charged, stamp))
+    else if (!change && old) rows.push({ ...old, seq: stamp.seq, sign: 1, marks: charged })
   }
-  return { parts, held: resolved.held && !expired }
+  return rows
 }
 
-/** Two groups of one trace that turn out to be the same contact. */
-function joinParts(a: ContactPart, b: ContactPart): ContactPart {
-  const [folded] = contactsOf(new Map([['a', a], ['b', b]]), null)
-  const { contactId: _, duplicateWrites: __, ...rest } = folded!
-  return { ...rest, okWrites: [...a.okWrites, ...b.okWrites] }
+function addMarks(marks: Readonly<Record<string, number>>, changes: ReadonlyMap<string, number> | undefined): Record<string, number> {
+  const sum: Record<string, number> = { ...marks }
+  for (const [signal, n] of changes ?? []) sum[signal] = Math.round(((sum[signal] ?? 0) + n) * 1e6) / 1e6
+  return Object.fromEntries(Object.entries(sum).filter(([, n]) => n !== 0))
 }
 
-async function changedParts({ store, idleMs }: BatchContext, traces: readonly ChangedTrace[], stamp: Stamp) {
-  const changes: { contactId: string; traceId: string; part: ContactPart | null }[] = []
-  for (const { traceId, before, after } of traces) {
-    for (const [contactId, part] of after) if (JSON.stringify(before.get(contactId)) !== JSON.stringify(part)) changes.push({ contactId, traceId, part })
-    for (const contactId of before.keys()) if (!after.has(contactId)) changes.push({ contactId, traceId, part: null })
-  }
-  const received = { seq: stamp.seq, received_at: dateTime(stamp.receivedAtMs) }
-  const rows = changes.map(({ contactId, traceId, part }) => ({ contact_id: contactId, trace_id: traceId, gone: part ? 0 : 1, body: part ? JSON.stringify(part) : '', ...received }))
-  const contacts: object[] = []
-  const created: object[] = []
-  const stored = await storedParts(store, [...new Set(changes.map((change) => change.contactId))], stamp.seq)
-  for (const [contactId, ofContact] of Map.groupBy(changes, (change) => change.contactId)) {
-    const before = stored.get(contactId) ?? new Map<string, ContactPart>()
-    const after = new Map(before)
-    for (const { traceId, part } of ofContact) part ? after.set(traceId, part) : after.delete(traceId)
-    const was = new Map(contactsOf(before, idleMs).map((contact) => [contact.contactId, contact]))
-    const is = new Map(contactsOf(after, idleMs).map((contact) => [contact.contactId, contact]))
-    for (const id of new Set([...was.keys(), ...is.keys()])) {
-      const [old, now] = [was.get(id) ?? null, is.get(id) ?? null]
-      if (JSON.stringify(old) === JSON.stringify(now)) continue
-      contacts.push(contactRow(now, old, stamp))
-      created.push(...createdChanges(id, old, now).map((row) => ({ ...row, ...received })))
-    }
-  }
-  return { rows, contacts, created }
-}
-
-function createdChanges(contactId: string, before: Contact | null, after: Contact | null) {
-  const keyed = (contact: Contact | null) => new Map((contact?.created ?? []).map((record) => [`${record.key}\u001f${record.atMs}\u001f${record.spanId}`, record]))
-  const [was, is] = [keyed(before), keyed(after)]
-  const row = (record: Contact['created'][number], gone: 0 | 1) => ({ record_key: record.key, at: dateTime64(record.atMs), contact_id: contactId, span_id: record.spanId, gone })
-  return [...[...is].filter(([key]) => !was.has(key)).map(([, record]) => row(record, 0)), ...[...was].filter(([key]) => !is.has(key)).map(([, record]) => row(record, 1))]
-}
-
-/** Parts of these contacts as they stood before batch `seq`, by contact and trace. */
-async function storedParts(store: ClickHouseClient, contactIds: readonly string[], seq: number): Promise<Map<string, Map<string, ContactPart>>> {
-  const found = new Map<string, Map<string, ContactPart>>()
-  for (let from = 0; from < contactIds.length; from += CONTACTS_PER_READ) {
-    const rows = await rowsOf<{ contact_id: string; trace_id: string; body: string }>(
-      store,
-      `SELECT contact_id, trace_id, argMax(body, contact_parts.seq) AS body FROM contact_parts
-       WHERE contact_id IN {contactIds:Array(String)} AND contact_parts.seq < {seq:UInt64} GROUP BY contact_id, trace_id HAVING argMax(gone, contact_parts.seq) = 0`,
-      { contactIds: contactIds.slice(from, from + CONTACTS_PER_READ), seq },
-    )
-    for (const row of rows) {
-      const parts = found.get(row.contact_id) ?? new Map<string, ContactPart>()
-      parts.set(row.trace_id, JSON.parse(row.body) as ContactPart)
-      found.set(row.contact_id, parts)
-    }
-  }
-  return found
-}
-
-const CONTACTS_PER_READ = 2000
+/** Set explicitly: a replayed batch must be dropped by the views as well. */
+const DEDUPLICATE = { deduplicate_blocks_in_dependent_materialized_views: 1, async_insert: 0 } as const
 
 async function insert({ store }: BatchContext, table: string, values: readonly object[], token: string): Promise<void> {
   if (values.length === 0) return
   await store.insert({ table, values, format: 'JSONEachRow', clickhouse_settings: { insert_deduplication_token: token, ...DEDUPLICATE } })
 }
 
-/** Set explicitly: a replayed batch must be dropped by the views as well. */
-const DEDUPLICATE = { deduplicate_blocks_in_dependent_materialized_views: 1, async_insert: 0 } as const
-
-async function run({ store }: BatchContext, sql: string, seq: number, token: string): Promise<void> {
-  await store.command({ query: `${sql.replaceAll('%token%', token)}, deduplicate_blocks_in_dependent_materialized_views = 1`, query_params: { seq } })
-}
-
-const EMPTY_SPAN: SpanFact = {
-  traceId: '', spanId: '', parentSpanId: '', parentIsRemote: -1, role: 'link', startedAtMs: 0, endedAtMs: 0, agentName: '', serviceName: '', release: '', environment: '',
-  conversation: '', customer: '', intent: '', channel: '', queue: '', region: '', autonomy: '', initiator: '', contactEnd: '', tool: '', action: '', system: '', recordType: '',
-  recordKey: '', argumentsHash: '', result: '', items: 0, failedItems: 0, errorType: '', amount: 0, currency: '', sampled: 0,
+async function run({ store }: BatchContext, sql: string, params: Record<string, unknown>, token: string): Promise<void> {
+  await store.command({ query: `${sql.replaceAll('%token%', token)}, deduplicate_blocks_in_dependent_materialized_views = 1, max_threads = 1`, query_params: params })
 }

@@ -107,6 +107,12 @@ export function contactsOf(parts: ReadonlyMap<string, ContactPart>, idleMs: numb
   return sessions.map((session, index) => foldSession(session, index))
 }
 
+/** Two groups of one trace that turn out to be the same contact. */
+export function joinParts(a: ContactPart, b: ContactPart): ContactPart {
+  const { contactId: _, duplicateWrites: __, ...folded } = foldSession([a, b].sort((x, y) => x.startedAtMs - y.startedAtMs), 0)
+  return { ...folded, okWrites: [...a.okWrites, ...b.okWrites] }
+}
+
 function foldSession(parts: readonly ContactPart[], index: number): Contact {
   const first = parts[0]!
   const described = (field: 'customer' | 'intent' | 'channel' | 'queue' | 'region' | 'autonomy' | 'initiator' | 'contactEnd'): string => parts.find((part) => part[field] !== '')?.[field] ?? ''

@@ -1,12 +1,13 @@
 import type { MetricPoint, OutcomeFact, SpanFact } from '../facts/span.ts'
 import type { Contact } from './contact.ts'
+import type { PlaceChange } from './places.ts'
 
 /** What every row of a batch carries: its number, the monitor's clock and the wall clock of reception (retention). */
 export type Stamp = Readonly<{ seq: number; acceptedAtMs: number; receivedAtMs: number }>
 
 /** In JSON a DateTime64(3) is its whole milliseconds. */
 const milliseconds = (ms: number): number => Math.floor(ms)
-const wholeSeconds = (ms: number): number => Math.floor(ms / 1000)
+export const wholeSeconds = (ms: number): number => Math.floor(ms / 1000)
 
 /** Columns of `spans` after the stamp, each with the field it holds. */
 const SPAN_COLUMNS = {
@@ -57,6 +58,10 @@ export const spanValues = (span: SpanFact, stamp: Stamp): unknown[] => {
 /** A SELECT list that {@link readSpan} understands. */
 export const SPAN_SELECT = `toUnixTimestamp64Milli(started_at) AS startedAtMs, toUnixTimestamp64Milli(ended_at) AS endedAtMs, ${SPAN_FIELDS.map(([column, field]) => `${column} AS ${field}`).join(', ')}`
 
+/** SELECT lists of facts as they were accepted. */
+export const OUTCOME_SELECT = `outcome_id AS outcomeId, kind, toUnixTimestamp64Milli(at) AS atMs, conversation, customer, environment, flag, review_minutes AS reviewMinutes, amount, currency`
+export const POINT_SELECT = `name, series, environment, agent, release, channel, queue, toUnixTimestamp64Milli(start_at) AS startMs, toUnixTimestamp64Milli(at) AS atMs, value, temporality, monotonic`
+
 export const outcomeRow = (outcome: OutcomeFact, stamp: Stamp) => ({
   seq: stamp.seq,
   accepted_at: milliseconds(stamp.acceptedAtMs),
@@ -91,41 +96,68 @@ export const pointRow = (point: MetricPoint, stamp: Stamp) => ({
   monotonic: point.monotonic,
 })
 
-/** A new version of a contact and the place where the version before stood; `after` null: the contact is no more. */
-export const contactRow = (after: Contact | null, before: Contact | null, stamp: Stamp) => {
-  const contact = after ?? before!
-  return {
+/** A row of contact_changes and, without its sign, of contacts, as ClickHouse writes and reads it in JSON. */
+export type ContactRow = ReturnType<typeof contactRow>
+
+/** The version of a contact that a batch made. */
+export const contactRow = (contact: Contact, marks: Readonly<Record<string, number>>, stamp: Stamp) => ({
+  seq: stamp.seq,
+  sign: 1,
+  contact_id: contact.contactId,
+  gone: 0,
+  environment: contact.environment,
+  agent: contact.agent,
+  release: contact.release,
+  channel: contact.channel,
+  queue: contact.queue,
+  region: contact.region,
+  intent: contact.intent,
+  autonomy: contact.autonomy,
+  initiator: contact.initiator,
+  contact_end: contact.contactEnd,
+  conversation: contact.conversation,
+  customer: contact.customer,
+  started_at: milliseconds(contact.startedAtMs) as number | string,
+  ended_at: milliseconds(contact.endedAtMs) as number | string,
+  calls: contact.calls,
+  failed_calls: contact.failedCalls,
+  writes: contact.writes,
+  failed_writes: contact.failedWrites,
+  creates: contact.creates,
+  duplicate_writes: contact.duplicateWrites,
+  transfers: contact.transfers,
+  amount: contact.amount,
+  sampled: contact.sampled,
+  marks,
+  received_at: wholeSeconds(stamp.receivedAtMs) as number | string,
+})
+
+export const placeRow = ({ place, gone }: PlaceChange, stamp: Stamp) => ({
+  key: place.key,
+  at: milliseconds(place.atMs),
+  contact_id: place.contactId,
+  item: place.item,
+  seq: stamp.seq,
+  gone,
+  conversation: place.conversation,
+  intent: place.intent,
+  initiator: place.initiator,
+  received_at: wholeSeconds(stamp.receivedAtMs),
+})
+
+/** One row for each key of the outcome. */
+export const linkedOutcomeRows = (outcome: OutcomeFact, keys: readonly string[], stamp: Stamp) =>
+  keys.map((key) => ({
+    key,
+    at: milliseconds(outcome.atMs),
+    outcome_id: outcome.outcomeId,
     seq: stamp.seq,
-    contact_id: contact.contactId,
-    gone: after ? 0 : 1,
-    environment: contact.environment,
-    agent: contact.agent,
-    release: contact.release,
-    channel: contact.channel,
-    queue: contact.queue,
-    region: contact.region,
-    intent: contact.intent,
-    autonomy: contact.autonomy,
-    initiator: contact.initiator,
-    contact_end: contact.contactEnd,
-    conversation: contact.conversation,
-    customer: contact.customer,
-    started_at: milliseconds(contact.startedAtMs),
-    ended_at: milliseconds(contact.endedAtMs),
-    calls: contact.calls,
-    failed_calls: contact.failedCalls,
-    writes: contact.writes,
-    failed_writes: contact.failedWrites,
-    creates: contact.creates,
-    duplicate_writes: contact.duplicateWrites,
-    transfers: contact.transfers,
-    amount: contact.amount,
-    sampled: contact.sampled,
-    was_customer: before?.customer ?? '',
-    was_started_at: milliseconds(before?.startedAtMs ?? 0),
+    keys,
+    kind: outcome.kind,
+    flag: outcome.flag,
+    review_minutes: outcome.reviewMinutes,
     received_at: wholeSeconds(stamp.receivedAtMs),
-  }
-}
+  }))
 
 export const batchRow = (stamp: Stamp, counts: { spans: number; newSpans: number; outcomes: number; points: number }) => ({
   seq: stamp.seq,
@@ -136,5 +168,3 @@ export const batchRow = (stamp: Stamp, counts: { spans: number; newSpans: number
   outcomes: counts.outcomes,
   points: counts.points,
 })
-
-export { milliseconds as dateTime64, wholeSeconds as dateTime }

@@ -4,8 +4,10 @@ import type { Clock } from '../lib/clock.ts'
 import { AndonError, assert } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
-import { type BatchContext, type BatchResult, expiryOf, processBatch, type StoredBatch } from './batch.clickhouse.ts'
-import { outcomeRow, pointRow, SPAN_SELECT, SPAN_TABLE_COLUMNS, type Stamp, spanValues } from './rows.ts'
+import { type BatchContext, type BatchResult, processBatch, type StoredBatch } from './batch.clickhouse.ts'
+import { expiryOf } from './changes.ts'
+import { JUDGED_ENVIRONMENTS, scopesOf } from './places.ts'
+import { OUTCOME_SELECT, outcomeRow, POINT_SELECT, pointRow, SPAN_SELECT, SPAN_TABLE_COLUMNS, type Stamp, spanValues } from './rows.ts'
 
 export type Arrivals = Readonly<{ spans: readonly SpanFact[]; outcomes: readonly OutcomeFact[]; points: readonly MetricPoint[] }>
 
@@ -15,8 +17,10 @@ export type Arrivals = Readonly<{ spans: readonly SpanFact[]; outcomes: readonly
  */
 export type ClockMode = 'wall' | 'event'
 
-export type SequencerOptions = BatchContext &
+export type SequencerOptions = Omit<BatchContext, 'scopeOf'> &
   Readonly<{
+    /** Environments that are judged; they share their customers, every other environment has its own. Default: absent, production, prod. */
+    judgedEnvironments?: readonly string[]
     clock: Clock
     clockMode: ClockMode
     /** How long a fact waits for the span that says whose it is, wall clock. */
@@ -45,6 +49,7 @@ export type Sequencer = Readonly<{
   close: () => Promise<void>
 }>
 
+type Options = SequencerOptions & BatchContext
 type Submission = { arrivals: Arrivals; rows: number; resolve: () => void; reject: (error: unknown) => void }
 
 const MAX_WAITING_ROWS = 100_000
@@ -55,7 +60,8 @@ const RETRY_MS = 1_000
  * The one ordered writer: whatever has arrived while the last batch was driven becomes the next batch, is inserted
  * (that is what acknowledges it) and then driven to its end. Load makes batches larger, not the queue longer.
  */
-export async function createSequencer(options: SequencerOptions): Promise<Sequencer> {
+export async function createSequencer(given: SequencerOptions): Promise<Sequencer> {
+  const options: Options = { ...given, scopeOf: scopesOf(given.judgedEnvironments ?? JUDGED_ENVIRONMENTS) }
   const { clock, log } = options
   const maxWaitingRows = options.maxWaitingRows ?? MAX_WAITING_ROWS
   const stop = new AbortController()
@@ -109,7 +115,7 @@ export async function createSequencer(options: SequencerOptions): Promise<Sequen
     for (const traceId of [...result.resolvedTraces, ...expired]) holds.delete(traceId)
     for (const traceId of result.heldTraces) if (!holds.has(traceId)) holds.set(traceId, startedMs + options.holdMs)
     lastProgressMs = clock.nowMs()
-    options.onBatch({ ...result, spans: stored.spans.length, outcomes: stored.outcomes, points: stored.points, acceptMs: acceptedMs - startedMs, processMs: lastProgressMs - acceptedMs })
+    options.onBatch({ ...result, spans: stored.spans.length, outcomes: stored.outcomes.length, points: stored.points.length, acceptMs: acceptedMs - startedMs, processMs: lastProgressMs - acceptedMs })
   }
 
   const loop = async () => {
@@ -177,7 +183,7 @@ const IDLE_MS = 60_000
 type Position = Readonly<{ nextSeq: number; clockMs: number }>
 
 /** Makes a batch durable. Its number and clock are stored with every row, so it can be driven again as it was. */
-async function storeBatch(options: SequencerOptions, position: Position, taken: readonly Submission[], expired: readonly string[]): Promise<StoredBatch> {
+async function storeBatch(options: Options, position: Position, taken: readonly Submission[], expired: readonly string[]): Promise<StoredBatch> {
   const { store, clock } = options
   const outcomes = taken.flatMap((submission) => submission.arrivals.outcomes)
   const points = taken.flatMap((submission) => submission.arrivals.points)
@@ -191,7 +197,7 @@ async function storeBatch(options: SequencerOptions, position: Position, taken: 
     await store.insert({ table: 'spans', columns: [...SPAN_TABLE_COLUMNS] as [string, ...string[]], values: spans.map((span) => spanValues(span, stamp)), format: 'JSONCompactEachRow', clickhouse_settings: token })
   if (outcomes.length > 0) await store.insert({ table: 'outcomes', values: outcomes.map((outcome) => outcomeRow(outcome, stamp)), format: 'JSONEachRow', clickhouse_settings: token })
   if (points.length > 0) await store.insert({ table: 'metric_points', values: points.map((point) => pointRow(point, stamp)), format: 'JSONEachRow', clickhouse_settings: token })
-  return { stamp, spans, outcomes: outcomes.length, points: points.length }
+  return { stamp, spans, outcomes, points }
 }
 
 /** The greatest event time accepted so far: times of starts and outcomes, never of ends, which may lie far ahead. */
@@ -218,7 +224,7 @@ const withTimes = (span: SpanFact, acceptedAtMs: number): SpanFact => {
  * Where to go on: after the last whole batch. Batches that are stored but not whole are driven to their end first, and
  * facts whose agent span had not come are waited for again.
  */
-async function recover(options: SequencerOptions, holds: Map<string, number>): Promise<Position> {
+async function recover(options: Options, holds: Map<string, number>): Promise<Position> {
   const { store, clock } = options
   const [last] = await rowsOf<{ seq: number; clockMs: number }>(store, 'SELECT max(seq) AS seq, max(toUnixTimestamp64Milli(clock_at)) AS clockMs FROM batches')
   let position: Position = { nextSeq: (last?.seq ?? 0) + 1, clockMs: last?.clockMs ?? 0 }
@@ -232,7 +238,7 @@ async function recover(options: SequencerOptions, holds: Map<string, number>): P
     const result = await processBatch(options, batch)
     for (const traceId of result.heldTraces) holds.set(traceId, clock.nowMs() + options.holdMs)
     position = { nextSeq: seq + 1, clockMs: batch.stamp.acceptedAtMs }
-    options.onBatch({ ...result, spans: batch.spans.length, outcomes: batch.outcomes, points: batch.points, acceptMs: 0, processMs: 0 })
+    options.onBatch({ ...result, spans: batch.spans.length, outcomes: batch.outcomes.length, points: batch.points.length, acceptMs: 0, processMs: 0 })
   }
   await holdAgain(store, clock.nowMs(), options.holdMs, holds)
   return position
@@ -240,17 +246,18 @@ async function recover(options: SequencerOptions, holds: Map<string, number>): P
 
 async function readBatch(store: ClickHouseClient, seq: number): Promise<StoredBatch> {
   const spans = await rowsOf<SpanFact>(store, `SELECT ${SPAN_SELECT} FROM spans WHERE seq = {seq:UInt64}`, { seq })
-  const [stamp] = await rowsOf<{ acceptedAtMs: number; receivedAtMs: number; outcomes: number; points: number }>(
+  const outcomes = await rowsOf<OutcomeFact>(store, `SELECT ${OUTCOME_SELECT} FROM outcomes WHERE seq = {seq:UInt64}`, { seq })
+  const points = await rowsOf<MetricPoint>(store, `SELECT ${POINT_SELECT} FROM metric_points WHERE seq = {seq:UInt64}`, { seq })
+  const [stamp] = await rowsOf<{ acceptedAtMs: number; receivedAtMs: number }>(
     store,
-    `SELECT toUnixTimestamp64Milli(max(accepted_at)) AS acceptedAtMs, toUnixTimestamp(max(received_at)) * 1000 AS receivedAtMs,
-       countIf(source = 'outcomes') AS outcomes, countIf(source = 'points') AS points
-     FROM (SELECT accepted_at, received_at, 'spans' AS source FROM spans WHERE seq = {seq:UInt64}
-       UNION ALL SELECT accepted_at, received_at, 'outcomes' FROM outcomes WHERE seq = {seq:UInt64}
-       UNION ALL SELECT accepted_at, received_at, 'points' FROM metric_points WHERE seq = {seq:UInt64})`,
+    `SELECT toUnixTimestamp64Milli(max(accepted_at)) AS acceptedAtMs, toUnixTimestamp(max(received_at)) * 1000 AS receivedAtMs
+     FROM (SELECT accepted_at, received_at FROM spans WHERE seq = {seq:UInt64}
+       UNION ALL SELECT accepted_at, received_at FROM outcomes WHERE seq = {seq:UInt64}
+       UNION ALL SELECT accepted_at, received_at FROM metric_points WHERE seq = {seq:UInt64})`,
     { seq },
   )
   assert(stamp, `batch ${seq} has rows`)
-  return { stamp: { seq, acceptedAtMs: stamp.acceptedAtMs, receivedAtMs: stamp.receivedAtMs }, spans, outcomes: stamp.outcomes, points: stamp.points }
+  return { stamp: { seq, acceptedAtMs: stamp.acceptedAtMs, receivedAtMs: stamp.receivedAtMs }, spans, outcomes, points }
 }
 
 /** Traces of the last day with agent or tool spans that no contact holds yet. */

@@ -53,7 +53,7 @@ export function rateGraphic(trigger) {
     if (!isBeyond) parts.push(svg('circle.dot', { cx: at(inside(rate)), cy: 12, r: 4.5 }))
     if (place(high) > 100) {
       const arrow = svg(isBeyond ? 'path.dot' : 'path.cap', { d: isBeyond ? 'M-9 5 0 12-9 19z' : 'M-6 7-1 12-6 17' })
-      parts.push(svg('svg', { x: '100%', y: 0, overflow: 'visible' }, arrow))
+      parts.push(svg('svg', { x: '100%', y: 0, overflow: 'visible', role: 'presentation' }, arrow))
     }
   }
   const tone = isAboveLimit(trigger) && findingOf(trigger).tone === 'calm' ? 'warn' : findingOf(trigger).tone

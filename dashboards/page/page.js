@@ -46,7 +46,7 @@ function showAll() {
   if (overview === null) return showLink()
   const headline = headlineOf(overview)
   const { releases } = overview
-  document.title = `${headline.text} · Andon`
+  document.title = `${headline.text.replaceAll('\u00a0', ' ')} · Andon`
   update(part('standing'), [
     el(
       `div.headline.${headline.tone}`,

@@ -141,7 +141,7 @@ function releaseEvidence(view, tone) {
 /** @param {Readonly<{ logE: number, logThreshold: number }>} evidence @param {string} line */
 const evidenceText = (evidence, line) => {
   const share = evidenceShare(evidence)
-  return share >= 1 ? `past the ${line}` : `${Math.floor(share * 100)}\u00a0% of the ${line}`
+  return share >= 1 ? `past ${line}` : `${Math.floor(share * 100)}\u00a0% of ${line}`
 }
 
 /** @param {Readonly<{ logE: number, logThreshold: number }>} evidence */

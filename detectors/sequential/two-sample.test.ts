@@ -62,8 +62,25 @@ describe('the two-sample stream', () => {
       addAtRisk(design, state, 'candidate', i * MINUTE, 100)
       addAtRisk(design, state, 'stable', i * MINUTE, 900)
       addStratumHits(design, state, i * MINUTE, { candidate: arm === 'C' ? 1 : 0, stable: arm === 'S' ? 1 : 0 })
+      advanceTwoSample(design, state, (i + 1) * MINUTE)
     }
     expect(twoSampleLogE(design, state)).toBeCloseTo(4.801499535989, 9)
+  })
+
+  test('hits wait until their stratum has ended, then are compared with all of its contacts at once', () => {
+    const wide = designTwoSample({ stratumMs: 10 * MINUTE, windowMs: 60 * MINUTE })
+    const state = createTwoSample(wide)
+    for (let minute = 0; minute < 10; minute++) {
+      advanceTwoSample(wide, state, minute * MINUTE)
+      addAtRisk(wide, state, 'candidate', minute * MINUTE, 10)
+      addAtRisk(wide, state, 'stable', minute * MINUTE, 90)
+      if (minute < 3)
+        addStratumHits(wide, state, minute * MINUTE, { candidate: minute < 2 ? 1 : 0, stable: minute < 2 ? 0 : 1 })
+      expect(twoSampleLogE(wide, state)).toBeCloseTo(0, 12)
+    }
+    advanceTwoSample(wide, state, 10 * MINUTE)
+    expect(state.logRatios[2]).toBeCloseTo(1.100587102, 9)
+    expect(state.hits).toBe(2)
   })
 
   const batches = fc.array(

@@ -12,7 +12,8 @@ import { stratumLogRatio } from './stratum.ts'
  * and, because a stratum holds contacts of one age, the age profile too. No baseline has to be known.
  *
  * Strata are cohorts (start time): one minute for immediate signals, a quarter of an hour to an hour for delayed ones,
- * where finer strata often hold only one arm and then say nothing. Exact if, inside a stratum, routing to an arm does
+ * where finer strata often hold only one arm and then say nothing: a stratum of n contacts loses 1/n of the information.
+ * Exact if, inside a stratum, routing to an arm does
  * not depend on the outcome. Sources: Cox 1972; anytime-valid logrank, Grünwald et al. 2020 (arXiv 2011.06931).
  */
 export type TwoSampleOptions = Readonly<{ stratumMs: number; windowMs: number; effects?: Effects; cellHits?: number }>
@@ -22,8 +23,8 @@ export type TwoSampleDesign = Readonly<Required<TwoSampleOptions> & { id: string
 /** `exposure` is Σθ: the candidate's hits that equal arms would show. `logRatios`: Σ log likelihood ratio by ratio. */
 export type TwoSampleCell = RatedCell & { logRatios: number[] }
 
-/** Contacts still at risk per cohort stratum. */
-type Cohort = { stratum: number; candidate: number; stable: number }
+/** Contacts still at risk per cohort stratum, and hits held until the stratum has ended. */
+type Cohort = { stratum: number; candidate: number; stable: number; held: Record<Arm, number> }
 
 /** Plain data; at most windowMs ÷ stratumMs + 2 cohorts and 75 cells. */
 export type TwoSampleState = {
@@ -63,11 +64,21 @@ export const createTwoSample = (design: TwoSampleDesign): TwoSampleState => ({
   cohorts: [],
 })
 
-/** Moves the clock: cohorts past the window leave, and cells that hold only such cohorts close. */
+/**
+ * Moves the clock: strata that have ended are compared with the hits held for them, cohorts past the window leave, and cells
+ * that hold only such cohorts close.
+ */
 export function advanceTwoSample(design: TwoSampleDesign, state: TwoSampleState, nowMs: number): void {
   assert(state.designId === design.id, 'a stream continues only under the design that started it')
   if (state.nowMs !== null && nowMs <= state.nowMs) return
+  const beforeMs = state.nowMs ?? Number.NEGATIVE_INFINITY
   state.nowMs = nowMs
+  for (const cohort of state.cohorts) {
+    const endMs = (cohort.stratum + 1) * design.stratumMs
+    if (endMs <= beforeMs || endMs > nowMs) continue
+    compare(design, state, cohort, cohort.held)
+    cohort.held = { candidate: 0, stable: 0 }
+  }
   const oldestMs = nowMs - design.windowMs - design.stratumMs
   while (state.cohorts.length > 0 && state.cohorts[0]!.stratum * design.stratumMs < oldestMs) state.cohorts.shift()
   const { live } = state.cells
@@ -90,8 +101,9 @@ export function addAtRisk(
 }
 
 /**
- * Counts hits of both arms that became known together in one cohort, after its contacts. A hit of a cohort that has left
- * the window, or of a contact never added, is ignored: it has no risk set to be compared in.
+ * Counts hits of both arms that became known together in one cohort, after its contacts. While the stratum is still filling
+ * they are held: a hit that comes at once must not be compared with contacts that have already had their chance. A hit of a
+ * cohort that has left the window, or of a contact never added, is ignored: it has no risk set to be compared in.
  */
 export function addStratumHits(
   design: TwoSampleDesign,
@@ -101,6 +113,22 @@ export function addStratumHits(
 ): void {
   const cohort = cohortOf(design, state, cohortMs)
   if (!cohort) return
+  const ended = state.nowMs !== null && (cohort.stratum + 1) * design.stratumMs <= state.nowMs
+  if (ended) {
+    compare(design, state, cohort, hits)
+    return
+  }
+  cohort.held.candidate += hits.candidate
+  cohort.held.stable += hits.stable
+}
+
+/** Compares simultaneous hits with the contacts at risk of their stratum; those hit are at risk no longer. */
+function compare(
+  design: TwoSampleDesign,
+  state: TwoSampleState,
+  cohort: Cohort,
+  hits: Readonly<Record<Arm, number>>,
+): void {
   const candidateHits = Math.min(hits.candidate, cohort.candidate)
   const stableHits = Math.min(hits.stable, cohort.stable)
   const total = candidateHits + stableHits
@@ -141,7 +169,7 @@ function cohortOf(design: TwoSampleDesign, state: TwoSampleState, cohortMs: numb
   while (at > 0 && cohorts[at - 1]!.stratum > stratum) at--
   const known = cohorts[at - 1]
   if (known?.stratum === stratum) return known
-  const fresh = { stratum, candidate: 0, stable: 0 }
+  const fresh = { stratum, candidate: 0, stable: 0, held: { candidate: 0, stable: 0 } }
   cohorts.splice(at, 0, fresh)
   return fresh
 }

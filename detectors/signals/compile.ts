@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { CONTACT_NUMBERS, CONTACT_TEXTS, type Predicate, type Signal } from './definition.ts'
+import type { OutcomeKind } from '../../facts/span.ts'
+import { type Attributed, CONTACT_NUMBERS, CONTACT_TEXTS, type Predicate, type Recurrence, type Signal } from './definition.ts'
 
 /** Hits of one customer that count in evidence per release and UTC day of the trial (docs/signals.md). */
 export const HITS_PER_CUSTOMER_DAY = 3
@@ -15,7 +16,8 @@ const FILES = {
 }
 
 const text = (value: string): string => `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
-const fill = (sql: string, values: Readonly<Record<string, string | number>>): string => sql.replace(/%(\w+)%/g, (_, name: string) => String(values[name]))
+/** Fills %name% marks; a mark without a value (%token%) stays. */
+const fill = (sql: string, values: Readonly<Record<string, string | number>>): string => sql.replace(/%(\w+)%/g, (mark, name: string) => String(values[name] ?? mark))
 
 /** SQL that is true when every condition holds for a contact. */
 export const predicateSql = (predicate: Predicate): string =>
@@ -28,81 +30,122 @@ export const predicateSql = (predicate: Predicate): string =>
     })
     .join(' AND ') || 'true'
 
-/** Which parts of a batch a signal's marks depend on: nothing else makes its SQL worth running. */
+/** What a batch touched: nothing else makes the SQL of a signal worth running. */
 export type Touches = Readonly<{ contacts: boolean; creates: boolean; outcomes: boolean }>
 
-/** The statements of one batch, in order. Every one is deduplicated by its token, so a batch can be driven again. */
+/** SQL of one batch; every statement takes the parameter `seq`. */
 export type CompiledSignals = Readonly<{
-  /** Inserts into mark_changes, null when no signal needs it for such a batch. */
+  /**
+   * SELECT of (contact_id, mark, n): how the batch changed what other facts charge to a contact. Null when no signal needs it.
+   * Parameters: customers, records (keys of places), from, to (range of touched places, ms); outcome_keys, outcomes (ids).
+   */
   marks: (touches: Touches) => string | null
+  /** Outcome kinds that a signal reads; the others need no attribution. */
+  outcomeKinds: readonly OutcomeKind[]
+  /** INSERT of every change of a count. `%token%` is left for the caller, as in `capped`. */
   deltas: string
+  /** INSERT of what is too much for one customer and day. Parameter: customers. */
   capped: string
 }>
 
-/**
- * Compiles signals (data) into the SQL that one batch runs. `%token%` is left for the caller: `withToken(sql, token)`.
- */
+/** Compiles signals (data) into the SQL that a batch runs; one statement serves all signals of an evaluator. */
 export function compileSignals(signals: readonly Signal[]): CompiledSignals {
-  const marksOf = (touches: Touches): string | null => {
-    const selects = signals.flatMap((signal) => {
-      if (signal.evaluator === 'recurrence' && signal.over === 'contacts' && touches.contacts) return [fill(FILES.contacts, { signal: signal.name, window_ms: signal.windowHours * HOUR_MS })]
-      if (signal.evaluator === 'recurrence' && signal.over === 'creates' && touches.creates) return [fill(FILES.creates, { signal: signal.name, window_ms: signal.windowHours * HOUR_MS })]
-      if (signal.evaluator === 'attributed' && (touches.contacts || touches.outcomes))
-        return [fill(FILES.attributed, { signal: signal.name, outcome: signal.outcome, flag: signal.flag, window_ms: signal.windowHours * HOUR_MS })]
-      return []
-    })
-    if (selects.length === 0) return null
-    return `INSERT INTO mark_changes (contact_id, signal, seq, n)\nSELECT contact_id, signal, seq, n FROM (\n${selects.join('\nUNION ALL\n')}\n)\nSETTINGS insert_deduplication_token = '%token%', insert_select_deduplicate = 1, enable_materialized_cte = 1, max_threads = 1`
+  const followed = signals.filter((signal) => signal.evaluator === 'recurrence' && signal.over === 'contacts') as Recurrence[]
+  const created = signals.filter((signal) => signal.evaluator === 'recurrence' && signal.over === 'creates') as Recurrence[]
+  const attributed = signals.filter((signal) => signal.evaluator === 'attributed')
+  const statements = {
+    contacts: followed.length > 0 ? contactsSql(followed) : null,
+    creates: created.length > 0 ? createsSql(created) : null,
+    outcomes: attributed.length > 0 ? attributedSql(attributed) : null,
   }
+  const judged = signals.flatMap(judgedCountsOf)
   return {
-    marks: marksOf,
-    deltas: FILES.deltas.replace('%counts%', () => [...PLAIN_COUNTS, ...signals.flatMap(countsOf)].map(([signal, measure, value]) => `  (${text(signal)}, ${text(measure)}, toFloat64(${value}))`).join(',\n')),
-    capped: FILES.capped.replaceAll('%cap%', String(HITS_PER_CUSTOMER_DAY)),
+    marks: (touches) => {
+      const selects = (['contacts', 'creates', 'outcomes'] as const).flatMap((part) => (touches[part] && statements[part] ? [statements[part]] : []))
+      return selects.length > 0 ? selects.join('\nUNION ALL\n') : null
+    },
+    outcomeKinds: [...new Set(attributed.map((signal) => signal.outcome))],
+    deltas: fill(FILES.deltas, {
+      names: PLAIN_COUNTS.map(([name]) => text(name)).join(', '),
+      counts: PLAIN_COUNTS.map(([, value]) => value).join(', '),
+      judged_names: judged.map(([name]) => text(name)).join(', '),
+      judged_counts: judged.map(([, value]) => value).join(',\n      '),
+    }),
+    capped: fill(FILES.capped, { cap: HITS_PER_CUSTOMER_DAY }),
   }
 }
 
-export const withToken = (sql: string, token: string): string => sql.replaceAll('%token%', token)
+const windowMs = (signal: Recurrence | Attributed): number => Math.round(signal.windowHours * HOUR_MS)
 
-type Count = readonly [signal: string, measure: string, sql: string]
+function contactsSql(signals: readonly Recurrence[]): string {
+  const marks = signals.flatMap((signal) => [
+    { marked: 'contact_id', name: `${signal.name}.events`, windowMs: windowMs(signal) },
+    { marked: 'next.2', name: `${signal.name}.arrivals`, windowMs: windowMs(signal) },
+  ])
+  return fill(FILES.contacts, {
+    marked: marks.map((mark) => mark.marked).join(', '),
+    marks: marks.map((mark) => text(mark.name)).join(', '),
+    windows: marks.map((mark) => mark.windowMs).join(', '),
+    window_ms: Math.max(...signals.map(windowMs)),
+  })
+}
+
+const createsSql = (signals: readonly Recurrence[]): string =>
+  fill(FILES.creates, {
+    marks: signals.map((signal) => text(`${signal.name}.events`)).join(', '),
+    windows: signals.map(windowMs).join(', '),
+    window_ms: Math.max(...signals.map(windowMs)),
+  })
+
+function attributedSql(signals: readonly Attributed[]): string {
+  const marks = signals.flatMap((signal) => {
+    const matches = `kind = ${text(signal.outcome)}${signal.flag === '' ? '' : ` AND flag = ${text(signal.flag)}`}`
+    const mark = { name: `${signal.name}.events`, matches, windowMs: windowMs(signal), weight: '1' }
+    return signal.outcome === 'review' ? [mark, { ...mark, name: `${signal.name}.minutes`, weight: 'review_minutes' }] : [mark]
+  })
+  return fill(FILES.attributed, {
+    marks: marks.map((mark) => text(mark.name)).join(', '),
+    matches: marks.map((mark) => mark.matches).join(', '),
+    windows: marks.map((mark) => mark.windowMs).join(', '),
+    weights: marks.map((mark) => mark.weight).join(', '),
+  })
+}
+
+/** A count of contacts: its name (`signal.measure`) and the value of one contact. */
+type Count = readonly [name: string, sql: string]
 
 /** Counts that need no signal: what reports and boards show of every slice. */
 const PLAIN_COUNTS: readonly Count[] = [
-  ['', 'contacts', '1'],
-  ['', 'identified', "customer != ''"],
-  ['', 'calls', 'calls'],
-  ['', 'failed_calls', 'failed_calls'],
-  ['', 'writes', 'writes'],
-  ['', 'failed_writes', 'failed_writes'],
-  ['', 'contacts_with_write', 'writes > 0'],
-  ['', 'contacts_with_failed_write', 'failed_writes > 0'],
-  ['', 'creates', 'creates'],
-  ['', 'duplicate_writes', 'duplicate_writes'],
-  ['', 'contacts_with_duplicate_write', 'duplicate_writes > 0'],
-  ['', 'transfers', 'transfers'],
-  ['', 'contacts_transferred', 'transfers > 0'],
-  ['', 'sampled', 'sampled'],
+  ['.contacts', '1'],
+  ['.identified', "customer != ''"],
+  ['.calls', 'calls'],
+  ['.failed_calls', 'failed_calls'],
+  ['.writes', 'writes'],
+  ['.failed_writes', 'failed_writes'],
+  ['.contacts_with_write', 'writes > 0'],
+  ['.contacts_with_failed_write', 'failed_writes > 0'],
+  ['.creates', 'creates'],
+  ['.duplicate_writes', 'duplicate_writes'],
+  ['.contacts_with_duplicate_write', 'duplicate_writes > 0'],
+  ['.transfers', 'transfers'],
+  ['.contacts_transferred', 'transfers > 0'],
+  ['.sampled', 'sampled'],
 ]
 
-/** Sampled contacts are counted but never judged: tail sampling keeps errors and would look like harm. */
-function countsOf(signal: Signal): readonly Count[] {
+/** Counts of contacts that are not sampled: tail sampling keeps errors and would look like harm, so sampled ones are never judged. */
+function judgedCountsOf(signal: Signal, index: number): readonly Count[] {
   if (signal.evaluator === 'counters') return []
-  const trial = `(${predicateSql(signal.trial)}) AND sampled = 0`
-  const hit = hitSql(signal)
+  const trial = `trial_${index}`
   const counts: Count[] = [
-    [signal.name, 'trials', trial],
-    [signal.name, 'hits', `${trial} AND ${hit}`],
-    // An unidentified contact cannot be capped by customer: it counts as it is.
-    [signal.name, 'capped_hits', `${trial} AND ${hit} AND customer = ''`],
-    [signal.name, 'release_capped_hits', `${trial} AND ${hit} AND customer = ''`],
+    [`${signal.name}.trials`, `(${predicateSql(signal.trial)}) AS ${trial}`],
+    [`${signal.name}.hits`, `${trial} AND ${hitSql(signal)}`],
   ]
-  if (signal.evaluator === 'recurrence' || signal.evaluator === 'attributed') counts.push([signal.name, 'events', `marked[${text(signal.name)}]`])
-  if (signal.evaluator === 'recurrence' && signal.over === 'contacts') counts.push([signal.name, 'arrivals', `marked[${text(`${signal.name}.arrivals`)}]`])
-  if (signal.evaluator === 'measure') counts.push([signal.name, 'sum', `if(${trial}, ${CONTACT_NUMBERS[signal.value]}, 0)`])
+  if (signal.evaluator === 'measure') counts.push([`${signal.name}.sum`, `if(${trial}, ${CONTACT_NUMBERS[signal.value]}, 0)`])
   return counts
 }
 
 function hitSql(signal: Exclude<Signal, { evaluator: 'counters' }>): string {
   if (signal.evaluator === 'share') return `(${predicateSql(signal.hit)})`
   if (signal.evaluator === 'measure') return `${CONTACT_NUMBERS[signal.value]} > ${signal.above}`
-  return `marked[${text(signal.name)}] > 0`
+  return `marks[${text(`${signal.name}.events`)}] > 0`
 }

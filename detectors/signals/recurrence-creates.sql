@@ -1,23 +1,19 @@
 -- Creates that repeat a record key created within the window before them by anyone, before (v = 0) and after (v = 1)
 -- batch {seq}; the difference is what the batch changed. Only record keys that the batch touched are read.
-SELECT contact_id, '%signal%' AS signal, {seq:UInt64} AS seq, toInt32(sum(if(v = 1, 1, -1))) AS n
+SELECT contact_id, mark, toFloat64(sum(if(v = 1, 1, -1))) AS n
 FROM (
-  SELECT v, contact_id, at,
-    lagInFrame(at) OVER earlier AS previous_at,
-    row_number() OVER earlier AS position
+  SELECT v, contact_id, at, lagInFrame(toNullable(at)) OVER (PARTITION BY v, key ORDER BY at, contact_id, item ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS previous_at
   FROM (
-    SELECT v, record_key, at, contact_id, span_id
-    FROM created_records
+    SELECT v, key, at, contact_id, item
+    FROM places
     ARRAY JOIN [0, 1] AS v
-    WHERE record_key IN (SELECT record_key FROM created_record_changes WHERE seq = {seq:UInt64})
-      AND at >= (SELECT min(at) FROM created_record_changes WHERE seq = {seq:UInt64}) - toIntervalMillisecond(%window_ms%)
-      AND at <= (SELECT max(at) FROM created_record_changes WHERE seq = {seq:UInt64}) + toIntervalMillisecond(%window_ms%)
-      AND created_records.seq <= {seq:UInt64} - 1 + v
-    GROUP BY v, record_key, at, contact_id, span_id
-    HAVING argMax(gone, created_records.seq) = 0
+    WHERE key IN {records:Array(String)} AND seq <= {seq:UInt64} - 1 + v
+      AND at >= fromUnixTimestamp64Milli({from:Int64} - %window_ms%, 'UTC') AND at <= fromUnixTimestamp64Milli({to:Int64} + %window_ms%, 'UTC')
+    GROUP BY v, key, at, contact_id, item
+    HAVING argMax(gone, seq) = 0
   )
-  WINDOW earlier AS (PARTITION BY v, record_key ORDER BY at, contact_id, span_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 )
-WHERE position > 1 AND date_diff('millisecond', previous_at, at) <= %window_ms%
-GROUP BY contact_id
+ARRAY JOIN [%marks%] AS mark, [%windows%] AS window_ms
+WHERE date_diff('millisecond', previous_at, at) <= window_ms
+GROUP BY contact_id, mark
 HAVING n != 0

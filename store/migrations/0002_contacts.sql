@@ -12,10 +12,12 @@ ORDER BY (contact_id, trace_id, seq)
 TTL received_at + INTERVAL 60 DAY
 SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000;
 
--- New versions of contacts, in the order of the batches that made them: what the signals of a batch are computed from.
--- was_* is the place where the version before stood among its customer's contacts ('' and 1970: nowhere).
+-- What a batch changed in contacts: the version before with sign -1 and the version after with sign 1, so that any count of
+-- contacts changes by the sum of sign x value. gone = 1 marks the last row of a contact that is no more (its sign is -1).
+-- marks: what other facts charge to the contact, by signal (recurrences, attributed outcomes).
 CREATE TABLE IF NOT EXISTS contact_changes (
   seq UInt64,
+  sign Int8,
   contact_id String,
   gone UInt8,
   environment LowCardinality(String),
@@ -41,8 +43,7 @@ CREATE TABLE IF NOT EXISTS contact_changes (
   transfers UInt32,
   amount Float64,
   sampled UInt8,
-  was_customer String,
-  was_started_at DateTime64(3, 'UTC'),
+  marks Map(String, Float64),
   received_at DateTime
 )
 ENGINE = MergeTree
@@ -78,6 +79,7 @@ CREATE TABLE IF NOT EXISTS contacts (
   transfers UInt32,
   amount Float64,
   sampled UInt8,
+  marks Map(String, Float64),
   received_at DateTime,
   INDEX started_range started_at TYPE minmax GRANULARITY 4
 )
@@ -87,17 +89,16 @@ TTL received_at + INTERVAL 60 DAY
 SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS contacts_of_changes TO contacts AS
-SELECT contact_id, seq, gone, environment, agent, release, channel, queue, region, intent, autonomy, initiator, contact_end,
-       conversation, customer, started_at, ended_at, calls, failed_calls, writes, failed_writes, creates, duplicate_writes,
-       transfers, amount, sampled, received_at
-FROM contact_changes;
+SELECT * EXCEPT sign FROM contact_changes WHERE sign = 1 OR gone = 1;
 
--- The contacts of a customer in time: recurrence and attribution read here. A contact that moves in time or to another
--- customer leaves a row with gone = 1 where it stood.
-CREATE TABLE IF NOT EXISTS customer_contacts (
-  customer String,
-  started_at DateTime64(3, 'UTC'),
+-- Where contacts and creates stand in time under the keys by which they are found again (pipeline/places.ts): a contact under
+-- its customer and its conversation, a create under its record key. Recurrence and attribution read here, and only the keys
+-- that a batch touched. item is the span of a create, else ''. A place that is left gets a row with gone = 1.
+CREATE TABLE IF NOT EXISTS places (
+  key String,
+  at DateTime64(3, 'UTC'),
   contact_id String,
+  item String,
   seq UInt64,
   gone UInt8,
   conversation String,
@@ -106,86 +107,24 @@ CREATE TABLE IF NOT EXISTS customer_contacts (
   received_at DateTime
 )
 ENGINE = MergeTree
-ORDER BY (customer, started_at, contact_id, seq)
+ORDER BY (key, at, contact_id, item, seq)
 TTL received_at + INTERVAL 60 DAY
 SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS customer_contacts_of_changes TO customer_contacts AS
-SELECT place.1 AS customer, place.2 AS started_at, contact_id, seq, place.3 AS gone, conversation, intent, initiator, received_at
-FROM contact_changes
-ARRAY JOIN arrayFilter(p -> p.1 != '', if(was_customer = contact_changes.customer AND was_started_at = contact_changes.started_at,
-  [(contact_changes.customer, contact_changes.started_at, contact_changes.gone)],
-  [(contact_changes.customer, contact_changes.started_at, contact_changes.gone), (was_customer, was_started_at, toUInt8(1))])) AS place;
-
--- The contacts of a conversation: attribution by conversation id reads here.
-CREATE TABLE IF NOT EXISTS conversation_contacts (
-  conversation String,
-  contact_id String,
-  seq UInt64,
-  gone UInt8,
-  started_at DateTime64(3, 'UTC'),
-  received_at DateTime
-)
-ENGINE = MergeTree
-ORDER BY (conversation, contact_id, seq)
-TTL received_at + INTERVAL 60 DAY
-SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000;
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS conversation_contacts_of_changes TO conversation_contacts AS
-SELECT conversation, contact_id, seq, gone, started_at, received_at FROM contact_changes;
-
--- Successful creates by what they created; key is '' when nothing says so (it then matches nothing and is not stored).
-CREATE TABLE IF NOT EXISTS created_records (
-  record_key String,
-  at DateTime64(3, 'UTC'),
-  contact_id String,
-  span_id String,
-  seq UInt64,
-  gone UInt8,
-  received_at DateTime
-)
-ENGINE = MergeTree
-ORDER BY (record_key, at, contact_id, span_id, seq)
-TTL received_at + INTERVAL 60 DAY
-SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000;
-
--- The same rows in the order of batches.
-CREATE TABLE IF NOT EXISTS created_record_changes (
-  seq UInt64,
-  record_key String,
-  at DateTime64(3, 'UTC'),
-  contact_id String,
-  span_id String,
-  gone UInt8,
-  received_at DateTime
-)
-ENGINE = MergeTree
-ORDER BY seq
-TTL received_at + INTERVAL 3 DAY
-SETTINGS non_replicated_deduplication_window = 1000;
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS created_records_of_changes TO created_records AS
-SELECT record_key, at, contact_id, span_id, seq, gone, received_at FROM created_record_changes;
-
--- Outcomes by conversation and by customer.
+-- The first delivery of every outcome under the same keys (conversation, customer), or under 'none' when it names neither.
+-- keys holds all keys of the outcome.
 CREATE TABLE IF NOT EXISTS linked_outcomes (
-  link String,
+  key String,
   at DateTime64(3, 'UTC'),
   outcome_id String,
   seq UInt64,
+  keys Array(String),
   kind LowCardinality(String),
   flag LowCardinality(String),
-  conversation String,
-  customer String,
   review_minutes Float64,
   received_at DateTime
 )
 ENGINE = MergeTree
-ORDER BY (link, at, outcome_id, seq)
+ORDER BY (key, at, outcome_id)
 TTL received_at + INTERVAL 60 DAY
 SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000;
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS linked_outcomes_of_outcomes TO linked_outcomes AS
-SELECT link, at, outcome_id, seq, kind, flag, conversation, customer, review_minutes, received_at
-FROM outcomes
-ARRAY JOIN arrayFilter(l -> l != '', [if(conversation = '', '', concat('c/', conversation)), if(customer = '', '', concat('u/', customer)), if(conversation = '' AND customer = '', 'none', '')]) AS link;

@@ -1,0 +1,39 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import { foldEvents } from '../alerts/incident.ts'
+import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
+import { type Config, triggersOf } from '../config.ts'
+import { createDetector } from '../detectors/detector.clickhouse.ts'
+import type { Overview } from '../facts/overview.ts'
+import { releaseKeyOf } from '../facts/slice.ts'
+import { wallClock } from '../lib/clock.ts'
+import { silentLog } from '../lib/log.ts'
+import { rowsOf } from '../store/store.clickhouse.ts'
+
+/**
+ * What a monitor would show of this store, as of the last batch that was counted: its evidence, caught up in memory, and its journal.
+ * Nothing is written, nobody is told.
+ */
+export async function storedOverview(store: ClickHouseClient, config: Config): Promise<Overview> {
+  const detector = await createDetector({
+    store,
+    triggers: triggersOf(config),
+    judgedEnvironments: config.judge.environments,
+    clock: wallClock,
+    clockMode: 'event',
+    onBreach: async () => {},
+    log: silentLog,
+  })
+  while ((await detector.tick()).batches > 0);
+  const [last] = await rowsOf<{ clockMs: number }>(store, 'SELECT toUnixTimestamp64Milli(max(clock_at)) AS clockMs FROM batches')
+  const incidents = [...foldEvents(await clickhouseJournal(store).load()).values()].sort((a, b) => b.openedAtMs - a.openedAtMs)
+  const states = new Map(incidents.toReversed().map((incident) => [releaseKeyOf(incident.release), incident.state]))
+  return {
+    clock: 'event',
+    nowMs: last?.clockMs ?? 0,
+    seq: detector.seq(),
+    waitingRows: 0,
+    ingestLagSeconds: 0,
+    releases: detector.views().map((view) => ({ ...view, state: states.get(releaseKeyOf(view.release)) ?? 'live' })),
+    incidents,
+  }
+}

@@ -1,0 +1,60 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { OutcomeFact, SpanFact } from '../facts/span.ts'
+import { rowsOf } from '../store/store.clickhouse.ts'
+import type { ContactPart } from './contact.ts'
+import { type ContactRow, SPAN_SELECT } from './rows.ts'
+
+/**
+ * What batches before `seq` left in the store, by primary key. Rows of the batch itself never count: a batch that is driven
+ * again must read what it read the first time.
+ */
+export type Stored = Readonly<{ store: ClickHouseClient; seq: number }>
+
+/** Keys in one statement: bounded, so that a large batch does not make a large statement. */
+const KEYS_PER_READ = 5000
+
+async function read<Row>({ store, seq }: Stored, query: string, keys: readonly string[]): Promise<Row[]> {
+  const rows: Row[] = []
+  for (let from = 0; from < keys.length; from += KEYS_PER_READ)
+    for (const row of await rowsOf<Row>(store, query, { keys: keys.slice(from, from + KEYS_PER_READ), seq })) rows.push(row)
+  return rows
+}
+
+/** Spans of these traces in order of acceptance. */
+export const storedSpans = (stored: Stored, traceIds: readonly string[]): Promise<SpanFact[]> =>
+  read(stored, `SELECT ${SPAN_SELECT} FROM spans WHERE trace_id IN {keys:Array(String)} AND seq < {seq:UInt64} ORDER BY seq`, traceIds)
+
+/** Parts of these contacts, by contact and trace. */
+export async function storedParts(stored: Stored, contactIds: readonly string[]): Promise<Map<string, Map<string, ContactPart>>> {
+  const rows = await read<{ contact_id: string; trace_id: string; gone: 0 | 1; body: string }>(
+    stored,
+    'SELECT contact_id, trace_id, gone, body FROM contact_parts WHERE contact_id IN {keys:Array(String)} AND seq < {seq:UInt64} ORDER BY seq DESC LIMIT 1 BY contact_id, trace_id',
+    contactIds,
+  )
+  const found = new Map<string, Map<string, ContactPart>>()
+  for (const row of rows) {
+    if (row.gone) continue
+    const parts = found.get(row.contact_id) ?? new Map<string, ContactPart>()
+    parts.set(row.trace_id, JSON.parse(row.body) as ContactPart)
+    found.set(row.contact_id, parts)
+  }
+  return found
+}
+
+/** The present row of these contacts, by contact id. */
+export async function storedContacts(stored: Stored, contactIds: readonly string[]): Promise<Map<string, ContactRow>> {
+  const rows = await read<ContactRow>(stored, 'SELECT * FROM contacts WHERE contact_id IN {keys:Array(String)} AND seq < {seq:UInt64} ORDER BY seq DESC LIMIT 1 BY contact_id', contactIds)
+  return new Map(rows.filter((row) => !row.gone).map((row) => [row.contact_id, row]))
+}
+
+/** Outcomes delivered before. */
+export async function knownOutcomes(stored: Stored, outcomeIds: readonly string[]): Promise<Set<string>> {
+  const rows = await read<{ outcome_id: string }>(stored, 'SELECT DISTINCT outcome_id FROM outcomes WHERE outcome_id IN {keys:Array(String)} AND seq < {seq:UInt64}', outcomeIds)
+  return new Set(rows.map((row) => row.outcome_id))
+}
+
+export type LinkedOutcome = Readonly<{ id: string; keys: readonly string[]; kind: OutcomeFact['kind'] }>
+
+/** Outcomes that stand under these keys. */
+export const outcomesUnder = (stored: Stored, keys: readonly string[]): Promise<LinkedOutcome[]> =>
+  read(stored, 'SELECT outcome_id AS id, keys, kind FROM linked_outcomes WHERE key IN {keys:Array(String)} AND seq < {seq:UInt64}', keys)
