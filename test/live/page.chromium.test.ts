@@ -295,7 +295,7 @@ describe.skipIf(CHROMIUM === undefined)('the page in a real Chromium', () => {
   })
 
   test.each([
-    ['page-light.png', { colorScheme: 'light' }, '#standing'],
+    ['page-light.png', { colorScheme: 'light', viewport: { width: 1280, height: 820 } }, '#standing'],
     ['page-dark.png', { colorScheme: 'dark', viewport: { width: 1280, height: 820 } }, '#standing'],
     ['page-incident.png', { colorScheme: 'light' }, '#incidents'],
     [
