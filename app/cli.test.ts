@@ -82,15 +82,19 @@ function contactLine(index: number, customer: string): string {
 
 describe('a store', () => {
   const STORE = ['--store', 'data/store']
+  /** A configuration at whose page nobody answers. */
+  let idle = ''
   const people = ['+999 550 0001', 'ann@example.com']
 
   beforeAll(async () => {
+    idle = write('idle.yaml', `page: { port: ${await freePort()} }\n`)
     write('traces.jsonl', [0, 1, 2, 3, 4].map((index) => contactLine(index, people[index % 2]!)).join('\n'))
     expect(await andon(['replay', 'traces.jsonl', ...STORE])).toMatchObject({ code: 0 })
   })
 
   test('status shows what was left in it, as a table and as JSON', async () => {
-    const [words, json] = [await andon(['status', ...STORE]), await andon(['status', ...STORE, '--json'])]
+    const words = await andon(['status', '-c', idle, ...STORE])
+    const json = await andon(['status', '-c', idle, ...STORE, '--json'])
     expect(words).toMatchObject({ code: 0, err: '' })
     expect(words.out).toContain('no monitor runs; store in data/store as it was left')
     expect(words.out).toMatch(/^orders +7 +– +live +5 +100\.0 % /m)
@@ -100,7 +104,8 @@ describe('a store', () => {
   })
 
   test('recount agrees with it', async () => {
-    const [words, json] = [await andon(['recount', ...STORE]), await andon(['recount', ...STORE, '--json'])]
+    const words = await andon(['recount', ...STORE])
+    const json = await andon(['recount', ...STORE, '--json'])
     expect(words).toMatchObject({ code: 0, err: '' })
     expect(words.out).toMatch(/Recounted \d+ totals from raw facts: all equal/)
     expect(JSON.parse(json.out)).toMatchObject({ equal: true, different: 0 })
@@ -126,13 +131,12 @@ describe('a store', () => {
     expect(would.out + done.out).not.toContain(people[0])
     expect((await andon(['forget', people[0]!, ...STORE])).out).toContain('Nothing is stored')
     expect((await andon(['recount', ...STORE])).code).toBe(0)
-    expect((await andon(['status', ...STORE])).out).toMatch(/^orders +7 +– +live +5 +100\.0 % /m)
+    expect((await andon(['status', '-c', idle, ...STORE])).out).toMatch(/^orders +7 +– +live +5 +100\.0 % /m)
   })
 
   test('nothing is made where nothing is: no store, and no key, by asking for one', async () => {
     const elsewhere = ['--store', 'elsewhere/store']
-    const page = write('page.yaml', `page: { port: ${await freePort()} }\n`)
-    const [status, recount, forget, pseudonym] = await Promise.all([andon(['status', '-c', page, ...elsewhere]), andon(['recount', ...elsewhere]), andon(['forget', 'x', ...elsewhere]), andon(['pseudonym', 'x', ...elsewhere])])
+    const [status, recount, forget, pseudonym] = await Promise.all([andon(['status', '-c', idle, ...elsewhere]), andon(['recount', ...elsewhere]), andon(['forget', 'x', ...elsewhere]), andon(['pseudonym', 'x', ...elsewhere])])
     expect(status.err).toMatch(/no monitor runs at http:\/\/127\.0\.0\.1:\d+, and there is no store in elsewhere\/store/)
     expect(recount.err).toContain('there is no store in elsewhere/store')
     expect(forget.err).toContain('there is no store in elsewhere/store')

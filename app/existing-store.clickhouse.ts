@@ -15,7 +15,10 @@ export async function openExistingStore(config: Config): Promise<ClickHouseClien
   try {
     return await openStore({ kind: 'embedded', path: config.store.path, memoryBytes: config.store.memoryMiB * 2 ** 20 })
   } catch (error) {
-    if (!(error instanceof AndonError) || error.code !== 'store_locked') throw error
+    if (!(error instanceof AndonError) || !isLocked(error)) throw error
     throw new AndonError('store_locked', `the store in ${config.store.path} is in use: stop \`andon serve\`, run this again, and start it again. Exporters send again what they could not deliver meanwhile.`, { cause: error })
   }
 }
+
+/** The embedded engine does not always say why it cannot open a directory; that another process has it is why it does not. */
+const isLocked = ({ code, message }: AndonError): boolean => code === 'store_locked' || /Failed to create connection/.test(message)

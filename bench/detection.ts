@@ -127,7 +127,8 @@ function knownSection(): string {
   return `## A known healthy share of 2 %
 
 ${lives} healthy lives of ${LIFE.toLocaleString('en')} contacts; 600 faulty lives per column; mid-life: fault after 30,000 contacts.
-Cells: contacts until the pause, median / 90 % point (mean ÷ floor).
+Cells: contacts until the pause, median / 90 % point (mean ÷ floor). CUSUM's threshold comes from 1,000 other healthy lives; where its false
+pauses exceed 1 %, its delays flatter it.
 
 ${table(head, [...rows, floors])}
 

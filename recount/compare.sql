@@ -28,7 +28,7 @@ GROUP BY signal, environment, agent, release, customer, day;
 -- The cap per release belongs to no slice: it is compared per release.
 CREATE TEMPORARY TABLE recount_compared ENGINE = MergeTree ORDER BY (signal, measure, environment, agent, release, channel, queue) AS
 SELECT signal, measure, environment, agent, release, channel, queue, sum(was) AS counted, sum(n) AS recounted,
-  abs(counted - recounted) > if(measure = 'sum', 1e-6 * (1 + abs(recounted)), 0) AS differs
+  abs(counted - recounted) > if(measure IN ('sum', 'minutes'), 1e-6 * (1 + abs(recounted)), 0) AS differs
 FROM (
   SELECT signal, measure, environment, agent, release, channel, queue, 0 AS was, n FROM recount_measured
   UNION ALL

@@ -16,6 +16,13 @@ export type Recount = Readonly<{
   differences: readonly Difference[]
 }>
 
+export type RecountOptions = Readonly<{
+  store: ClickHouseClient
+  signals: readonly Signal[]
+  /** `judge.environments`: they share customers, conversations and records; every other environment has its own. */
+  judgedEnvironments?: readonly string[]
+}>
+
 /** Differences that are shown; all are counted. */
 const SHOWN = 1_000
 /** Hits of one customer that count per signal, slice (or release) and UTC day of the trial (docs/signals.md). */
@@ -38,11 +45,9 @@ const STEPS = FILES.map((name) => readFileSync(new URL(name, import.meta.url), '
 export async function recount({
   store,
   signals,
-}: {
-  store: ClickHouseClient
-  signals: readonly Signal[]
-}): Promise<Recount> {
-  const statements = statementsOf(signals)
+  judgedEnvironments = ['', 'production', 'prod'],
+}: RecountOptions): Promise<Recount> {
+  const statements = statementsOf(signals, judgedEnvironments)
   const tables = statements.flatMap((statement) => /CREATE TEMPORARY TABLE (\w+)/.exec(statement)?.[1] ?? [])
   try {
     for (const query of statements) await store.command({ query })
@@ -77,11 +82,11 @@ export function renderRecount(result: Recount): string {
 type ContactSignal = Exclude<Signal, { evaluator: 'counters' }>
 
 /** The steps with what the signals ask for; a statement ends with a semicolon at the end of a line. */
-function statementsOf(all: readonly Signal[]): string[] {
+function statementsOf(all: readonly Signal[], judged: readonly string[]): string[] {
   const signals = all.filter((signal): signal is ContactSignal => signal.evaluator !== 'counters')
   const counts = [...PLAIN_COUNTS, ...signals.flatMap(countsOf)]
   return STEPS.replace('%found%', () =>
-    unionOf(signals.flatMap(foundBy), "SELECT '' AS contact_id, '' AS name, toInt64(0) AS n WHERE 0"),
+    unionOf(signals.flatMap(foundBy), "SELECT '' AS contact_id, '' AS name, toFloat64(0) AS n WHERE 0"),
   )
     .replace('%unattributed%', () =>
       unionOf(signals.flatMap(unattributedOf), "SELECT '' AS signal, toFloat64(0) AS n WHERE 0"),
@@ -92,6 +97,7 @@ function statementsOf(all: readonly Signal[]): string[] {
     .replace('%signals%', () => ['', ...signals.map((signal) => signal.name)].map(quote).join(', '))
     .replaceAll('%cap%', String(HITS_PER_CUSTOMER_DAY))
     .replaceAll('%deepest%', String(DEEPEST_TRACE))
+    .replaceAll('%judged%', judged.map(quote).join(', '))
     .split(/;$/m)
     .filter((statement) => statement.trim() !== '')
 }
@@ -102,20 +108,23 @@ const unionOf = (selects: readonly string[], none: string): string =>
 /** SELECTs of (contact_id, name, n): what a signal finds beyond the contact itself. */
 function foundBy(signal: ContactSignal): readonly string[] {
   if (signal.evaluator === 'recurrence' && signal.over === 'contacts') {
-    const within = `FROM recount_returns WHERE after_ms <= ${signal.windowHours * HOUR_MS}`
+    const within = `FROM recount_returns WHERE after_ms <= ${Math.round(signal.windowHours * HOUR_MS)}`
     return [
-      `SELECT contact_id, ${quote(signal.name)} AS name, toInt64(1) AS n ${within}`,
-      `SELECT return_id AS contact_id, ${quote(arrivalsOf(signal.name))} AS name, toInt64(1) AS n ${within}`,
+      `SELECT contact_id, ${quote(signal.name)} AS name, toFloat64(1) AS n ${within}`,
+      `SELECT return_id AS contact_id, ${quote(arrivalsOf(signal.name))} AS name, toFloat64(1) AS n ${within}`,
     ]
   }
   if (signal.evaluator === 'recurrence')
     return [
-      `SELECT contact_id, ${quote(signal.name)} AS name, toInt64(1) AS n FROM recount_recreations WHERE after_ms <= ${signal.windowHours * HOUR_MS}`,
+      `SELECT contact_id, ${quote(signal.name)} AS name, toFloat64(1) AS n FROM recount_recreations WHERE after_ms <= ${Math.round(signal.windowHours * HOUR_MS)}`,
     ]
-  if (signal.evaluator === 'attributed')
-    return [
-      `SELECT contact_id, ${quote(signal.name)} AS name, toInt64(1) AS n FROM recount_attributions WHERE ${isAbout(signal)} AND age_ms <= ${signal.windowHours * HOUR_MS}`,
-    ]
+  if (signal.evaluator === 'attributed') {
+    const found = (name: string, n: string) =>
+      `SELECT contact_id, ${quote(name)} AS name, toFloat64(${n}) AS n FROM recount_attributions WHERE ${isAbout(signal)} AND age_ms <= ${Math.round(signal.windowHours * HOUR_MS)}`
+    return signal.outcome === 'review'
+      ? [found(signal.name, '1'), found(minutesOf(signal.name), 'review_minutes')]
+      : [found(signal.name, '1')]
+  }
   return []
 }
 
@@ -125,12 +134,14 @@ const isAbout = (signal: Attributed): string =>
 /** SELECTs of (signal, n): outcomes that no contact answers for. */
 function unattributedOf(signal: ContactSignal): readonly string[] {
   if (signal.evaluator !== 'attributed') return []
-  const found = `SELECT outcome_id FROM recount_attributions WHERE age_ms <= ${signal.windowHours * HOUR_MS}`
+  const found = `SELECT outcome_id FROM recount_attributions WHERE age_ms <= ${Math.round(signal.windowHours * HOUR_MS)}`
   return [
     `SELECT ${quote(signal.name)} AS signal, toFloat64(1) AS n FROM recount_heard WHERE ${isAbout(signal)} AND outcome_id NOT IN (${found})`,
   ]
 }
 
+/** Names of what is found beside the hits of a signal. */
+const minutesOf = (signal: string): string => `${signal}.minutes`
 const arrivalsOf = (signal: string): string => `${signal}.arrivals`
 
 type Count = readonly [signal: string, measure: string, sql: string]
@@ -164,6 +175,8 @@ function countsOf(signal: ContactSignal): readonly Count[] {
     counts.push([name, 'events', `found[${quote(name)}]`])
   if (signal.evaluator === 'recurrence' && signal.over === 'contacts')
     counts.push([name, 'arrivals', `found[${quote(arrivalsOf(name))}]`])
+  if (signal.evaluator === 'attributed' && signal.outcome === 'review')
+    counts.push([name, 'minutes', `found[${quote(minutesOf(name))}]`])
   if (signal.evaluator === 'measure') counts.push([name, 'sum', `${trial} * (${NUMBERS[signal.value]})`])
   return counts
 }

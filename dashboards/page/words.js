@@ -119,7 +119,7 @@ export function headlineOf({ releases }) {
   const parts = [
     { number: pausing, is: 'being paused' },
     { number: paused, is: 'paused' },
-    { number: observed, is: 'in breach but not paused' },
+    { number: observed, is: 'in breach, not paused' },
     { number: atRisk, is: 'at risk' },
   ]
     .filter((part) => part.number > 0)

@@ -21,7 +21,7 @@ const healthy = aRelease({}, HEALTHY)
 
 test('the state of the line is said in words, the worst first', () => {
   expect(spaced(words.headlineOf(aBadDay()).text)).toBe(
-    '1 release being paused · 1 paused · 1 in breach but not paused · 1 at risk',
+    '1 release being paused · 1 paused · 1 in breach, not paused · 1 at risk',
   )
   expect(headline({ ...healthy, state: 'paused' }, { ...healthy, state: 'drained' })).toBe('2 releases paused')
   expect(words.headlineOf(aQuietDay()).text).toBe('All releases within limits')

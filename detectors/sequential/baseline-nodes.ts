@@ -14,7 +14,8 @@ const TAIL = 0.0005
  * Gamma(a)/a with a = hits in the history + ½ (Jeffreys). A plug-in of the observed rate pauses healthy releases in 16 % of
  * lives after 100 hits of history; averaged over these nodes it stays below 1 % (docs/detection).
  *
- * `historyHits` counts hits of the earlier release over the same kind of exposure. Below about 100 only large ratios are found.
+ * `historyHits` counts hits of the earlier release over the same kind of exposure; the design's `baseline` is then
+ * (historyHits + ½) ÷ trials. Below about 100 only large ratios are found.
  */
 export function baselineNodes(historyHits: number): BaselineNodes {
   assert(historyHits >= 0, 'a history has at least 0 hits')

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { gammaP, gammaQuantile, lgamma, logChoose, poissonAtMost } from './gamma.ts'
+import { gammaP, gammaQuantile, lgamma, logChoose } from './gamma.ts'
 
 describe('special functions against published values', () => {
   // Abramowitz and Stegun, tables 6.1 and 6.4; closed forms where they exist
@@ -24,7 +24,6 @@ describe('special functions against published values', () => {
       let below = 0
       for (let k = 0; k < a; k++) below += Math.exp(k * Math.log(x) - x - lgamma(k + 1))
       expect(gammaP(a, x)).toBeCloseTo(1 - below, 11)
-      expect(poissonAtMost(a - 1, x)).toBeCloseTo(below, 11)
     }
     expect(gammaP(2, Number.POSITIVE_INFINITY)).toBe(1)
   })

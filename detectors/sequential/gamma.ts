@@ -69,6 +69,3 @@ export function gammaQuantile(p: number, a: number): number {
   }
   return (low + high) / 2
 }
-
-/** P(N ≤ n) for a Poisson count of the given mean. */
-export const poissonAtMost = (n: number, mean: number): number => (n < 0 ? 0 : 1 - gammaP(Math.floor(n) + 1, mean))

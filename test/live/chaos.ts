@@ -31,7 +31,12 @@ export type ChaosResult = Readonly<{
  * Starts the real monitor, sends it contacts, kills it with SIGKILL at a random moment (main process, engine, or both), starts it again, and so on.
  * Each round sends contacts of one healthy and one bad release; half of what was not acknowledged is sent again later, as exporters do.
  */
-export async function chaos(options: { folder: string; rounds: number; seed: number; onRound?: (round: number) => void }): Promise<ChaosResult> {
+export async function chaos(options: {
+  folder: string
+  rounds: number
+  seed: number
+  onRound?: (round: number) => void
+}): Promise<ChaosResult> {
   const random = seededRandom(options.seed)
   const webhookIds = new Set<string>()
   const target = createServer((request, response) => {
@@ -47,8 +52,18 @@ export async function chaos(options: { folder: string; rounds: number; seed: num
       receive: { port: 0 },
       page: { port: 0 },
       store: { path: join(options.folder, 'store') },
-      triggers: [{ name: 'failed_updates', signal: 'failed_updates', baseline: 0.02, action: 'pause', trafficGoesTo: 'people' }],
-      targets: [{ name: 'platform', url: `http://127.0.0.1:${(target.address() as AddressInfo).port}/`, secret: { env: 'SECRET' }, enforces: true, allowPrivate: true }],
+      triggers: [
+        { name: 'failed_updates', signal: 'failed_updates', baseline: 0.02, action: 'pause', trafficGoesTo: 'people' },
+      ],
+      targets: [
+        {
+          name: 'platform',
+          url: `http://127.0.0.1:${(target.address() as AddressInfo).port}/`,
+          secret: { env: 'SECRET' },
+          enforces: true,
+          allowPrivate: true,
+        },
+      ],
     }),
   )
   const acknowledged = new Set<string>()
@@ -72,13 +87,27 @@ export async function chaos(options: { folder: string; rounds: number; seed: num
   await untilIdle(last.page)
   last.process.kill('SIGTERM')
   await last.ended
-  return { ...(await countOf(join(options.folder, 'store'), acknowledged, sent)), rounds: options.rounds, webhookIds: webhookIds.size, reopenedAfterMs }
+  return {
+    ...(await countOf(join(options.folder, 'store'), acknowledged, sent)),
+    rounds: options.rounds,
+    webhookIds: webhookIds.size,
+    reopenedAfterMs,
+  }
 }
 
-type Serve = Readonly<{ process: ChildProcess; url: string; page: string; enginePid: () => number | null; ended: Promise<void> }>
+type Serve = Readonly<{
+  process: ChildProcess
+  url: string
+  page: string
+  enginePid: () => number | null
+  ended: Promise<void>
+}>
 
 async function startServe(config: string): Promise<Serve> {
-  const child = spawn(process.execPath, [MAIN, 'serve', '--config', config], { env: { ...process.env, SECRET }, stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(process.execPath, [MAIN, 'serve', '--config', config], {
+    env: { ...process.env, SECRET },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   let log = ''
   const listening = new Promise<{ receive: string; page: string }>((resolve, reject) => {
@@ -87,7 +116,9 @@ async function startServe(config: string): Promise<Serve> {
       const line = log.split('\n').find((text) => text.includes('andon is listening'))
       if (line) resolve(JSON.parse(line) as { receive: string; page: string })
     })
-    child.once('exit', (code) => reject(new Error(`serve ended with ${code} before it listened:\n${log.slice(-2_000)}`)))
+    child.once('exit', (code) =>
+      reject(new Error(`serve ended with ${code} before it listened:\n${log.slice(-2_000)}`)),
+    )
   })
   const { receive, page } = await listening
   return { process: child, url: receive, page, enginePid: () => engineOf(child.pid!), ended }
@@ -106,7 +137,12 @@ function kill(child: ChildProcess, engine: number | null, random: Random): void 
   else setTimeout(() => child.kill('SIGKILL'), 300) // the engine died alone for a moment
 }
 
-async function sendUntilDead(url: string, round: number, random: Random, books: { acknowledged: Set<string>; sent: Set<string>; retry: TestContact[] }): Promise<void> {
+async function sendUntilDead(
+  url: string,
+  round: number,
+  random: Random,
+  books: { acknowledged: Set<string>; sent: Set<string>; retry: TestContact[] },
+): Promise<void> {
   for (let request = 0; ; request++) {
     const fresh = Array.from({ length: 20 }, (_, i): TestContact => {
       const release = i % 2 === 0 ? 'healthy' : 'bad'
@@ -148,9 +184,15 @@ async function untilIdle(page: string): Promise<void> {
 async function countOf(path: string, acknowledged: ReadonlySet<string>, sent: ReadonlySet<string>) {
   const store = await openStore({ kind: 'embedded', path })
   try {
-    const conversations = await rowsOf<{ conversation: string }>(store, `SELECT DISTINCT conversation FROM spans WHERE role = 'agent'`)
+    const conversations = await rowsOf<{ conversation: string }>(
+      store,
+      `SELECT DISTINCT conversation FROM spans WHERE role = 'agent'`,
+    )
     const held = new Set(conversations.map((row) => row.conversation))
-    const [total] = await rowsOf<{ n: number }>(store, `SELECT sum(deltas.n) AS n FROM deltas WHERE signal = '' AND measure = 'contacts'`)
+    const [total] = await rowsOf<{ n: number }>(
+      store,
+      `SELECT sum(deltas.n) AS n FROM deltas WHERE signal = '' AND measure = 'contacts'`,
+    )
     const incidents = await rowsOf<{ id: string }>(store, `SELECT DISTINCT incident_id AS id FROM incident_events`)
     const counted = total?.n ?? 0
     return {

@@ -8,7 +8,8 @@ const ROOT = new URL('../../../shared/data/', import.meta.url)
 /** Whether the data set is there; says so on stderr when it is not, because its tests are then skipped. */
 export function hasData(set: string): boolean {
   const found = existsSync(new URL(`${set}/dev/`, ROOT))
-  if (!found) console.warn(`SKIPPED: no ../shared/data/${set}: what the product makes of this real data is NOT tested here`)
+  if (!found)
+    console.warn(`SKIPPED: no ../shared/data/${set}: what the product makes of this real data is NOT tested here`)
   return found
 }
 

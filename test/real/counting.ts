@@ -1,0 +1,90 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Batch, decodeRequest, JSON_TYPE } from '../../collector/decode.ts'
+import { createNamer, type Namer } from '../../collector/name-span.ts'
+import { PLAIN_NAMES } from '../../collector/names.ts'
+import { createPseudonymizer } from '../../collector/pseudonym.ts'
+import { fillTimes } from '../../collector/times.ts'
+import { compileSignals } from '../../detectors/signals/compile.ts'
+import type { Signal } from '../../detectors/signals/definition.ts'
+import { wallClock } from '../../lib/clock.ts'
+import { silentLog } from '../../lib/log.ts'
+import { createSequencer, type Sequencer } from '../../pipeline/sequencer.clickhouse.ts'
+import { openStore, rowsOf } from '../../store/store.clickhouse.ts'
+import type { OtlpRequest } from './convert.ts'
+
+type Store = Awaited<ReturnType<typeof openStore>>
+
+/** A store in `folder` and the pipeline on it, without detector and alerts. */
+export type Counting = Readonly<{
+  store: Store
+  accept: Sequencer['accept']
+  settle: Sequencer['settle']
+  /** Sum of a measure by one column of `deltas`, without zeros. */
+  sumsBy: (column: 'queue' | 'release' | 'agent', signal: string, measure: string) => Promise<Record<string, number>>
+  sum: (signal: string, measure: string) => Promise<number>
+  close: () => Promise<void>
+}>
+
+export type CountingOptions = Readonly<{
+  folder: string
+  signals: readonly Signal[]
+  /** Statements other than the compiled ones, to see what a changed pipeline does. */
+  statements?: ReturnType<typeof compileSignals>
+}>
+
+export async function startCounting(options: CountingOptions): Promise<Counting> {
+  const store = await openStore({ kind: 'embedded', path: join(options.folder, 'store') })
+  const sequencer = await createSequencer({
+    store,
+    statements: options.statements ?? compileSignals(options.signals),
+    idleMs: null,
+    clock: wallClock,
+    clockMode: 'event',
+    holdMs: 60_000,
+    onBatch: () => {},
+    log: silentLog,
+  })
+  const sumsBy: Counting['sumsBy'] = async (column, signal, measure) => {
+    const rows = await rowsOf<{ part: string; total: number }>(
+      store,
+      `SELECT ${column} AS part, sum(deltas.n) AS total FROM deltas WHERE signal = {signal:String} AND measure = {measure:String}
+       GROUP BY part HAVING total != 0 ORDER BY part`,
+      { signal, measure },
+    )
+    return Object.fromEntries(rows.map(({ part, total }) => [part, total]))
+  }
+  return {
+    store,
+    accept: sequencer.accept,
+    settle: sequencer.settle,
+    sumsBy,
+    sum: async (signal, measure) =>
+      Object.values(await sumsBy('release', signal, measure)).reduce((sum, n) => sum + n, 0),
+    close: async () => {
+      await sequencer.close()
+      await store.close()
+    },
+  }
+}
+
+const SECRET = 'a secret of these tests only'
+
+export const plainNamer = (): Namer =>
+  createNamer(PLAIN_NAMES, createPseudonymizer({ secret: SECRET, keyVersion: 1, cacheSize: 100_000 }))
+
+/** Facts of requests, each decoded like the body of one POST. */
+export function factsOf(requests: readonly OtlpRequest[], namer: Namer): Batch[] {
+  return requests.map((request) => {
+    const decoded = decodeRequest('traces', JSON_TYPE, Buffer.from(JSON.stringify(request)), namer)
+    return fillTimes(decoded, 0)
+  })
+}
+
+/** One file of JSON lines, as `andon replay` reads it. */
+export function writeLines(folder: string, name: string, requests: readonly OtlpRequest[]): string {
+  mkdirSync(folder, { recursive: true })
+  const file = join(folder, name)
+  writeFileSync(file, requests.map((request) => JSON.stringify(request)).join('\n'))
+  return file
+}
