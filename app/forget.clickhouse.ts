@@ -4,24 +4,49 @@ import { assert } from '../lib/errors.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 
 /**
- * Every column that may hold the pseudonym of a customer. `keyed` tables have it in their sorting key, where ClickHouse cannot update:
- * their rows are written again and the old ones deleted. A test compares this list with the tables as they are.
+ * Every column that may hold the pseudonym of a customer, and how. `keyed` tables have it in their sorting key, where ClickHouse
+ * cannot update: their rows are written again and the old ones deleted. A test compares this list with the tables as they are.
+ * pseudonym: nothing but it. key, keys: pipeline/places.ts, `u/scope/pseudonym`. part: JSON of pipeline/contact.ts.
  */
 export const CUSTOMER_COLUMNS = {
-  keyed: { customer_contacts: ['customer'], customer_hits: ['customer'], linked_outcomes: ['link', 'customer'] },
-  updated: { spans: ['customer'], outcomes: ['customer'], contact_parts: ['body'], contact_changes: ['customer', 'was_customer'], contacts: ['customer'], deltas: ['customer'] },
-} as const
+  keyed: { customer_hits: { customer: 'pseudonym' }, places: { key: 'key' }, linked_outcomes: { key: 'key', keys: 'keys' } },
+  updated: {
+    spans: { customer: 'pseudonym' },
+    outcomes: { customer: 'pseudonym' },
+    contact_parts: { body: 'part' },
+    contact_changes: { customer: 'pseudonym' },
+    contacts: { customer: 'pseudonym' },
+    deltas: { customer: 'pseudonym' },
+    linked_outcomes: { keys: 'keys' },
+  },
+} as const satisfies Record<'keyed' | 'updated', Record<string, Record<string, Holding>>>
+type Holding = 'pseudonym' | 'key' | 'keys' | 'part'
 
 /** Pseudonyms to forget, each with the random one that takes its place. A table, so that an interrupted run is finished by the next. */
 const FORGETTING = 'forgetting'
 const OLD = `(SELECT customer FROM ${FORGETTING})`
 const NEW = `(SELECT renamed FROM ${FORGETTING})`
 
-/** The new value of a column; what is not to be forgotten stays. The pseudonyms are read from the table, so they stand in no mutation. */
-const renamed = (column: string, prefix = ''): string =>
-  `transform(${column}, (SELECT groupArray(${prefix ? `concat('${prefix}', customer)` : 'customer'}) FROM ${FORGETTING}), (SELECT groupArray(${prefix ? `concat('${prefix}', renamed)` : 'renamed'}) FROM ${FORGETTING}), ${column})`
+/** The pseudonym that takes the place of another; what is not to be forgotten stays. Read from the table, so that no mutation names one. */
+const renamed = (pseudonym: string): string => `transform(${pseudonym}, (SELECT groupArray(customer) FROM ${FORGETTING}), (SELECT groupArray(renamed) FROM ${FORGETTING}), ${pseudonym})`
 
-const IN_BODY = "JSONExtractString(body, 'customer')"
+const inKey = (key: string): string => `if(startsWith(${key}, 'u/'), splitByChar('/', ${key})[3], '')`
+const renamedKey = (key: string): string => `if(startsWith(${key}, 'u/'), concat('u/', splitByChar('/', ${key})[2], '/', ${renamed(inKey(key))}), ${key})`
+const inPart = (body: string): string => `JSONExtractString(${body}, 'customer')`
+const partField = (value: string): string => `concat('"customer":"', ${value}, '"')`
+
+/** SQL for each way of holding a pseudonym: whether the column holds one of `set`, and its value after renaming. */
+const SQL: Readonly<Record<Holding, { holds: (column: string, set: string) => string; after: (column: string) => string }>> = {
+  pseudonym: { holds: (column, set) => `${column} IN ${set}`, after: renamed },
+  key: { holds: (column, set) => `${inKey(column)} IN ${set}`, after: renamedKey },
+  keys: { holds: (column, set) => `arrayExists(k -> ${inKey('k')} IN ${set}, ${column})`, after: (column) => `arrayMap(k -> ${renamedKey('k')}, ${column})` },
+  part: { holds: (column, set) => `${inPart(column)} IN ${set}`, after: (column) => `replaceOne(${column}, ${partField(inPart(column))}, ${partField(renamed(inPart(column)))})` },
+}
+
+const holds = (columns: Readonly<Record<string, Holding>>, set: string): string =>
+  Object.entries(columns)
+    .map(([column, holding]) => SQL[holding].holds(column, set))
+    .join(' OR ')
 
 /** Rows of each table that hold one of these pseudonyms, tables without any left out. */
 export async function rowsHolding(store: ClickHouseClient, customers: readonly string[]): Promise<{ table: string; rows: number }[]> {
@@ -33,14 +58,9 @@ export async function rowsHolding(store: ClickHouseClient, customers: readonly s
   return [...counts].map(([table, rows]) => ({ table, rows })).sort((a, b) => (a.table < b.table ? -1 : 1))
 }
 
-const GIVEN = '{customers:Array(String)}'
-const WHERE_GIVEN: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(['spans', 'outcomes', 'contacts', 'customer_contacts', 'customer_hits', 'deltas'].map((table) => [table, `customer IN ${GIVEN}`])),
-  contact_changes: `customer IN ${GIVEN} OR was_customer IN ${GIVEN}`,
-  contact_parts: `${IN_BODY} IN ${GIVEN}`,
-  linked_outcomes: `customer IN ${GIVEN} OR substring(link, 3) IN ${GIVEN}`,
-}
-const HOLDING = Object.entries(WHERE_GIVEN).map(([table, where]) => `SELECT '${table}' AS table, count() AS rows FROM ${table} WHERE ${where}`)
+const HOLDING = Object.entries({ ...CUSTOMER_COLUMNS.keyed, ...CUSTOMER_COLUMNS.updated }).map(
+  ([table, columns]) => `SELECT '${table}' AS table, count() AS rows FROM ${table} WHERE ${holds(columns, '{customers:Array(String)}')}`,
+)
 
 /** Bounds the lists that a statement carries in memory. */
 const CUSTOMERS_PER_PASS = 1_000
@@ -78,31 +98,26 @@ export async function finishForgetting(store: ClickHouseClient): Promise<boolean
 }
 
 async function rename(store: ClickHouseClient): Promise<void> {
-  for (const [table, columns] of Object.entries(CUSTOMER_COLUMNS.keyed)) await rewriteKeyed(store, table, columns[0])
-  await update(store, 'linked_outcomes', { customer: renamed('customer') }, `customer IN ${OLD}`)
-  for (const table of ['spans', 'outcomes', 'contacts', 'deltas']) await update(store, table, { customer: renamed('customer') }, `customer IN ${OLD}`)
-  await update(store, 'contact_changes', { customer: renamed('customer'), was_customer: renamed('was_customer') }, `customer IN ${OLD} OR was_customer IN ${OLD}`)
-  const field = (value: string) => `concat('"customer":"', ${value}, '"')`
-  await update(store, 'contact_parts', { body: `replaceOne(body, ${field(IN_BODY)}, ${field(renamed(IN_BODY))})` }, `${IN_BODY} IN ${OLD}`)
+  for (const [table, columns] of Object.entries(CUSTOMER_COLUMNS.keyed)) await rewrite(store, table, columns)
+  for (const [table, columns] of Object.entries(CUSTOMER_COLUMNS.updated)) {
+    const assignments = Object.entries<Holding>(columns).map(([column, holding]) => `${column} = ${SQL[holding].after(column)}`)
+    await store.command({ query: `ALTER TABLE ${table} UPDATE ${assignments.join(', ')} WHERE ${holds(columns, OLD)} SETTINGS mutations_sync = 2` })
+  }
 }
 
 /** Writes the renamed rows that are not there yet, then deletes the old ones: right from wherever an earlier run stopped. */
-async function rewriteKeyed(store: ClickHouseClient, table: string, key: string): Promise<void> {
-  const prefix = key === 'link' ? 'u/' : ''
-  const of = (names: string) => (prefix ? names.replace(/SELECT (\w+)/, `SELECT concat('${prefix}', $1)`) : names)
-  const columns = (await rowsOf<{ name: string }>(store, 'SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String} ORDER BY position', { table })).map(({ name }) => name)
-  const value = (column: string) => (column === key ? `${renamed(key, prefix)} AS ${key}_renamed` : column === 'customer' ? `${renamed('customer')} AS customer_renamed` : column)
-  const old = of(OLD)
+async function rewrite(store: ClickHouseClient, table: string, held: Readonly<Record<string, Holding>>): Promise<void> {
+  const [key] = Object.entries(held)[0]!
+  const inSortingKey = { [key]: held[key]! }
+  const columns = (
+    await rowsOf<{ name: string }>(store, 'SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String} ORDER BY position', { table })
+  ).map(({ name }) => name)
+  const after = columns.map((column) => (held[column] ? `${SQL[held[column]].after(column)} AS ${column}_renamed` : column))
   await store.command({
     query: `INSERT INTO ${table} (${columns.join(', ')})
-      SELECT ${columns.map(value).join(', ')} FROM ${table} WHERE ${key} IN ${old}
-      EXCEPT ALL SELECT ${columns.join(', ')} FROM ${table} WHERE ${key} IN ${of(NEW)}
+      SELECT ${after.join(', ')} FROM ${table} WHERE ${holds(inSortingKey, OLD)}
+      EXCEPT ALL SELECT ${columns.join(', ')} FROM ${table} WHERE ${holds(inSortingKey, NEW)}
       SETTINGS insert_deduplicate = 0`,
   })
-  await store.command({ query: `ALTER TABLE ${table} DELETE WHERE ${key} IN ${old} SETTINGS mutations_sync = 2` })
-}
-
-async function update(store: ClickHouseClient, table: string, values: Readonly<Record<string, string>>, where: string): Promise<void> {
-  const assignments = Object.entries(values).map(([column, value]) => `${column} = ${value}`)
-  await store.command({ query: `ALTER TABLE ${table} UPDATE ${assignments.join(', ')} WHERE ${where} SETTINGS mutations_sync = 2` })
+  await store.command({ query: `ALTER TABLE ${table} DELETE WHERE ${holds(inSortingKey, OLD)} SETTINGS mutations_sync = 2` })
 }

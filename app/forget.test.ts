@@ -58,6 +58,7 @@ async function placesOf(texts: readonly string[]): Promise<string[]> {
   return (await rowsOf<{ place: string }>(store, `SELECT DISTINCT place FROM (${selects.join(' UNION ALL ')}) ORDER BY place`, { texts })).map(({ place }) => place)
 }
 
+const TABLES = [...Object.keys(CUSTOMER_COLUMNS.keyed), ...Object.keys(CUSTOMER_COLUMNS.updated)]
 const CONTACTS = 48
 beforeAll(async () => {
   store = await openStore({ kind: 'embedded', path: join(folder, 'store') })
@@ -76,15 +77,15 @@ afterAll(async () => {
 })
 
 test('every column that can hold a customer is known to forget', async () => {
-  const known = [...Object.entries(CUSTOMER_COLUMNS.keyed), ...Object.entries(CUSTOMER_COLUMNS.updated)].flatMap(([table, columns]) => columns.map((column) => `${table}.${column}`))
-  expect(await placesOf([customerOf(0), customerOf(900)])).toEqual([...known].sort())
+  const known = [...Object.entries(CUSTOMER_COLUMNS.keyed), ...Object.entries(CUSTOMER_COLUMNS.updated)].flatMap(([table, columns]) => Object.keys(columns).map((column) => `${table}.${column}`))
+  expect(await placesOf([customerOf(0), customerOf(900)])).toEqual([...new Set(known)].sort())
 })
 
 test('a forgotten customer is nowhere in the store, totals stay, and the recount agrees', async () => {
   const before = await totals()
   expect(before.length).toBeGreaterThan(30)
   const forgotten = [customerOf(0), customerOf(1), customerOf(900)]
-  expect((await rowsHolding(store, forgotten)).map(({ table }) => table)).toEqual([...Object.keys(CUSTOMER_COLUMNS.keyed), ...Object.keys(CUSTOMER_COLUMNS.updated)].sort())
+  expect((await rowsHolding(store, forgotten)).map(({ table }) => table)).toEqual([...new Set(TABLES)].sort())
   await forgetCustomers(store, forgotten)
   expect(await placesOf(forgotten)).toEqual([])
   expect(await rowsHolding(store, forgotten)).toEqual([])
@@ -115,12 +116,11 @@ test('facts that arrive after their customer was forgotten are counted exactly, 
 
 test('a run that is interrupted is finished by the next, and no row is lost or doubled', async () => {
   const before = await totals()
-  const rows = () => rowsOf(store, ['customer_contacts', 'customer_hits', 'linked_outcomes', 'spans', 'contacts'].map((table) => `SELECT '${table}' AS table, count() AS n FROM ${table}`).join(' UNION ALL '))
+  const rows = () => rowsOf(store, `SELECT * FROM (${[...new Set(TABLES)].map((table) => `SELECT '${table}' AS table, count() AS n FROM ${table}`).join(' UNION ALL ')}) ORDER BY table`)
   const rowsBefore = await rows()
-  for (const [index, failing] of ['CREATE', 'INSERT INTO customer_contacts', 'ALTER TABLE customer_contacts', 'INSERT INTO linked_outcomes', 'ALTER TABLE spans', 'DROP'].entries()) {
+  for (const [index, failing] of ['CREATE', 'ALTER TABLE places', 'INSERT INTO linked_outcomes', 'ALTER TABLE spans'].entries()) {
     const customer = customerOf(2 + index)
     await expect(forgetCustomers(failingAt(store, failing), [customer])).rejects.toThrow('interrupted')
-    expect((await placesOf([customer])).length > 0, failing).toBe(failing !== 'DROP')
     expect(await finishForgetting(store)).toBe(failing !== 'CREATE')
     expect((await placesOf([customer])).length > 0, failing).toBe(failing === 'CREATE')
   }

@@ -1,10 +1,27 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { MetricPoint, OutcomeFact, SpanFact } from '../facts/span.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
-import { type ContactChange, contactChanges, partChanges, traceChanges } from './changes.ts'
+import { type ContactChange, contactChanges, partChanges, type TraceChange, traceChanges } from './changes.ts'
 import { isCustomerKey, isRecordKey, keysOf, type PlaceChange, placeChanges, type ScopeOf } from './places.ts'
-import { batchRow, type ContactRow, contactRow, linkedOutcomeRows, placeRow, type Stamp, wholeSeconds } from './rows.ts'
-import { knownOutcomes, type LinkedOutcome, outcomesUnder, type Stored, storedContacts, storedParts, storedSpans } from './stored.clickhouse.ts'
+import {
+  batchRow,
+  type ContactRow,
+  contactRow,
+  linkedOutcomeRows,
+  partRow,
+  placeRow,
+  type Stamp,
+  wholeSeconds,
+} from './rows.ts'
+import {
+  knownOutcomes,
+  type LinkedOutcome,
+  outcomesUnder,
+  type Stored,
+  storedContacts,
+  storedParts,
+  storedSpans,
+} from './stored.clickhouse.ts'
 
 /** SQL of the signals for one batch: see detectors/signals/compile.ts, which makes it from data. */
 export type SignalStatements = Readonly<{
@@ -14,12 +31,29 @@ export type SignalStatements = Readonly<{
   capped: string
 }>
 
-export type BatchContext = Readonly<{ store: ClickHouseClient; statements: SignalStatements; idleMs: number | null; scopeOf: ScopeOf }>
+export type BatchContext = Readonly<{
+  store: ClickHouseClient
+  statements: SignalStatements
+  idleMs: number | null
+  scopeOf: ScopeOf
+}>
 
 /** What stands in the store under this batch number. */
-export type StoredBatch = Readonly<{ stamp: Stamp; spans: readonly SpanFact[]; outcomes: readonly OutcomeFact[]; points: readonly MetricPoint[] }>
+export type StoredBatch = Readonly<{
+  stamp: Stamp
+  spans: readonly SpanFact[]
+  outcomes: readonly OutcomeFact[]
+  points: readonly MetricPoint[]
+}>
 
-export type BatchResult = Readonly<{ seq: number; clockMs: number; newSpans: number; contactsChanged: number; heldTraces: readonly string[]; resolvedTraces: readonly string[] }>
+export type BatchResult = Readonly<{
+  seq: number
+  clockMs: number
+  newSpans: number
+  contactsChanged: number
+  heldTraces: readonly string[]
+  resolvedTraces: readonly string[]
+}>
 
 /**
  * Drives one stored batch to its end: spans → parts of contacts → places → marks → contacts → deltas → done. Every step is
@@ -31,13 +65,29 @@ export async function processBatch(context: BatchContext, batch: StoredBatch): P
   const { store, statements, scopeOf } = context
   const stored: Stored = { store, seq: stamp.seq }
 
-  const traces = batch.spans.length === 0 ? [] : traceChanges(batch.spans, await storedSpans(stored, unique(batch.spans.map((span) => span.traceId))))
+  const traces =
+    batch.spans.length === 0
+      ? []
+      : traceChanges(batch.spans, await storedSpans(stored, unique(batch.spans.map((span) => span.traceId))))
   const parts = partChanges(traces)
-  const contacts = parts.length === 0 ? [] : contactChanges(parts, await storedParts(stored, unique(parts.map((part) => part.contactId))), context.idleMs)
+  const contacts =
+    parts.length === 0
+      ? []
+      : contactChanges(parts, await storedParts(stored, unique(parts.map((part) => part.contactId))), context.idleMs)
   const places = contacts.flatMap(({ before, after }) => placeChanges(before, after, scopeOf))
   const received = { seq: stamp.seq, received_at: wholeSeconds(stamp.receivedAtMs) }
-  await insert(context, 'contact_parts', parts.map(({ contactId, traceId, part }) => ({ contact_id: contactId, trace_id: traceId, gone: part ? 0 : 1, body: part ? JSON.stringify(part) : '', ...received })), `p${stamp.seq}`)
-  await insert(context, 'places', places.map((change) => placeRow(change, stamp)), `l${stamp.seq}`)
+  await insert(
+    context,
+    'contact_parts',
+    [...parts.map((part) => partRow(part, stamp)), ...traces.flatMap((trace) => heldRow(trace, stamp))],
+    `p${stamp.seq}`,
+  )
+  await insert(
+    context,
+    'places',
+    places.map((change) => placeRow(change, stamp)),
+    `l${stamp.seq}`,
+  )
 
   const outcomes = await linkOutcomes(context, stored, batch, places)
   const marks = await changedMarks(context, stored, places, outcomes)
@@ -49,10 +99,27 @@ export async function processBatch(context: BatchContext, batch: StoredBatch): P
     if (customers.length > 0) await run(context, statements.capped, { seq: stamp.seq, customers }, `h${stamp.seq}`)
   }
   const unattributed = [...(marks.get('') ?? [])].filter(([mark]) => mark.endsWith('.events'))
-  await insert(context, 'deltas', unattributed.map(([mark, n]) => ({ signal: mark.split('.')[0], measure: 'unattributed', n, ...received })), `u${stamp.seq}`)
+  await insert(
+    context,
+    'deltas',
+    unattributed.map(([mark, n]) => ({ signal: mark.split('.')[0], measure: 'unattributed', n, ...received })),
+    `u${stamp.seq}`,
+  )
 
   const newSpans = traces.reduce((sum, trace) => sum + trace.newSpans, 0)
-  await insert(context, 'batches', [batchRow(stamp, { spans: batch.spans.length, newSpans, outcomes: batch.outcomes.length, points: batch.points.length })], `b${stamp.seq}`)
+  await insert(
+    context,
+    'batches',
+    [
+      batchRow(stamp, {
+        spans: batch.spans.length,
+        newSpans,
+        outcomes: batch.outcomes.length,
+        points: batch.points.length,
+      }),
+    ],
+    `b${stamp.seq}`,
+  )
   return {
     seq: stamp.seq,
     clockMs: stamp.acceptedAtMs,
@@ -63,10 +130,19 @@ export async function processBatch(context: BatchContext, batch: StoredBatch): P
   }
 }
 
+/** Traces that wait stand in contact_parts under no contact, so that a restart waits for them again. */
+const heldRow = ({ traceId, held, wasHeld }: TraceChange, stamp: Stamp) =>
+  held === wasHeld ? [] : [partRow({ contactId: '', traceId, part: held ? {} : null }, stamp)]
+
 const unique = (values: readonly string[]): string[] => [...new Set(values)]
 
 /** Stores first deliveries of outcomes under their keys and returns all outcomes whose attribution the batch may change. */
-async function linkOutcomes(context: BatchContext, stored: Stored, batch: StoredBatch, places: readonly PlaceChange[]): Promise<LinkedOutcome[]> {
+async function linkOutcomes(
+  context: BatchContext,
+  stored: Stored,
+  batch: StoredBatch,
+  places: readonly PlaceChange[],
+): Promise<LinkedOutcome[]> {
   const { scopeOf, statements } = context
   const ids = unique(batch.outcomes.map((outcome) => outcome.outcomeId))
   const seen = ids.length > 0 ? await knownOutcomes(stored, ids) : new Set<string>()
@@ -80,7 +156,10 @@ async function linkOutcomes(context: BatchContext, stored: Stored, batch: Stored
     rows.push(...linkedOutcomeRows(outcome, keys, batch.stamp))
   }
   await insert(context, 'linked_outcomes', rows, `o${batch.stamp.seq}`)
-  const touched = statements.outcomeKinds.length > 0 ? unique(places.map((change) => change.place.key).filter((key) => !isRecordKey(key))) : []
+  const touched =
+    statements.outcomeKinds.length > 0
+      ? unique(places.map((change) => change.place.key).filter((key) => !isRecordKey(key)))
+      : []
   const known = touched.length > 0 ? await outcomesUnder(stored, touched) : []
   return [...arrived, ...known].filter((outcome) => statements.outcomeKinds.includes(outcome.kind))
 }
@@ -88,27 +167,55 @@ async function linkOutcomes(context: BatchContext, stored: Stored, batch: Stored
 /** By contact ('' = none) and mark (`signal.events`, …): by how much the batch changed what other facts charge to the contact. */
 type Marks = ReadonlyMap<string, ReadonlyMap<string, number>>
 
-async function changedMarks({ store, statements }: BatchContext, { seq }: Stored, places: readonly PlaceChange[], outcomes: readonly LinkedOutcome[]): Promise<Marks> {
+async function changedMarks(
+  { store, statements }: BatchContext,
+  { seq }: Stored,
+  places: readonly PlaceChange[],
+  outcomes: readonly LinkedOutcome[],
+): Promise<Marks> {
   const keys = unique(places.map((change) => change.place.key))
   const customers = keys.filter(isCustomerKey)
   const records = keys.filter(isRecordKey)
-  const select = statements.marks({ contacts: customers.length > 0, creates: records.length > 0, outcomes: outcomes.length > 0 })
+  const select = statements.marks({
+    contacts: customers.length > 0,
+    creates: records.length > 0,
+    outcomes: outcomes.length > 0,
+  })
   if (!select) return new Map()
   let [from, to] = [Number.MAX_SAFE_INTEGER, 0]
   for (const { place } of places) [from, to] = [Math.min(from, place.atMs), Math.max(to, place.atMs)]
-  const changed = await rowsOf<{ contact_id: string; mark: string; n: number }>(store, `${select}\nSETTINGS max_threads = 1`, {
-    seq, from, to, customers, records, outcome_keys: unique(outcomes.flatMap((outcome) => outcome.keys)), outcomes: unique(outcomes.map((outcome) => outcome.id)),
-  })
+  const changed = await rowsOf<{ contact_id: string; mark: string; n: number }>(
+    store,
+    `${select}\nSETTINGS max_threads = 1`,
+    {
+      seq,
+      from,
+      to,
+      customers,
+      records,
+      outcome_keys: unique(outcomes.flatMap((outcome) => outcome.keys)),
+      outcomes: unique(outcomes.map((outcome) => outcome.id)),
+    },
+  )
   const marks = new Map<string, Map<string, number>>()
-  for (const { contact_id, mark, n } of changed) marks.set(contact_id, (marks.get(contact_id) ?? new Map<string, number>()).set(mark, n))
+  for (const { contact_id, mark, n } of changed)
+    marks.set(contact_id, (marks.get(contact_id) ?? new Map<string, number>()).set(mark, n))
   return marks
 }
 
 /** Rows of contact_changes: of every contact that the batch changed or charged, the stored version with sign -1 and the new one with 1. */
-async function changedRows(stored: Stored, contacts: readonly ContactChange[], marks: Marks, stamp: Stamp): Promise<ContactRow[]> {
+async function changedRows(
+  stored: Stored,
+  contacts: readonly ContactChange[],
+  marks: Marks,
+  stamp: Stamp,
+): Promise<ContactRow[]> {
   const changes = new Map(contacts.map((change) => [change.contactId, change]))
   const marked = [...marks.keys()].filter((contactId) => contactId !== '' && !changes.has(contactId))
-  const before = await storedContacts(stored, [...contacts.filter((change) => change.before).map((change) => change.contactId), ...marked])
+  const before = await storedContacts(stored, [
+    ...contacts.filter((change) => change.before).map((change) => change.contactId),
+    ...marked,
+  ])
   const rows: ContactRow[] = []
   for (const contactId of [...changes.keys(), ...marked]) {
     const change = changes.get(contactId)
@@ -121,7 +228,10 @@ async function changedRows(stored: Stored, contacts: readonly ContactChange[], m
   return rows
 }
 
-function addMarks(marks: Readonly<Record<string, number>>, changes: ReadonlyMap<string, number> | undefined): Record<string, number> {
+function addMarks(
+  marks: Readonly<Record<string, number>>,
+  changes: ReadonlyMap<string, number> | undefined,
+): Record<string, number> {
   const sum: Record<string, number> = { ...marks }
   for (const [signal, n] of changes ?? []) sum[signal] = Math.round(((sum[signal] ?? 0) + n) * 1e6) / 1e6
   return Object.fromEntries(Object.entries(sum).filter(([, n]) => n !== 0))
@@ -132,9 +242,22 @@ const DEDUPLICATE = { deduplicate_blocks_in_dependent_materialized_views: 1, asy
 
 async function insert({ store }: BatchContext, table: string, values: readonly object[], token: string): Promise<void> {
   if (values.length === 0) return
-  await store.insert({ table, values, format: 'JSONEachRow', clickhouse_settings: { insert_deduplication_token: token, ...DEDUPLICATE } })
+  await store.insert({
+    table,
+    values,
+    format: 'JSONEachRow',
+    clickhouse_settings: { insert_deduplication_token: token, ...DEDUPLICATE },
+  })
 }
 
-async function run({ store }: BatchContext, sql: string, params: Record<string, unknown>, token: string): Promise<void> {
-  await store.command({ query: `${sql.replaceAll('%token%', token)}, deduplicate_blocks_in_dependent_materialized_views = 1, max_threads = 1`, query_params: params })
+async function run(
+  { store }: BatchContext,
+  sql: string,
+  params: Record<string, unknown>,
+  token: string,
+): Promise<void> {
+  await store.command({
+    query: `${sql.replaceAll('%token%', token)}, deduplicate_blocks_in_dependent_materialized_views = 1, max_threads = 1`,
+    query_params: params,
+  })
 }

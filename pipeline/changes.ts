@@ -6,8 +6,9 @@ import { resolveTrace } from './trace.ts'
 export type TraceChange = Readonly<{
   traceId: string
   newSpans: number
-  /** Some of its facts wait for the span that says whose they are. */
+  /** Some of its facts wait for the span that says whose they are; `wasHeld`: so it was before. */
   held: boolean
+  wasHeld: boolean
   before: ReadonlyMap<string, ContactPart>
   after: ReadonlyMap<string, ContactPart>
 }>
@@ -19,7 +20,12 @@ export type PartChange = Readonly<{ contactId: string; traceId: string; part: Co
 export type ContactChange = Readonly<{ contactId: string; before: Contact | null; after: Contact | null }>
 
 /** A pseudo-span that ends the waiting of a trace; it is stored like any span, so that a replay knows it too. */
-export const expiryOf = (traceId: string, atMs: number): SpanFact => ({ ...EMPTY_SPAN, traceId, startedAtMs: atMs, endedAtMs: atMs })
+export const expiryOf = (traceId: string, atMs: number): SpanFact => ({
+  ...EMPTY_SPAN,
+  traceId,
+  startedAtMs: atMs,
+  endedAtMs: atMs,
+})
 const isExpiry = (span: SpanFact): boolean => span.spanId === ''
 
 /** Resolves every trace without and with what arrived; copies of known spans change nothing. `known` in order of acceptance. */
@@ -34,16 +40,26 @@ export function traceChanges(arrived: readonly SpanFact[], known: readonly SpanF
     if (all.size === before.length) continue
     const after = [...all.values()]
     const now = resolve(after)
-    const was = before.length > 0 ? resolve(before).parts : NO_PARTS
+    const was = before.length > 0 ? resolve(before) : NOTHING
     const expiries = Number(after.some(isExpiry)) - Number(before.some(isExpiry))
-    changes.push({ traceId, newSpans: after.length - before.length - expiries, held: now.held, before: was, after: now.parts })
+    changes.push({
+      traceId,
+      newSpans: after.length - before.length - expiries,
+      held: now.held,
+      wasHeld: was.held,
+      before: was.parts,
+      after: now.parts,
+    })
   }
   return changes
 }
 
-const NO_PARTS: ReadonlyMap<string, ContactPart> = new Map()
+type Resolved = Readonly<{ parts: ReadonlyMap<string, ContactPart>; held: boolean }>
 
-function resolve(spans: readonly SpanFact[]): { parts: Map<string, ContactPart>; held: boolean } {
+const NO_PARTS: ReadonlyMap<string, ContactPart> = new Map()
+const NOTHING: Resolved = { parts: NO_PARTS, held: false }
+
+function resolve(spans: readonly SpanFact[]): Resolved {
   const expired = spans.some(isExpiry)
   const resolved = resolveTrace(expired ? spans.filter((span) => !isExpiry(span)) : spans, expired)
   const parts = new Map<string, ContactPart>()
@@ -69,7 +85,11 @@ export function partChanges(traces: readonly TraceChange[]): PartChange[] {
 }
 
 /** Folds contacts from their stored parts without and with the changes. `stored`: parts by contact and trace. */
-export function contactChanges(changes: readonly PartChange[], stored: ReadonlyMap<string, ReadonlyMap<string, ContactPart>>, idleMs: number | null): ContactChange[] {
+export function contactChanges(
+  changes: readonly PartChange[],
+  stored: ReadonlyMap<string, ReadonlyMap<string, ContactPart>>,
+  idleMs: number | null,
+): ContactChange[] {
   const changed: ContactChange[] = []
   for (const [partsId, ofContact] of Map.groupBy(changes, (change) => change.contactId)) {
     const before = stored.get(partsId) ?? NO_PARTS
@@ -79,7 +99,8 @@ export function contactChanges(changes: readonly PartChange[], stored: ReadonlyM
     for (const contact of contactsOf(after, idleMs)) {
       const old = was.get(contact.contactId) ?? null
       was.delete(contact.contactId)
-      if (!old || JSON.stringify(old) !== JSON.stringify(contact)) changed.push({ contactId: contact.contactId, before: old, after: contact })
+      if (!old || JSON.stringify(old) !== JSON.stringify(contact))
+        changed.push({ contactId: contact.contactId, before: old, after: contact })
     }
     for (const [contactId, old] of was) changed.push({ contactId, before: old, after: null })
   }
@@ -87,7 +108,37 @@ export function contactChanges(changes: readonly PartChange[], stored: ReadonlyM
 }
 
 const EMPTY_SPAN: SpanFact = {
-  traceId: '', spanId: '', parentSpanId: '', parentIsRemote: -1, role: 'link', startedAtMs: 0, endedAtMs: 0, agentName: '', serviceName: '', release: '', environment: '',
-  conversation: '', customer: '', intent: '', channel: '', queue: '', region: '', autonomy: '', initiator: '', contactEnd: '', tool: '', action: '', system: '', recordType: '',
-  recordKey: '', argumentsHash: '', result: '', items: 0, failedItems: 0, errorType: '', amount: 0, currency: '', sampled: 0,
+  traceId: '',
+  spanId: '',
+  parentSpanId: '',
+  parentIsRemote: -1,
+  role: 'link',
+  startedAtMs: 0,
+  endedAtMs: 0,
+  agentName: '',
+  serviceName: '',
+  release: '',
+  environment: '',
+  conversation: '',
+  customer: '',
+  intent: '',
+  channel: '',
+  queue: '',
+  region: '',
+  autonomy: '',
+  initiator: '',
+  contactEnd: '',
+  tool: '',
+  action: '',
+  system: '',
+  recordType: '',
+  recordKey: '',
+  argumentsHash: '',
+  result: '',
+  items: 0,
+  failedItems: 0,
+  errorType: '',
+  amount: 0,
+  currency: '',
+  sampled: 0,
 }

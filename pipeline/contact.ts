@@ -42,8 +42,10 @@ export const contactIdOf = (c: Pick<ContactPart, 'conversation' | 'environment' 
   `${c.conversation}/${idOf(c.environment, c.agent, c.release).slice(0, 8)}`
 
 /** First non-empty value, best source first. */
-const firstOf = (sources: readonly SpanFact[], field: 'customer' | 'intent' | 'channel' | 'queue' | 'region' | 'autonomy' | 'initiator' | 'contactEnd'): string =>
-  sources.find((source) => source[field] !== '')?.[field] ?? ''
+const firstOf = (
+  sources: readonly SpanFact[],
+  field: 'customer' | 'intent' | 'channel' | 'queue' | 'region' | 'autonomy' | 'initiator' | 'contactEnd',
+): string => sources.find((source) => source[field] !== '')?.[field] ?? ''
 
 const isWrite = (span: SpanFact): boolean => WRITE_ACTIONS.includes(span.action)
 const isFailed = (span: SpanFact): boolean => span.result === 'failed' || span.result === 'partial'
@@ -58,7 +60,8 @@ export function partOf(trace: TraceContact): ContactPart {
   const writes = tools.filter(isWrite)
   const okWrites = writes.filter((write) => write.result === 'ok')
   const contactId = contactIdOf({ conversation, environment, agent, release })
-  const keyOf = (create: SpanFact): string => create.recordKey || (create.argumentsHash && idOf('within contact', contactId, create.tool, create.argumentsHash))
+  const keyOf = (create: SpanFact): string =>
+    create.recordKey || (create.argumentsHash && idOf('within contact', contactId, create.tool, create.argumentsHash))
   return {
     environment,
     agent,
@@ -82,7 +85,9 @@ export function partOf(trace: TraceContact): ContactPart {
     transfers: tools.filter((tool) => tool.action === 'transfer').length,
     amount: writes.reduce((sum, write) => sum + write.amount, 0),
     sampled: facts.some((fact) => fact.sampled === 1) ? 1 : 0,
-    okWrites: okWrites.map((write) => (write.argumentsHash ? `${write.tool}\u001f${write.argumentsHash}` : `${write.traceId}${write.spanId}`)),
+    okWrites: okWrites.map((write) =>
+      write.argumentsHash ? `${write.tool}\u001f${write.argumentsHash}` : `${write.traceId}${write.spanId}`,
+    ),
     created: okWrites
       .filter((write) => write.action === 'create' && keyOf(write) !== '')
       .map((write) => ({ key: keyOf(write), atMs: write.startedAtMs, spanId: write.spanId })),
@@ -96,7 +101,9 @@ export function partOf(trace: TraceContact): ContactPart {
  * @param idleMs quiet time after which a conversation that never changes its id begins a new contact; null = never.
  */
 export function contactsOf(parts: ReadonlyMap<string, ContactPart>, idleMs: number | null): Contact[] {
-  const ordered = [...parts].sort(([traceA, a], [traceB, b]) => a.startedAtMs - b.startedAtMs || (traceA < traceB ? -1 : 1)).map(([, part]) => part)
+  const ordered = [...parts]
+    .sort(([traceA, a], [traceB, b]) => a.startedAtMs - b.startedAtMs || (traceA < traceB ? -1 : 1))
+    .map(([, part]) => part)
   const sessions: ContactPart[][] = []
   let endedAtMs = Number.NEGATIVE_INFINITY
   for (const part of ordered) {
@@ -109,14 +116,25 @@ export function contactsOf(parts: ReadonlyMap<string, ContactPart>, idleMs: numb
 
 /** Two groups of one trace that turn out to be the same contact. */
 export function joinParts(a: ContactPart, b: ContactPart): ContactPart {
-  const { contactId: _, duplicateWrites: __, ...folded } = foldSession([a, b].sort((x, y) => x.startedAtMs - y.startedAtMs), 0)
+  const {
+    contactId: _,
+    duplicateWrites: __,
+    ...folded
+  } = foldSession(
+    [a, b].sort((x, y) => x.startedAtMs - y.startedAtMs),
+    0,
+  )
   return { ...folded, okWrites: [...a.okWrites, ...b.okWrites] }
 }
 
 function foldSession(parts: readonly ContactPart[], index: number): Contact {
   const first = parts[0]!
-  const described = (field: 'customer' | 'intent' | 'channel' | 'queue' | 'region' | 'autonomy' | 'initiator' | 'contactEnd'): string => parts.find((part) => part[field] !== '')?.[field] ?? ''
-  const sum = (field: 'calls' | 'failedCalls' | 'writes' | 'failedWrites' | 'creates' | 'transfers' | 'amount'): number => parts.reduce((total, part) => total + part[field], 0)
+  const described = (
+    field: 'customer' | 'intent' | 'channel' | 'queue' | 'region' | 'autonomy' | 'initiator' | 'contactEnd',
+  ): string => parts.find((part) => part[field] !== '')?.[field] ?? ''
+  const sum = (
+    field: 'calls' | 'failedCalls' | 'writes' | 'failedWrites' | 'creates' | 'transfers' | 'amount',
+  ): number => parts.reduce((total, part) => total + part[field], 0)
   const okWrites = parts.flatMap((part) => part.okWrites)
   return {
     contactId: index === 0 ? contactIdOf(first) : `${contactIdOf(first)}~${first.startedAtMs}`,

@@ -2,7 +2,15 @@ import type { OutcomeFact } from '../facts/span.ts'
 import type { Contact } from './contact.ts'
 
 /** Where a contact or a create stands in time under a key by which it is found again. */
-export type Place = Readonly<{ key: string; atMs: number; contactId: string; item: string; conversation: string; intent: string; initiator: string }>
+export type Place = Readonly<{
+  key: string
+  atMs: number
+  contactId: string
+  item: string
+  conversation: string
+  intent: string
+  initiator: string
+}>
 export type PlaceChange = Readonly<{ place: Place; gone: 0 | 1 }>
 
 /**
@@ -46,7 +54,15 @@ export function placesOf(contact: Contact, scopeOf: ScopeOf): Place[] {
   const places: Place[] = [{ ...place, key: conversationKey(scope, conversation) }]
   if (contact.customer !== '') places.push({ ...place, key: customerKey(scope, contact.customer) })
   for (const record of contact.created)
-    places.push({ key: recordKey(scope, record.key), atMs: record.atMs, contactId, item: record.spanId, conversation: '', intent: '', initiator: '' })
+    places.push({
+      key: recordKey(scope, record.key),
+      atMs: record.atMs,
+      contactId,
+      item: record.spanId,
+      conversation: '',
+      intent: '',
+      initiator: '',
+    })
   return places
 }
 
@@ -58,7 +74,13 @@ export function placeChanges(before: Contact | null, after: Contact | null, scop
     const identity = identityOf(place)
     const old = was.get(identity)
     was.delete(identity)
-    if (!old || old.conversation !== place.conversation || old.intent !== place.intent || old.initiator !== place.initiator) changes.push({ place, gone: 0 })
+    if (
+      !old ||
+      old.conversation !== place.conversation ||
+      old.intent !== place.intent ||
+      old.initiator !== place.initiator
+    )
+      changes.push({ place, gone: 0 })
   }
   for (const place of was.values()) changes.push({ place, gone: 1 })
   return changes

@@ -46,11 +46,24 @@ const SPAN_COLUMNS = {
 
 const SPAN_FIELDS = Object.entries(SPAN_COLUMNS) as [string, keyof SpanFact][]
 
-export const SPAN_TABLE_COLUMNS: readonly string[] = ['seq', 'accepted_at', 'received_at', 'started_at', 'ended_at', ...Object.keys(SPAN_COLUMNS)]
+export const SPAN_TABLE_COLUMNS: readonly string[] = [
+  'seq',
+  'accepted_at',
+  'received_at',
+  'started_at',
+  'ended_at',
+  ...Object.keys(SPAN_COLUMNS),
+]
 
 /** Values in the order of {@link SPAN_TABLE_COLUMNS}. */
 export const spanValues = (span: SpanFact, stamp: Stamp): unknown[] => {
-  const values: unknown[] = [stamp.seq, milliseconds(stamp.acceptedAtMs), wholeSeconds(stamp.receivedAtMs), milliseconds(span.startedAtMs), milliseconds(span.endedAtMs)]
+  const values: unknown[] = [
+    stamp.seq,
+    milliseconds(stamp.acceptedAtMs),
+    wholeSeconds(stamp.receivedAtMs),
+    milliseconds(span.startedAtMs),
+    milliseconds(span.endedAtMs),
+  ]
   for (const [, field] of SPAN_FIELDS) values.push(span[field])
   return values
 }
@@ -94,6 +107,19 @@ export const pointRow = (point: MetricPoint, stamp: Stamp) => ({
   value: point.value,
   temporality: point.temporality,
   monotonic: point.monotonic,
+})
+
+/** What a trace gives to a contact, as a row of contact_parts; `part` null: nothing any more. */
+export const partRow = (
+  { contactId, traceId, part }: { contactId: string; traceId: string; part: object | null },
+  stamp: Stamp,
+) => ({
+  contact_id: contactId,
+  trace_id: traceId,
+  seq: stamp.seq,
+  gone: part ? 0 : 1,
+  received_at: wholeSeconds(stamp.receivedAtMs),
+  body: part ? JSON.stringify(part) : '',
 })
 
 /** A row of contact_changes and, without its sign, of contacts, as ClickHouse writes and reads it in JSON. */
@@ -159,7 +185,10 @@ export const linkedOutcomeRows = (outcome: OutcomeFact, keys: readonly string[],
     received_at: wholeSeconds(stamp.receivedAtMs),
   }))
 
-export const batchRow = (stamp: Stamp, counts: { spans: number; newSpans: number; outcomes: number; points: number }) => ({
+export const batchRow = (
+  stamp: Stamp,
+  counts: { spans: number; newSpans: number; outcomes: number; points: number },
+) => ({
   seq: stamp.seq,
   clock_at: milliseconds(stamp.acceptedAtMs),
   accepted_at: milliseconds(stamp.receivedAtMs),

@@ -7,9 +7,23 @@ import { rowsOf } from '../store/store.clickhouse.ts'
 import { type BatchContext, type BatchResult, processBatch, type StoredBatch } from './batch.clickhouse.ts'
 import { expiryOf } from './changes.ts'
 import { JUDGED_ENVIRONMENTS, scopesOf } from './places.ts'
-import { OUTCOME_SELECT, outcomeRow, POINT_SELECT, pointRow, SPAN_SELECT, SPAN_TABLE_COLUMNS, type Stamp, spanValues } from './rows.ts'
+import {
+  OUTCOME_SELECT,
+  outcomeRow,
+  POINT_SELECT,
+  pointRow,
+  SPAN_SELECT,
+  SPAN_TABLE_COLUMNS,
+  type Stamp,
+  spanValues,
+} from './rows.ts'
+import { heldTraces } from './stored.clickhouse.ts'
 
-export type Arrivals = Readonly<{ spans: readonly SpanFact[]; outcomes: readonly OutcomeFact[]; points: readonly MetricPoint[] }>
+export type Arrivals = Readonly<{
+  spans: readonly SpanFact[]
+  outcomes: readonly OutcomeFact[]
+  points: readonly MetricPoint[]
+}>
 
 /**
  * wall: facts are accepted at the monitor's clock (live). event: at the greatest event time accepted so far (replay, demo),
@@ -33,7 +47,8 @@ export type SequencerOptions = Omit<BatchContext, 'scopeOf'> &
     maxBatchRows?: number
   }>
 
-export type BatchMeasures = BatchResult & Readonly<{ spans: number; outcomes: number; points: number; acceptMs: number; processMs: number }>
+export type BatchMeasures = BatchResult &
+  Readonly<{ spans: number; outcomes: number; points: number; acceptMs: number; processMs: number }>
 
 export type Sequencer = Readonly<{
   /**
@@ -68,7 +83,7 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   let waiting: Submission[] = []
   let waitingRows = 0
   let wake: () => void = () => {}
-  let whole: (() => void)[] = []
+  const whole: (() => void)[] = []
   let expireAll = false
   let busy = false
   let lastProgressMs = clock.nowMs()
@@ -78,10 +93,17 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
 
   const accept = (arrivals: Arrivals): Promise<void> => {
     const rows = arrivals.spans.length + arrivals.outcomes.length + arrivals.points.length
-    if (stop.signal.aborted) return Promise.reject(new AndonError('unavailable', 'the monitor is stopping', { retryable: true }))
+    if (stop.signal.aborted)
+      return Promise.reject(new AndonError('unavailable', 'the monitor is stopping', { retryable: true }))
     if (rows === 0) return Promise.resolve()
     if (waitingRows > 0 && waitingRows + rows > maxWaitingRows)
-      return Promise.reject(new AndonError('overloaded', `${waitingRows} rows wait to be stored, at most ${maxWaitingRows} may: send again later`, { retryable: true }))
+      return Promise.reject(
+        new AndonError(
+          'overloaded',
+          `${waitingRows} rows wait to be stored, at most ${maxWaitingRows} may: send again later`,
+          { retryable: true },
+        ),
+      )
     return new Promise((resolve, reject) => {
       waiting.push({ arrivals, rows, resolve, reject })
       waitingRows += rows
@@ -93,7 +115,11 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   const take = (): Submission[] => {
     let rows = 0
     let count = 0
-    while (count < waiting.length && (count === 0 || rows + waiting[count]!.rows <= (options.maxBatchRows ?? MAX_BATCH_ROWS))) rows += waiting[count++]!.rows
+    while (
+      count < waiting.length &&
+      (count === 0 || rows + waiting[count]!.rows <= (options.maxBatchRows ?? MAX_BATCH_ROWS))
+    )
+      rows += waiting[count++]!.rows
     const taken = waiting.slice(0, count)
     waiting = waiting.slice(count)
     waitingRows -= rows
@@ -115,7 +141,14 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
     for (const traceId of [...result.resolvedTraces, ...expired]) holds.delete(traceId)
     for (const traceId of result.heldTraces) if (!holds.has(traceId)) holds.set(traceId, startedMs + options.holdMs)
     lastProgressMs = clock.nowMs()
-    options.onBatch({ ...result, spans: stored.spans.length, outcomes: stored.outcomes.length, points: stored.points.length, acceptMs: acceptedMs - startedMs, processMs: lastProgressMs - acceptedMs })
+    options.onBatch({
+      ...result,
+      spans: stored.spans.length,
+      outcomes: stored.outcomes.length,
+      points: stored.points.length,
+      acceptMs: acceptedMs - startedMs,
+      processMs: lastProgressMs - acceptedMs,
+    })
   }
 
   const loop = async () => {
@@ -137,8 +170,17 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
       try {
         await driveNext(taken, expired)
       } catch (error) {
-        for (const submission of taken) submission.reject(new AndonError('unavailable', `the store did not take the batch: ${(error as Error).message}`, { retryable: true, cause: error }))
-        log.error({ err: (error as Error).message, seq: position.nextSeq }, 'a batch failed; it is driven again from what is stored')
+        for (const submission of taken)
+          submission.reject(
+            new AndonError('unavailable', `the store did not take the batch: ${(error as Error).message}`, {
+              retryable: true,
+              cause: error,
+            }),
+          )
+        log.error(
+          { err: (error as Error).message, seq: position.nextSeq },
+          'a batch failed; it is driven again from what is stored',
+        )
         await recoverUntilItWorks()
       } finally {
         busy = false
@@ -172,7 +214,8 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
     close: async () => {
       stop.abort()
       await running
-      for (const submission of waiting.splice(0)) submission.reject(new AndonError('unavailable', 'the monitor is stopping', { retryable: true }))
+      for (const submission of waiting.splice(0))
+        submission.reject(new AndonError('unavailable', 'the monitor is stopping', { retryable: true }))
       for (const done of whole.splice(0)) done()
     },
   }
@@ -183,25 +226,61 @@ const IDLE_MS = 60_000
 type Position = Readonly<{ nextSeq: number; clockMs: number }>
 
 /** Makes a batch durable. Its number and clock are stored with every row, so it can be driven again as it was. */
-async function storeBatch(options: Options, position: Position, taken: readonly Submission[], expired: readonly string[]): Promise<StoredBatch> {
+async function storeBatch(
+  options: Options,
+  position: Position,
+  taken: readonly Submission[],
+  expired: readonly string[],
+): Promise<StoredBatch> {
   const { store, clock } = options
   const outcomes = taken.flatMap((submission) => submission.arrivals.outcomes)
   const points = taken.flatMap((submission) => submission.arrivals.points)
   const receivedAtMs = clock.nowMs()
   const arrived = taken.flatMap((submission) => submission.arrivals.spans)
-  const acceptedAtMs = options.clockMode === 'wall' ? receivedAtMs : eventClock(position.clockMs, arrived, outcomes, points)
-  const spans = [...arrived.map((span) => withTimes(span, acceptedAtMs)), ...expired.map((traceId) => expiryOf(traceId, acceptedAtMs))]
+  const acceptedAtMs =
+    options.clockMode === 'wall' ? receivedAtMs : eventClock(position.clockMs, arrived, outcomes, points)
+  const spans = [
+    ...arrived.map((span) => withTimes(span, acceptedAtMs)),
+    ...expired.map((traceId) => expiryOf(traceId, acceptedAtMs)),
+  ]
   const stamp: Stamp = { seq: position.nextSeq, acceptedAtMs, receivedAtMs }
-  const token = { insert_deduplication_token: `a${stamp.seq}`, async_insert: 0, deduplicate_blocks_in_dependent_materialized_views: 1 } as const
+  const token = {
+    insert_deduplication_token: `a${stamp.seq}`,
+    async_insert: 0,
+    deduplicate_blocks_in_dependent_materialized_views: 1,
+  } as const
   if (spans.length > 0)
-    await store.insert({ table: 'spans', columns: [...SPAN_TABLE_COLUMNS] as [string, ...string[]], values: spans.map((span) => spanValues(span, stamp)), format: 'JSONCompactEachRow', clickhouse_settings: token })
-  if (outcomes.length > 0) await store.insert({ table: 'outcomes', values: outcomes.map((outcome) => outcomeRow(outcome, stamp)), format: 'JSONEachRow', clickhouse_settings: token })
-  if (points.length > 0) await store.insert({ table: 'metric_points', values: points.map((point) => pointRow(point, stamp)), format: 'JSONEachRow', clickhouse_settings: token })
+    await store.insert({
+      table: 'spans',
+      columns: [...SPAN_TABLE_COLUMNS] as [string, ...string[]],
+      values: spans.map((span) => spanValues(span, stamp)),
+      format: 'JSONCompactEachRow',
+      clickhouse_settings: token,
+    })
+  if (outcomes.length > 0)
+    await store.insert({
+      table: 'outcomes',
+      values: outcomes.map((outcome) => outcomeRow(outcome, stamp)),
+      format: 'JSONEachRow',
+      clickhouse_settings: token,
+    })
+  if (points.length > 0)
+    await store.insert({
+      table: 'metric_points',
+      values: points.map((point) => pointRow(point, stamp)),
+      format: 'JSONEachRow',
+      clickhouse_settings: token,
+    })
   return { stamp, spans, outcomes, points }
 }
 
 /** The greatest event time accepted so far: times of starts and outcomes, never of ends, which may lie far ahead. */
-function eventClock(clockMs: number, spans: readonly SpanFact[], outcomes: readonly OutcomeFact[], points: readonly MetricPoint[]): number {
+function eventClock(
+  clockMs: number,
+  spans: readonly SpanFact[],
+  outcomes: readonly OutcomeFact[],
+  points: readonly MetricPoint[],
+): number {
   let latestMs = clockMs
   for (const span of spans) latestMs = Math.max(latestMs, plausible(span.startedAtMs))
   for (const outcome of outcomes) latestMs = Math.max(latestMs, plausible(outcome.atMs))
@@ -226,7 +305,10 @@ const withTimes = (span: SpanFact, acceptedAtMs: number): SpanFact => {
  */
 async function recover(options: Options, holds: Map<string, number>): Promise<Position> {
   const { store, clock } = options
-  const [last] = await rowsOf<{ seq: number; clockMs: number }>(store, 'SELECT max(seq) AS seq, max(toUnixTimestamp64Milli(clock_at)) AS clockMs FROM batches')
+  const [last] = await rowsOf<{ seq: number; clockMs: number }>(
+    store,
+    'SELECT max(seq) AS seq, max(toUnixTimestamp64Milli(clock_at)) AS clockMs FROM batches',
+  )
   let position: Position = { nextSeq: (last?.seq ?? 0) + 1, clockMs: last?.clockMs ?? 0 }
   const open = await rowsOf<{ seq: number }>(
     store,
@@ -236,18 +318,32 @@ async function recover(options: Options, holds: Map<string, number>): Promise<Po
   for (const { seq } of open) {
     const batch = await readBatch(store, seq)
     const result = await processBatch(options, batch)
-    for (const traceId of result.heldTraces) holds.set(traceId, clock.nowMs() + options.holdMs)
     position = { nextSeq: seq + 1, clockMs: batch.stamp.acceptedAtMs }
-    options.onBatch({ ...result, spans: batch.spans.length, outcomes: batch.outcomes.length, points: batch.points.length, acceptMs: 0, processMs: 0 })
+    options.onBatch({
+      ...result,
+      spans: batch.spans.length,
+      outcomes: batch.outcomes.length,
+      points: batch.points.length,
+      acceptMs: 0,
+      processMs: 0,
+    })
   }
-  await holdAgain(store, clock.nowMs(), options.holdMs, holds)
+  const held = new Set(await heldTraces({ store, seq: position.nextSeq }))
+  for (const traceId of holds.keys()) if (!held.has(traceId)) holds.delete(traceId)
+  for (const traceId of held) if (!holds.has(traceId)) holds.set(traceId, clock.nowMs() + options.holdMs)
   return position
 }
 
 async function readBatch(store: ClickHouseClient, seq: number): Promise<StoredBatch> {
   const spans = await rowsOf<SpanFact>(store, `SELECT ${SPAN_SELECT} FROM spans WHERE seq = {seq:UInt64}`, { seq })
-  const outcomes = await rowsOf<OutcomeFact>(store, `SELECT ${OUTCOME_SELECT} FROM outcomes WHERE seq = {seq:UInt64}`, { seq })
-  const points = await rowsOf<MetricPoint>(store, `SELECT ${POINT_SELECT} FROM metric_points WHERE seq = {seq:UInt64}`, { seq })
+  const outcomes = await rowsOf<OutcomeFact>(store, `SELECT ${OUTCOME_SELECT} FROM outcomes WHERE seq = {seq:UInt64}`, {
+    seq,
+  })
+  const points = await rowsOf<MetricPoint>(
+    store,
+    `SELECT ${POINT_SELECT} FROM metric_points WHERE seq = {seq:UInt64}`,
+    { seq },
+  )
   const [stamp] = await rowsOf<{ acceptedAtMs: number; receivedAtMs: number }>(
     store,
     `SELECT toUnixTimestamp64Milli(max(accepted_at)) AS acceptedAtMs, toUnixTimestamp(max(received_at)) * 1000 AS receivedAtMs
@@ -258,16 +354,4 @@ async function readBatch(store: ClickHouseClient, seq: number): Promise<StoredBa
   )
   assert(stamp, `batch ${seq} has rows`)
   return { stamp: { seq, acceptedAtMs: stamp.acceptedAtMs, receivedAtMs: stamp.receivedAtMs }, spans, outcomes, points }
-}
-
-/** Traces of the last day with agent or tool spans that no contact holds yet. */
-async function holdAgain(store: ClickHouseClient, nowMs: number, holdMs: number, holds: Map<string, number>): Promise<void> {
-  const rows = await rowsOf<{ trace_id: string }>(
-    store,
-    `SELECT DISTINCT trace_id FROM spans
-     WHERE role != 'link' AND received_at >= toDateTime({since:UInt32})
-       AND trace_id NOT IN (SELECT trace_id FROM contact_parts WHERE received_at >= toDateTime({since:UInt32}))`,
-    { since: Math.floor(nowMs / 1000) - 86_400 },
-  )
-  for (const { trace_id } of rows) if (!holds.has(trace_id)) holds.set(trace_id, nowMs + holdMs)
 }

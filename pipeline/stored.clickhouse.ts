@@ -16,16 +16,24 @@ const KEYS_PER_READ = 5000
 async function read<Row>({ store, seq }: Stored, query: string, keys: readonly string[]): Promise<Row[]> {
   const rows: Row[] = []
   for (let from = 0; from < keys.length; from += KEYS_PER_READ)
-    for (const row of await rowsOf<Row>(store, query, { keys: keys.slice(from, from + KEYS_PER_READ), seq })) rows.push(row)
+    for (const row of await rowsOf<Row>(store, query, { keys: keys.slice(from, from + KEYS_PER_READ), seq }))
+      rows.push(row)
   return rows
 }
 
 /** Spans of these traces in order of acceptance. */
 export const storedSpans = (stored: Stored, traceIds: readonly string[]): Promise<SpanFact[]> =>
-  read(stored, `SELECT ${SPAN_SELECT} FROM spans WHERE trace_id IN {keys:Array(String)} AND seq < {seq:UInt64} ORDER BY seq`, traceIds)
+  read(
+    stored,
+    `SELECT ${SPAN_SELECT} FROM spans WHERE trace_id IN {keys:Array(String)} AND seq < {seq:UInt64} ORDER BY seq`,
+    traceIds,
+  )
 
 /** Parts of these contacts, by contact and trace. */
-export async function storedParts(stored: Stored, contactIds: readonly string[]): Promise<Map<string, Map<string, ContactPart>>> {
+export async function storedParts(
+  stored: Stored,
+  contactIds: readonly string[],
+): Promise<Map<string, Map<string, ContactPart>>> {
   const rows = await read<{ contact_id: string; trace_id: string; gone: 0 | 1; body: string }>(
     stored,
     'SELECT contact_id, trace_id, gone, body FROM contact_parts WHERE contact_id IN {keys:Array(String)} AND seq < {seq:UInt64} ORDER BY seq DESC LIMIT 1 BY contact_id, trace_id',
@@ -43,13 +51,21 @@ export async function storedParts(stored: Stored, contactIds: readonly string[])
 
 /** The present row of these contacts, by contact id. */
 export async function storedContacts(stored: Stored, contactIds: readonly string[]): Promise<Map<string, ContactRow>> {
-  const rows = await read<ContactRow>(stored, 'SELECT * FROM contacts WHERE contact_id IN {keys:Array(String)} AND seq < {seq:UInt64} ORDER BY seq DESC LIMIT 1 BY contact_id', contactIds)
+  const rows = await read<ContactRow>(
+    stored,
+    'SELECT * FROM contacts WHERE contact_id IN {keys:Array(String)} AND seq < {seq:UInt64} ORDER BY seq DESC LIMIT 1 BY contact_id',
+    contactIds,
+  )
   return new Map(rows.filter((row) => !row.gone).map((row) => [row.contact_id, row]))
 }
 
 /** Outcomes delivered before. */
 export async function knownOutcomes(stored: Stored, outcomeIds: readonly string[]): Promise<Set<string>> {
-  const rows = await read<{ outcome_id: string }>(stored, 'SELECT DISTINCT outcome_id FROM outcomes WHERE outcome_id IN {keys:Array(String)} AND seq < {seq:UInt64}', outcomeIds)
+  const rows = await read<{ outcome_id: string }>(
+    stored,
+    'SELECT DISTINCT outcome_id FROM outcomes WHERE outcome_id IN {keys:Array(String)} AND seq < {seq:UInt64}',
+    outcomeIds,
+  )
   return new Set(rows.map((row) => row.outcome_id))
 }
 
@@ -57,4 +73,18 @@ export type LinkedOutcome = Readonly<{ id: string; keys: readonly string[]; kind
 
 /** Outcomes that stand under these keys. */
 export const outcomesUnder = (stored: Stored, keys: readonly string[]): Promise<LinkedOutcome[]> =>
-  read(stored, 'SELECT outcome_id AS id, keys, kind FROM linked_outcomes WHERE key IN {keys:Array(String)} AND seq < {seq:UInt64}', keys)
+  read(
+    stored,
+    'SELECT outcome_id AS id, keys, kind FROM linked_outcomes WHERE key IN {keys:Array(String)} AND seq < {seq:UInt64}',
+    keys,
+  )
+
+/** Traces with facts that wait for the span that says whose they are. */
+export async function heldTraces({ store, seq }: Stored): Promise<string[]> {
+  const rows = await rowsOf<{ trace_id: string; gone: 0 | 1 }>(
+    store,
+    "SELECT trace_id, gone FROM contact_parts WHERE contact_id = '' AND seq < {seq:UInt64} ORDER BY seq DESC LIMIT 1 BY trace_id",
+    { seq },
+  )
+  return rows.filter((row) => !row.gone).map((row) => row.trace_id)
+}

@@ -30,7 +30,8 @@ export type TraceContact = Readonly<{
 /** What one trace says at present. `held`: some of its facts wait for a span that says whose they are. */
 export type ResolvedTrace = Readonly<{ contacts: readonly TraceContact[]; held: boolean }>
 
-const byStart = (a: SpanFact, b: SpanFact): number => a.startedAtMs - b.startedAtMs || (a.spanId < b.spanId ? -1 : a.spanId > b.spanId ? 1 : 0)
+const byStart = (a: SpanFact, b: SpanFact): number =>
+  a.startedAtMs - b.startedAtMs || (a.spanId < b.spanId ? -1 : a.spanId > b.spanId ? 1 : 0)
 
 /** Agent of an agent span: its own name, else the service that exports it. */
 const agentOf = (span: SpanFact): string => span.agentName || span.serviceName
@@ -48,7 +49,14 @@ const agentOf = (span: SpanFact): string => span.agentName || span.serviceName
  */
 export function resolveTrace(spans: readonly SpanFact[], expired: boolean): ResolvedTrace {
   const standings = standingsOf(spans)
-  const settledTops = spans.filter((span) => span.role === 'agent' && standings.get(span.spanId)!.topAgent === span && (expired || standings.get(span.spanId)!.settled)).sort(byStart)
+  const settledTops = spans
+    .filter(
+      (span) =>
+        span.role === 'agent' &&
+        standings.get(span.spanId)!.topAgent === span &&
+        (expired || standings.get(span.spanId)!.settled),
+    )
+    .sort(byStart)
   const conversations = conversationsOf(spans, standings)
   const first = settledTops[0] ?? null
 
@@ -79,22 +87,36 @@ export function resolveTrace(spans: readonly SpanFact[], expired: boolean): Reso
 
 type Owner = { top: SpanFact | null; conversation: string; agent: string; release: string }
 
-function ownerOf(span: SpanFact, standing: Standing, first: SpanFact | null, expired: boolean, settledTops: readonly SpanFact[], conversations: ReadonlyMap<string, string>): Owner | 'wait' {
+function ownerOf(
+  span: SpanFact,
+  standing: Standing,
+  first: SpanFact | null,
+  expired: boolean,
+  settledTops: readonly SpanFact[],
+  conversations: ReadonlyMap<string, string>,
+): Owner | 'wait' {
   const conversation = conversations.get(span.spanId)!
   const under = (top: SpanFact): Owner => {
     // A handoff inside one conversation joins the first outermost agent of the trace.
     const joined = settledTops.find((other) => conversations.get(other.spanId) === conversations.get(top.spanId)) ?? top
-    return { top: joined, conversation: conversations.get(joined.spanId)!, agent: agentOf(joined), release: joined.release }
+    return {
+      top: joined,
+      conversation: conversations.get(joined.spanId)!,
+      agent: agentOf(joined),
+      release: joined.release,
+    }
   }
   if (standing.topAgent && (standing.settled || expired)) return under(standing.topAgent)
-  if (span.role === 'tool' && carriesIdentity(span)) return { top: null, conversation, agent: span.agentName, release: span.release }
+  if (span.role === 'tool' && carriesIdentity(span))
+    return { top: null, conversation, agent: span.agentName, release: span.release }
   if (!standing.topAgent && (standing.settled || expired) && first) return under(first)
   if (expired) return { top: null, conversation, agent: '', release: '' }
   return 'wait'
 }
 
 /** A tool span names its agent, and its own resource is the agent's: nothing has to be inherited to count it. */
-const carriesIdentity = (span: SpanFact): boolean => span.agentName !== '' && span.release !== '' && span.conversation !== '' && span.serviceName === span.agentName
+const carriesIdentity = (span: SpanFact): boolean =>
+  span.agentName !== '' && span.release !== '' && span.conversation !== '' && span.serviceName === span.agentName
 
 /** Walks every span up to its root once, remembering the way; a cycle of parents counts as a root. */
 function standingsOf(spans: readonly SpanFact[]): Map<string, Standing> {
@@ -112,7 +134,8 @@ function standingsOf(spans: readonly SpanFact[]): Map<string, Standing> {
     for (const current of path.reverse()) {
       const parent = byId.get(current.parentSpanId)
       const above = parent ? standings.get(parent.spanId) : undefined
-      const settledHere = current.parentSpanId === '' || current.parentIsRemote === 1 || (parent !== undefined && above === undefined)
+      const settledHere =
+        current.parentSpanId === '' || current.parentIsRemote === 1 || (parent !== undefined && above === undefined)
       const outerTool = outerToolOf(current, above)
       standings.set(current.spanId, {
         nearestAgent: current.role === 'agent' ? current : (above?.nearestAgent ?? null),
@@ -160,11 +183,18 @@ function mergeInner(span: SpanFact, inner: readonly SpanFact[]): SpanFact {
   }
 }
 
-function contactOf(group: { top: SpanFact | null; conversation: string; facts: SpanFact[] }, spans: readonly SpanFact[], standings: ReadonlyMap<string, Standing>, alone: boolean): TraceContact {
+function contactOf(
+  group: { top: SpanFact | null; conversation: string; facts: SpanFact[] },
+  spans: readonly SpanFact[],
+  standings: ReadonlyMap<string, Standing>,
+  alone: boolean,
+): TraceContact {
   const { top, facts } = group
   const lead = top ?? facts[0]!
   const mine = new Set(facts.map((fact) => fact.spanId))
-  const links = spans.filter((span) => !mine.has(span.spanId) && (alone || (top !== null && standings.get(span.spanId)!.topAgent === top)))
+  const links = spans.filter(
+    (span) => !mine.has(span.spanId) && (alone || (top !== null && standings.get(span.spanId)!.topAgent === top)),
+  )
   const agents = facts.filter((fact) => fact.role === 'agent' && fact !== top)
   const tools = facts.filter((fact) => fact.role === 'tool')
   const identified = top !== null || carriesIdentity(lead)

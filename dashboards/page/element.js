@@ -43,6 +43,36 @@ function fill(element, classes, attributes, children) {
   return element
 }
 
+/** @type {WeakMap<Element, { sign: string, children: (() => readonly Child[]) | null }>} */
+const lazy = new WeakMap()
+
+/**
+ * An element whose children are made only when it is new or its sign differs from what is shown: a list costs what changed in it.
+ * @template {Element} T
+ * @param {T} element
+ * @param {string} sign text that is equal whenever the children would be
+ * @param {() => readonly Child[]} children
+ */
+export function lazily(element, sign, children) {
+  lazy.set(element, { sign, children })
+  return element
+}
+
+/** Makes the children that are still to be made. @param {Element} element */
+function complete(element) {
+  const made = lazy.get(element)
+  if (!made?.children) return
+  fill(element, [], {}, made.children())
+  lazy.set(element, { sign: made.sign, children: null })
+}
+
+/** The same for everything inside, for what is new. @param {Node} node */
+function completeAll(node) {
+  if (!(node instanceof Element)) return
+  complete(node)
+  for (const child of node.children) completeAll(child)
+}
+
 /**
  * Makes the children of `element` look like `wanted` and keeps the nodes that are there, so that focus, selection and
  * opened details survive an update. Children with `data-key` are matched by it, others by position.
@@ -65,6 +95,7 @@ export function update(element, wanted) {
       else element.insertBefore(old, at)
       adopt(old, next)
     } else {
+      completeAll(next)
       element.insertBefore(next, at)
     }
   }
@@ -87,6 +118,9 @@ function adopt(old, next) {
     if (old.nodeValue !== next.nodeValue) old.nodeValue = next.nodeValue
     return
   }
+  const sign = lazy.get(next)?.sign
+  if (sign !== undefined && sign === lazy.get(old)?.sign) return
+  complete(next)
   const isOpenedByReader = (/** @type {string} */ name) => name === 'open' && old.nodeName === 'DETAILS'
   for (const { name } of [...old.attributes]) {
     if (!next.hasAttribute(name) && !isOpenedByReader(name)) old.removeAttribute(name)
@@ -95,4 +129,5 @@ function adopt(old, next) {
     if (old.getAttribute(name) !== value && !isOpenedByReader(name)) old.setAttribute(name, value)
   }
   update(old, [...next.childNodes])
+  if (sign !== undefined) lazy.set(old, { sign, children: null })
 }

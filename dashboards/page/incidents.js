@@ -1,4 +1,4 @@
-import { el } from './element.js'
+import { el, lazily } from './element.js'
 import { count, dateTime, percent, rfc3339, timeNear, titleOf, visible } from './format.js'
 import { chip, name, oddsText } from './releases.js'
 import {
@@ -73,9 +73,13 @@ function incidentCard(overview, incident, isOpen) {
   const standing = incidentStandingOf(incident)
   const names = namesOf(release)
   const title = titleFor(overview, incident)
-  return el(
-    `li.incident.${standing.tone}`,
-    { 'data-key': incidentId, id: `incident-${incidentId}`, tabindex: '-1' },
+  const releaseStartMs = releaseStartOf(overview, incident)
+  const card = el(`li.incident.${standing.tone}`, {
+    'data-key': incidentId,
+    id: `incident-${incidentId}`,
+    tabindex: '-1',
+  })
+  return lazily(card, JSON.stringify([incident, title, releaseStartMs]), () => [
     el(
       'details',
       { open: isOpen },
@@ -103,11 +107,11 @@ function incidentCard(overview, incident, isOpen) {
         ),
         el('p.story', {}, storyOf(incident, title)),
       ),
-      timeline(incident, releaseStartOf(overview, incident)),
+      timeline(incident, releaseStartMs),
       measures(incident),
       facts(incident, title),
     ),
-  )
+  ])
 }
 
 /** @param {Overview} overview @param {Incident} incident */

@@ -107,7 +107,6 @@ function showLink() {
   update(part('link'), [el(`span.chip.${tone}`, {}, icon(tone), word)])
   const banner = part('banner')
   banner.hidden = !isLost
-  document.documentElement.toggleAttribute('data-stale', isLost)
   if (!isLost) return
   const { overview } = state
   const shown =
@@ -160,6 +159,7 @@ function scrollToWanted() {
   const wanted = state.wantedId === '' ? null : document.getElementById(`incident-${state.wantedId}`)
   if (wanted === null || state.isWantedShown) return
   state.isWantedShown = true
+  wanted.querySelector('details')?.setAttribute('open', '')
   wanted.scrollIntoView({ block: 'start' })
   wanted.focus({ preventScroll: true })
 }

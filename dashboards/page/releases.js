@@ -1,5 +1,5 @@
 import { evidenceBar, icon, rateGraphic, sparkline } from './draw.js'
-import { el, svg } from './element.js'
+import { el, lazily, svg } from './element.js'
 import {
   count,
   counted,
@@ -64,10 +64,16 @@ const filterField = () =>
 /** @param {ReleaseView} view @param {number} nowMs */
 function releaseCard(view, nowMs) {
   const standing = standingOf(view)
+  const card = el(`li.release.${standing.tone}`, { 'data-key': keyOf(view.release) })
+  const seen = seenText(view, nowMs)
+  return lazily(card, JSON.stringify([view, seen]), () => cardParts(view, seen))
+}
+
+/** @param {ReleaseView} view @param {string} seen @returns {readonly Element[]} */
+function cardParts(view, seen) {
+  const standing = standingOf(view)
   const names = namesOf(view.release)
-  return el(
-    `li.release.${standing.tone}`,
-    { 'data-key': keyOf(view.release) },
+  return [
     el(
       'div.identity',
       {},
@@ -78,7 +84,7 @@ function releaseCard(view, nowMs) {
         name('environment', names.environment),
       ),
       el('h3', {}, name('agent', names.agent), ' ', name('version', names.release)),
-      el('div.traffic', {}, traffic(view, nowMs), sparkline(view.contactsPerHour)),
+      el('div.traffic', {}, traffic(view, seen), sparkline(view.contactsPerHour)),
       releaseEvidence(view, standing.tone),
     ),
     view.triggers.length === 0
@@ -90,7 +96,7 @@ function releaseCard(view, nowMs) {
             : 'Counted, and not judged: its environment is not among the judged ones.',
         )
       : el('ul.signals', { 'aria-label': 'Signals' }, ...view.triggers.map((trigger) => signalCell(trigger))),
-  )
+  ]
 }
 
 /**
@@ -103,24 +109,22 @@ export const name = (kind, text) => el(`bdi.name.${kind}`, { title: visible(text
 export const chip = (tone, word, means) => el(`span.chip.${tone}`, { title: means }, icon(tone), word)
 
 /** @param {ReleaseView} view @param {number} nowMs */
-function seen({ lastContactMs }, nowMs) {
+function seenText({ lastContactMs }, nowMs) {
   if (lastContactMs === null) return 'no contact yet'
-  const ago = nowMs - lastContactMs
-  const text = ago < 1000 ? 'just now' : `${duration(ago)} ago`
-  return el('time', { datetime: rfc3339(lastContactMs), title: `Last contact ${rfc3339(lastContactMs)}` }, text)
+  return nowMs - lastContactMs < 1000 ? 'just now' : `${duration(nowMs - lastContactMs)} ago`
 }
 
-/** @param {ReleaseView} view @param {number} nowMs */
-function traffic(view, nowMs) {
-  const { contacts, identified, firstContactMs } = view
+/** @param {ReleaseView} view @param {string} seen */
+function traffic({ contacts, identified, firstContactMs, lastContactMs }, seen) {
   const coverage = contacts === 0 ? 'none identified' : `${percent(identified / contacts)} identified`
   const since = firstContactMs === null ? null : `since ${dateTime(firstContactMs)}`
   const why = 'Contacts with a known customer: only they can count for recurrence signals.'
+  const last = lastContactMs === null ? null : `Last contact ${rfc3339(lastContactMs)}`
   return el(
     'p.contacts',
     {},
     el('strong', { title: since }, counted(contacts, 'contact')),
-    el('span', {}, el('span', { title: why }, coverage), ' · ', seen(view, nowMs)),
+    el('span', {}, el('span', { title: why }, coverage), ' · ', el('span', { title: last }, seen)),
   )
 }
 

@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs'
 import type { OutcomeKind } from '../../facts/span.ts'
-import { type Attributed, CONTACT_NUMBERS, CONTACT_TEXTS, type Predicate, type Recurrence, type Signal } from './definition.ts'
+import {
+  type Attributed,
+  CONTACT_NUMBERS,
+  CONTACT_TEXTS,
+  type Predicate,
+  type Recurrence,
+  type Signal,
+} from './definition.ts'
 
 /** Hits of one customer that count in evidence per release and UTC day of the trial (docs/signals.md). */
 export const HITS_PER_CUSTOMER_DAY = 3
@@ -17,7 +24,8 @@ const FILES = {
 
 const text = (value: string): string => `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
 /** Fills %name% marks; a mark without a value (%token%) stays. */
-const fill = (sql: string, values: Readonly<Record<string, string | number>>): string => sql.replace(/%(\w+)%/g, (mark, name: string) => String(values[name] ?? mark))
+const fill = (sql: string, values: Readonly<Record<string, string | number>>): string =>
+  sql.replace(/%(\w+)%/g, (mark, name: string) => String(values[name] ?? mark))
 
 /** SQL that is true when every condition holds for a contact. */
 export const predicateSql = (predicate: Predicate): string =>
@@ -50,8 +58,12 @@ export type CompiledSignals = Readonly<{
 
 /** Compiles signals (data) into the SQL that a batch runs; one statement serves all signals of an evaluator. */
 export function compileSignals(signals: readonly Signal[]): CompiledSignals {
-  const followed = signals.filter((signal) => signal.evaluator === 'recurrence' && signal.over === 'contacts') as Recurrence[]
-  const created = signals.filter((signal) => signal.evaluator === 'recurrence' && signal.over === 'creates') as Recurrence[]
+  const followed = signals.filter(
+    (signal) => signal.evaluator === 'recurrence' && signal.over === 'contacts',
+  ) as Recurrence[]
+  const created = signals.filter(
+    (signal) => signal.evaluator === 'recurrence' && signal.over === 'creates',
+  ) as Recurrence[]
   const attributed = signals.filter((signal) => signal.evaluator === 'attributed')
   const statements = {
     contacts: followed.length > 0 ? contactsSql(followed) : null,
@@ -61,7 +73,9 @@ export function compileSignals(signals: readonly Signal[]): CompiledSignals {
   const judged = signals.flatMap(judgedCountsOf)
   return {
     marks: (touches) => {
-      const selects = (['contacts', 'creates', 'outcomes'] as const).flatMap((part) => (touches[part] && statements[part] ? [statements[part]] : []))
+      const selects = (['contacts', 'creates', 'outcomes'] as const).flatMap((part) =>
+        touches[part] && statements[part] ? [statements[part]] : [],
+      )
       return selects.length > 0 ? selects.join('\nUNION ALL\n') : null
     },
     outcomeKinds: [...new Set(attributed.map((signal) => signal.outcome))],
@@ -101,7 +115,9 @@ function attributedSql(signals: readonly Attributed[]): string {
   const marks = signals.flatMap((signal) => {
     const matches = `kind = ${text(signal.outcome)}${signal.flag === '' ? '' : ` AND flag = ${text(signal.flag)}`}`
     const mark = { name: `${signal.name}.events`, matches, windowMs: windowMs(signal), weight: '1' }
-    return signal.outcome === 'review' ? [mark, { ...mark, name: `${signal.name}.minutes`, weight: 'review_minutes' }] : [mark]
+    return signal.outcome === 'review'
+      ? [mark, { ...mark, name: `${signal.name}.minutes`, weight: 'review_minutes' }]
+      : [mark]
   })
   return fill(FILES.attributed, {
     marks: marks.map((mark) => text(mark.name)).join(', '),
@@ -140,7 +156,8 @@ function judgedCountsOf(signal: Signal, index: number): readonly Count[] {
     [`${signal.name}.trials`, `(${predicateSql(signal.trial)}) AS ${trial}`],
     [`${signal.name}.hits`, `${trial} AND ${hitSql(signal)}`],
   ]
-  if (signal.evaluator === 'measure') counts.push([`${signal.name}.sum`, `if(${trial}, ${CONTACT_NUMBERS[signal.value]}, 0)`])
+  if (signal.evaluator === 'measure')
+    counts.push([`${signal.name}.sum`, `if(${trial}, ${CONTACT_NUMBERS[signal.value]}, 0)`])
   return counts
 }
 

@@ -37,7 +37,9 @@ const textCondition = z.strictObject({
 })
 
 /** Conditions on a contact that must all hold; an empty list always holds. */
-export const predicateSchema = z.array(z.union([numberCondition, textCondition])).describe('Conditions on the contact; all must hold.')
+export const predicateSchema = z
+  .array(z.union([numberCondition, textCondition]))
+  .describe('Conditions on the contact; all must hold.')
 export type Predicate = z.infer<typeof predicateSchema>
 
 const named = {
@@ -59,7 +61,13 @@ export const shareSchema = z.strictObject({ ...named, evaluator: z.literal('shar
  * The same key again within a window. Over contacts the key is (customer, intent) and the EARLIER contact is charged;
  * over creates it is the record key and the LATER contact is charged.
  */
-export const recurrenceSchema = z.strictObject({ ...named, evaluator: z.literal('recurrence'), over: z.enum(['contacts', 'creates']), trial, windowHours })
+export const recurrenceSchema = z.strictObject({
+  ...named,
+  evaluator: z.literal('recurrence'),
+  over: z.enum(['contacts', 'creates']),
+  trial,
+  windowHours,
+})
 
 /** A later outcome charged back to the contact it is about. */
 export const attributedSchema = z.strictObject({
@@ -88,7 +96,13 @@ export const countersSchema = z.strictObject({
   hits: z.string().min(1).describe('Metric name of the counter of hits.'),
 })
 
-export const signalSchema = z.discriminatedUnion('evaluator', [shareSchema, recurrenceSchema, attributedSchema, measureSchema, countersSchema])
+export const signalSchema = z.discriminatedUnion('evaluator', [
+  shareSchema,
+  recurrenceSchema,
+  attributedSchema,
+  measureSchema,
+  countersSchema,
+])
 
 /** What counts as a trial and as a hit: data, never code. */
 export type Signal = z.infer<typeof signalSchema>
@@ -97,4 +111,6 @@ export type Attributed = z.infer<typeof attributedSchema>
 
 /** Window of a delayed signal in milliseconds; null when its hit is known within the contact. */
 export const windowMsOf = (signal: Signal): number | null =>
-  signal.evaluator === 'attributed' || (signal.evaluator === 'recurrence' && signal.over === 'contacts') ? signal.windowHours * 3_600_000 : null
+  signal.evaluator === 'attributed' || (signal.evaluator === 'recurrence' && signal.over === 'contacts')
+    ? signal.windowHours * 3_600_000
+    : null

@@ -15,14 +15,31 @@ import type { OtlpRequest } from './convert.ts'
 
 type Store = Awaited<ReturnType<typeof openStore>>
 
-/** A store in `folder` and the pipeline on it, without detector and alerts. */
+/** Totals of everything counted: sums of `deltas`. */
+export type Sums = Readonly<{
+  sum: (signal: string, measure: string) => Promise<number>
+  byQueue: (signal: string, measure: string) => Promise<Record<string, number>>
+}>
+
+export function sumsOf(store: Store): Sums {
+  const byQueue: Sums['byQueue'] = async (signal, measure) => {
+    const rows = await rowsOf<{ queue: string; total: number }>(
+      store,
+      'SELECT queue, sum(deltas.n) AS total FROM deltas WHERE signal = {signal:String} AND measure = {measure:String} GROUP BY queue',
+      { signal, measure },
+    )
+    return Object.fromEntries(rows.map(({ queue, total }) => [queue, total]))
+  }
+  const sum: Sums['sum'] = async (signal, measure) =>
+    Object.values(await byQueue(signal, measure)).reduce((a, b) => a + b, 0)
+  return { sum, byQueue }
+}
+
+/** The pipeline on a store in `folder`, without detector and alerts. */
 export type Counting = Readonly<{
   store: Store
   accept: Sequencer['accept']
   settle: Sequencer['settle']
-  /** Sum of a measure by one column of `deltas`, without zeros. */
-  sumsBy: (column: 'queue' | 'release' | 'agent', signal: string, measure: string) => Promise<Record<string, number>>
-  sum: (signal: string, measure: string) => Promise<number>
   close: () => Promise<void>
 }>
 
@@ -45,22 +62,10 @@ export async function startCounting(options: CountingOptions): Promise<Counting>
     onBatch: () => {},
     log: silentLog,
   })
-  const sumsBy: Counting['sumsBy'] = async (column, signal, measure) => {
-    const rows = await rowsOf<{ part: string; total: number }>(
-      store,
-      `SELECT ${column} AS part, sum(deltas.n) AS total FROM deltas WHERE signal = {signal:String} AND measure = {measure:String}
-       GROUP BY part HAVING total != 0 ORDER BY part`,
-      { signal, measure },
-    )
-    return Object.fromEntries(rows.map(({ part, total }) => [part, total]))
-  }
   return {
     store,
     accept: sequencer.accept,
     settle: sequencer.settle,
-    sumsBy,
-    sum: async (signal, measure) =>
-      Object.values(await sumsBy('release', signal, measure)).reduce((sum, n) => sum + n, 0),
     close: async () => {
       await sequencer.close()
       await store.close()
