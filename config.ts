@@ -15,7 +15,10 @@ import { type Mistake, mistakesOf, pathText, renderMistakes, valueAt } from './l
 const listen = (port: number, what: string) =>
   z
     .strictObject({
-      host: z.string().default('127.0.0.1').describe('Address to listen on. Beyond loopback a token is required. Default 127.0.0.1.'),
+      host: z
+        .string()
+        .default('127.0.0.1')
+        .describe('Address to listen on. Beyond loopback a token is required. Default 127.0.0.1.'),
       port: z.int().min(0).max(65_535).default(port).describe(`Port; 0 takes any free one. Default ${port}.`),
       token: secretRefConfig.optional().describe('Where the bearer token is kept that every request must carry.'),
     })
@@ -26,7 +29,14 @@ const storeConfig = z
   .strictObject({
     path: z.string().min(1).default('.andon/store').describe('Directory of the embedded store. Default .andon/store.'),
     memoryMiB: z.int().min(256).default(600).describe('Memory that the embedded engine may use. Default 600.'),
-    retentionDays: z.int().min(31).max(3650).default(60).describe('How long facts are kept, by the time they were received. At least the longest window plus a day. Default 60.'),
+    retentionDays: z
+      .int()
+      .min(31)
+      .max(3650)
+      .default(60)
+      .describe(
+        'How long facts are kept, by the time they were received. At least the longest window plus a day. Default 60.',
+      ),
   })
   .prefault({})
   .describe('Where facts are kept: ClickHouse, embedded in a child process.')
@@ -38,40 +48,83 @@ export const configSchema = z
     store: storeConfig,
     identity: z
       .strictObject({
-        secret: secretRefConfig.optional().describe('Where the key is kept that turns identities into pseudonyms. Default: made once and kept beside the store, readable by its owner only.'),
+        secret: secretRefConfig
+          .optional()
+          .describe(
+            'Where the key is kept that turns identities into pseudonyms. Default: made once and kept beside the store, readable by its owner only.',
+          ),
         keyVersion: z.int().min(1).default(1).describe('Version of that key, part of every pseudonym. Default 1.'),
       })
       .prefault({})
       .describe('Customers are known by keyed pseudonyms only.'),
     inherit: z
-      .strictObject({ holdSeconds: z.number().min(0).max(3600).default(30).describe('How long a fact waits for the agent span that says whose it is, wall clock. Default 30.') })
+      .strictObject({
+        holdSeconds: z
+          .number()
+          .min(0)
+          .max(3600)
+          .default(30)
+          .describe('How long a fact waits for the agent span that says whose it is, wall clock. Default 30.'),
+      })
       .prefault({})
       .describe('Tool spans take conversation and release from their agent span, which is exported last.'),
     contact: z
-      .strictObject({ idleHours: z.number().positive().nullable().default(null).describe('Quiet hours after which a conversation whose id never changes begins a new contact. Default null: never.') })
+      .strictObject({
+        idleHours: z
+          .number()
+          .positive()
+          .nullable()
+          .default(null)
+          .describe(
+            'Quiet hours after which a conversation whose id never changes begins a new contact. Default null: never.',
+          ),
+      })
       .prefault({})
       .describe('What one contact is.'),
     judge: z
       .strictObject({
-        environments: z.array(z.string()).default(['', 'production', 'prod']).describe('Environments whose releases are judged; "" is "none given". Default ["", production, prod].'),
-        alpha: z.number().gt(0).max(0.5).default(0.01).describe('Probability that a healthy release is ever paused, over its whole life. Default 0.01.'),
+        environments: z
+          .array(z.string())
+          .default(['', 'production', 'prod'])
+          .describe('Environments whose releases are judged; "" is "none given". Default ["", production, prod].'),
+        alpha: z
+          .number()
+          .gt(0)
+          .max(0.5)
+          .default(0.01)
+          .describe('Probability that a healthy release is ever paused, over its whole life. Default 0.01.'),
       })
       .prefault({})
       .describe('What is judged, and how surely.'),
-    names: namesSchema.prefault({}).describe('What agents call things, for agents that do not speak the `andon.*` convention and cannot be changed.'),
+    names: namesSchema
+      .prefault({})
+      .describe(
+        'What agents call things, for agents that do not speak the `andon.*` convention and cannot be changed.',
+      ),
     signals: z
       .array(z.union([z.enum(SIGNAL_LIBRARY.map((signal) => signal.name)), signalSchema]))
       .default([])
-      .describe('Signals beyond the four: names from the library, or definitions of your own (docs/signals.md). Default none.'),
-    triggers: triggersSchema.optional().describe('Limits written down before launch. Default: the four signals against typical shares, notifying only.'),
+      .describe(
+        'Signals beyond the four: names from the library, or definitions of your own (docs/signals.md). Default none.',
+      ),
+    triggers: triggersSchema
+      .optional()
+      .describe('Limits written down before launch. Default: the four signals against typical shares, notifying only.'),
     targets: targetsConfig,
     safety: safetyConfig,
     telemetry: z
-      .strictObject({ endpoint: z.string().optional().describe('OTLP/HTTP endpoint to which Andon sends traces of itself. Default: none.') })
+      .strictObject({
+        endpoint: z
+          .string()
+          .optional()
+          .describe('OTLP/HTTP endpoint to which Andon sends traces of itself. Default: none.'),
+      })
       .prefault({})
       .describe("Andon's own telemetry."),
     log: z
-      .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('Default info.') })
+      .strictObject({
+        level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('Default info.'),
+      })
       .prefault({})
       .describe('JSON lines on stderr.'),
   })
@@ -104,7 +157,16 @@ export function readConfig(path?: string): Config {
 export function parseConfig(text: string, name: string): Config {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
-  if (document.errors.length > 0) throw new AndonError('config', document.errors.map((error) => `${name}:${lines.linePos(error.pos[0]).line} is not YAML: ${error.message.split(/ at line \d|\n/)[0]}`).join('\n'))
+  if (document.errors.length > 0)
+    throw new AndonError(
+      'config',
+      document.errors
+        .map(
+          (error) =>
+            `${name}:${lines.linePos(error.pos[0]).line} is not YAML: ${error.message.split(/ at line \d|\n/)[0]}`,
+        )
+        .join('\n'),
+    )
   let value: unknown
   try {
     value = document.toJS() ?? {}
@@ -117,7 +179,8 @@ export function parseConfig(text: string, name: string): Config {
 }
 
 /** Values under these keys may be secrets written in the wrong place: they are never repeated. */
-const isSecret = (path: readonly PropertyKey[]): boolean => path.some((key) => ['secret', 'token', 'url', 'urlFrom'].includes(String(key)))
+const isSecret = (path: readonly PropertyKey[]): boolean =>
+  path.some((key) => ['secret', 'token', 'url', 'urlFrom'].includes(String(key)))
 
 /** Unknown keys hide what the rest of their map would say, so it is read a second time without them. */
 function validate(value: unknown): { config?: Config; mistakes: Mistake[] } {
@@ -127,13 +190,19 @@ function validate(value: unknown): { config?: Config; mistakes: Mistake[] } {
   const mistakes = mistakesOf(issues, configJsonSchema(), value)
   const known = structuredClone(value)
   if (!issues.map((issue) => removeUnknown(issue, known)).includes(true)) return { mistakes }
-  const again = validate(known).mistakes.filter((mistake) => !mistakes.some((told) => pathText(told.path) === pathText(mistake.path)))
+  const again = validate(known).mistakes.filter(
+    (mistake) => !mistakes.some((told) => pathText(told.path) === pathText(mistake.path)),
+  )
   return { mistakes: [...mistakes, ...again] }
 }
 
 /** Removes the unknown keys of one issue; true when there was one. */
 function removeUnknown(issue: z.core.$ZodIssue, value: unknown): boolean {
-  if (issue.code === 'invalid_union') return issue.errors.some((issues) => issues.length === 1 && removeUnknown({ ...issues[0]!, path: [...issue.path, ...issues[0]!.path] }, value))
+  if (issue.code === 'invalid_union')
+    return issue.errors.some(
+      (issues) =>
+        issues.length === 1 && removeUnknown({ ...issues[0]!, path: [...issue.path, ...issues[0]!.path] }, value),
+    )
   const inside = issue.code === 'unrecognized_keys' && valueAt(value, issue.path)
   if (!inside || issue.code !== 'unrecognized_keys') return false
   return issue.keys.map((key) => Reflect.deleteProperty(inside, key)).includes(true)
@@ -144,14 +213,26 @@ function crossMistakes(config: Config): Mistake[] {
   const mistakes: Mistake[] = []
   const add = (path: PropertyKey[], problem: string) => mistakes.push({ path, problem, tellsFound: true })
   for (const door of ['receive', 'page'] as const)
-    if (!config[door].token && !isLoopback(config[door].host)) add([door, 'host'], 'is reached from other machines, so a token is required: set token: { env: NAME } or { file: PATH } beside it, or listen on 127.0.0.1')
+    if (!config[door].token && !isLoopback(config[door].host))
+      add(
+        [door, 'host'],
+        'is reached from other machines, so a token is required: set token: { env: NAME } or { file: PATH } beside it, or listen on 127.0.0.1',
+      )
   const names = config.signals.map((entry) => (typeof entry === 'string' ? entry : entry.name))
   names.forEach((name, index) => {
-    if (names.indexOf(name) < index) add(typeof config.signals[index] === 'string' ? ['signals', index] : ['signals', index, 'name'], `the signal '${name}' is given twice`)
+    if (names.indexOf(name) < index)
+      add(
+        typeof config.signals[index] === 'string' ? ['signals', index] : ['signals', index, 'name'],
+        `the signal '${name}' is given twice`,
+      )
   })
   const signals = signalsOf(config)
   const longestDays = Math.max(...signals.map((signal) => ('windowHours' in signal ? signal.windowHours / 24 : 0)))
-  if (config.store.retentionDays < longestDays + 1) add(['store', 'retentionDays'], `must be at least ${Math.ceil(longestDays + 1)}: the longest window of a signal is ${longestDays} days, plus one`)
+  if (config.store.retentionDays < longestDays + 1)
+    add(
+      ['store', 'retentionDays'],
+      `must be at least ${Math.ceil(longestDays + 1)}: the longest window of a signal is ${longestDays} days, plus one`,
+    )
   mistakes.push(...triggerMistakes(config, signals))
   return mistakes
 }
@@ -161,39 +242,67 @@ function triggerMistakes(config: Config, signals: readonly Signal[]): Mistake[] 
   const triggers = config.triggers ?? []
   const add = (path: PropertyKey[], problem: string) => mistakes.push({ path, problem, tellsFound: true })
   triggers.forEach((trigger, index) => {
-    const meant = closestOf(trigger.signal, signals.map((signal) => signal.name))
+    const meant = closestOf(
+      trigger.signal,
+      signals.map((signal) => signal.name),
+    )
     if (!signals.some((signal) => signal.name === trigger.signal)) {
       const inLibrary = SIGNAL_LIBRARY.some((signal) => signal.name === trigger.signal)
       const hint = inLibrary ? `; it is in the library: add it under signals` : meant ? `; did you mean ${meant}?` : ''
-      return void add(['triggers', index, 'signal'], `names no signal${hint}; there are ${signals.map((signal) => signal.name).join(', ')}`)
+      add(
+        ['triggers', index, 'signal'],
+        `names no signal${hint}; there are ${signals.map((signal) => signal.name).join(', ')}`,
+      )
+      return
     }
     try {
       judgedTriggers([trigger], signals, config.judge.alpha)
     } catch (error) {
-      add(['triggers', index, 'ageProfile'], (error as Error).message.replace(/^triggers\[0\]\.ageProfile(\.edgesHours)?: /, ''))
+      add(
+        ['triggers', index, 'ageProfile'],
+        (error as Error).message.replace(/^triggers\[0\]\.ageProfile(\.edgesHours)?: /, ''),
+      )
     }
-    if (trigger.baseline * (1 + trigger.tolerance) >= 1) add(['triggers', index, 'tolerance'], `baseline × (1 + tolerance) is ${trigger.baseline * (1 + trigger.tolerance)}; a share above which a release is harmful must be below 1`)
+    if (trigger.baseline * (1 + trigger.tolerance) >= 1)
+      add(
+        ['triggers', index, 'tolerance'],
+        `baseline × (1 + tolerance) is ${trigger.baseline * (1 + trigger.tolerance)}; a share above which a release is harmful must be below 1`,
+      )
   })
   const acting = triggers.filter(isActing)
   const spent = acting.reduce((sum, trigger) => sum + (trigger.weight ?? 0), 0)
   const without = acting.find((trigger) => trigger.weight === undefined)
-  if (without && spent >= 1 - 1e-9) add(['triggers'], `the weights of the triggers that can pause leave nothing to '${without.name}', which has none; they share one alpha`)
+  if (without && spent >= 1 - 1e-9)
+    add(
+      ['triggers'],
+      `the weights of the triggers that can pause leave nothing to '${without.name}', which has none; they share one alpha`,
+    )
   for (const action of ['pause', 'rollback'] as const) {
     const trigger = acting.find((candidate) => candidate.action === action)
-    const isObeyed = config.targets.some((target) => target.enforces && (target.on ?? ['pause', 'rollback']).includes(action))
-    if (trigger && config.targets.length > 0 && !isObeyed) add(['targets'], `trigger '${trigger.name}' can ${action}, but no target with enforces: true takes '${action}', so nothing would stop`)
+    const isObeyed = config.targets.some(
+      (target) => target.enforces && (target.on ?? ['pause', 'rollback']).includes(action),
+    )
+    if (trigger && config.targets.length > 0 && !isObeyed)
+      add(
+        ['targets'],
+        `trigger '${trigger.name}' can ${action}, but no target with enforces: true takes '${action}', so nothing would stop`,
+      )
   }
   return mistakes
 }
 
 /** Whether a breach of this trigger orders something, rather than telling people. */
-export const isActing = (trigger: Pick<TriggerConfig, 'shadow' | 'action'>): boolean => !trigger.shadow && trigger.action !== 'notify'
+export const isActing = (trigger: Pick<TriggerConfig, 'shadow' | 'action'>): boolean =>
+  !trigger.shadow && trigger.action !== 'notify'
 
 /** The four signals and those the configuration adds; one of the same name replaces it. */
 export function signalsOf(config: Config): Signal[] {
-  const chosen = config.signals.map((entry) => (typeof entry === 'string' ? SIGNAL_LIBRARY.find((signal) => signal.name === entry)! : entry))
+  const chosen = config.signals.map((entry) =>
+    typeof entry === 'string' ? SIGNAL_LIBRARY.find((signal) => signal.name === entry)! : entry,
+  )
   return [...new Map([...FOUR_SIGNALS, ...chosen].map((signal) => [signal.name, signal])).values()]
 }
 
 /** The triggers joined with their signals. Throws AndonError `config`. */
-export const triggersOf = (config: Config) => judgedTriggers(config.triggers ?? DEFAULT_TRIGGERS, signalsOf(config), config.judge.alpha)
+export const triggersOf = (config: Config) =>
+  judgedTriggers(config.triggers ?? DEFAULT_TRIGGERS, signalsOf(config), config.judge.alpha)

@@ -5,14 +5,28 @@ import { explainConfig, explanationOf } from './check.ts'
 const explained = (text: string) => explanationOf(parseConfig(text, 'andon.yaml'))
 const warningsOf = (text: string) => explained(text).warnings.join('\n')
 
-const ENFORCING = 'targets:\n  - { name: p, url: "https://user.example/secret-path", secret: { env: HOOK }, enforces: true }\n'
-const pausing = (baseline: number, more = '') => `triggers:\n  - { name: t, signal: failed_updates, baseline: ${baseline}, action: pause, trafficGoesTo: human queue${more} }\n`
+const ENFORCING =
+  'targets:\n  - { name: p, url: "https://user.example/secret-path", secret: { env: HOOK }, enforces: true }\n'
+const pausing = (baseline: number, more = '') =>
+  `triggers:\n  - { name: t, signal: failed_updates, baseline: ${baseline}, action: pause, trafficGoesTo: human queue${more} }\n`
 
 test('a sound configuration is explained without a warning', () => {
   const explanation = explained(ENFORCING + pausing(0.02))
   expect(explanation.warnings).toEqual([])
-  expect(explanation.triggers).toMatchObject([{ trigger: 't', action: 'pause', trafficGoesTo: 'human queue', weight: 1, alpha: 0.01, limit: 0.02, judges: 'every release' }])
-  expect(explanation.targets).toMatchObject([{ name: 'p', secret: 'environment variable HOOK', enforces: true, takes: ['pause', 'rollback'] }])
+  expect(explanation.triggers).toMatchObject([
+    {
+      trigger: 't',
+      action: 'pause',
+      trafficGoesTo: 'human queue',
+      weight: 1,
+      alpha: 0.01,
+      limit: 0.02,
+      judges: 'every release',
+    },
+  ])
+  expect(explanation.targets).toMatchObject([
+    { name: 'p', secret: 'environment variable HOOK', enforces: true, takes: ['pause', 'rollback'] },
+  ])
 })
 
 test.each([

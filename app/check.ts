@@ -14,7 +14,13 @@ const MOST_TRIALS = 100_000
 const HIGH_ALPHA = 0.05
 
 /** Trials from launch until a release whose rate is `ratio` × the limit is paused (or told); null where it never is. */
-export type Power = Readonly<{ ratio: number; rate: number; medianTrials: number | null; p90Trials: number | null; floorTrials: number }>
+export type Power = Readonly<{
+  ratio: number
+  rate: number
+  medianTrials: number | null
+  p90Trials: number | null
+  floorTrials: number
+}>
 
 export type TriggerExplanation = Readonly<{
   trigger: string
@@ -41,7 +47,14 @@ export type Explanation = Readonly<{
   environments: readonly string[]
   alpha: number
   triggers: readonly TriggerExplanation[]
-  targets: readonly Readonly<{ name: string; address: string; secret: string; enforces: boolean; escalation: boolean; takes: readonly string[] }>[]
+  targets: readonly Readonly<{
+    name: string
+    address: string
+    secret: string
+    enforces: boolean
+    escalation: boolean
+    takes: readonly string[]
+  }>[]
   warnings: readonly string[]
 }>
 
@@ -72,14 +85,17 @@ export function explanationOf(config: Config): Explanation {
   }
 }
 
-const urlOf = ({ host, port }: Config['receive']): string => `http://${host.includes(':') ? `[${host}]` : host}:${port === 0 ? '(any free port)' : port}`
+const urlOf = ({ host, port }: Config['receive']): string =>
+  `http://${host.includes(':') ? `[${host}]` : host}:${port === 0 ? '(any free port)' : port}`
 const placeOf = (ref: SecretRef): string => ('env' in ref ? `environment variable ${ref.env}` : `file ${ref.file}`)
 
 function triggerExplanation(trigger: JudgedTrigger, config: Config): TriggerExplanation {
   const signal = signalsOf(config).find((candidate) => candidate.name === trigger.signal)!
   const windowMs = windowMsOf(signal)
   const { agent, channel, queue } = trigger.match
-  const matched = [agent && `agent ${agent}`, channel && `channel ${channel}`, queue && `queue ${queue}`].filter(Boolean)
+  const matched = [agent && `agent ${agent}`, channel && `channel ${channel}`, queue && `queue ${queue}`].filter(
+    Boolean,
+  )
   return {
     trigger: trigger.name,
     signal: signal.name,
@@ -109,7 +125,13 @@ function powerOf(trigger: JudgedTrigger): Power[] {
   return RATIOS.filter((ratio) => ratio * test!.design.share < 1).map((ratio) => {
     const { medianTrials, p90Trials, floorTrials } = detectionAtLaunch(test!.design, ratio, threshold)
     const floor = (floorTrials * logThreshold(trigger.alpha)) / threshold
-    return { ratio, rate: ratio * test!.design.share, medianTrials: finite(medianTrials), p90Trials: finite(p90Trials), floorTrials: Math.ceil(floor) }
+    return {
+      ratio,
+      rate: ratio * test!.design.share,
+      medianTrials: finite(medianTrials),
+      p90Trials: finite(p90Trials),
+      floorTrials: Math.ceil(floor),
+    }
   })
 }
 
@@ -118,16 +140,30 @@ function warningsOf(config: Config, triggers: readonly TriggerExplanation[]): st
   const enforcing = config.targets.filter((target) => target.enforces)
   const spent = acting.reduce((sum, trigger) => sum + trigger.weight!, 0)
   return [
-    !config.triggers && 'No trigger is written down: the four signals are compared with typical shares, and breaches are told to people only. Write triggers with the shares of your own healthy releases.',
+    !config.triggers &&
+      'No trigger is written down: the four signals are compared with typical shares, and breaches are told to people only. Write triggers with the shares of your own healthy releases.',
     config.triggers && acting.length === 0 && 'No trigger can pause: all of them notify or are in shadow.',
-    config.targets.length === 0 && acting.length === 0 && 'There is no target: breaches are shown on the page and by `andon status` only.',
-    config.targets.length === 0 && acting.length > 0 && `There is no target, so a pause by ${acting.map((trigger) => `'${trigger.trigger}'`).join(', ')} reaches nobody and nothing stops. Add one with enforces: true.`,
-    acting.length > 0 && enforcing.length > 0 && enforcing.every((target) => target.escalation) && 'Every target that enforces is held in reserve (escalation: true): a pause is sent to it only after nobody obeyed.',
+    config.targets.length === 0 &&
+      acting.length === 0 &&
+      'There is no target: breaches are shown on the page and by `andon status` only.',
+    config.targets.length === 0 &&
+      acting.length > 0 &&
+      `There is no target, so a pause by ${acting.map((trigger) => `'${trigger.trigger}'`).join(', ')} reaches nobody and nothing stops. Add one with enforces: true.`,
+    acting.length > 0 &&
+      enforcing.length > 0 &&
+      enforcing.every((target) => target.escalation) &&
+      'Every target that enforces is held in reserve (escalation: true): a pause is sent to it only after nobody obeyed.',
     config.safety.observeOnly && acting.length > 0 && 'safety.observeOnly is on: nothing is paused.',
-    !config.safety.observeOnly && config.safety.pauses.max === 0 && acting.length > 0 && 'safety.pauses.max is 0: nothing is paused.',
+    !config.safety.observeOnly &&
+      config.safety.pauses.max === 0 &&
+      acting.length > 0 &&
+      'safety.pauses.max is 0: nothing is paused.',
     config.judge.environments.length === 0 && 'judge.environments is empty: nothing is judged.',
-    config.judge.alpha > HIGH_ALPHA && `alpha is ${percent(config.judge.alpha)}: of 100 healthy releases, up to ${Math.round(config.judge.alpha * 100)} are paused. 1 % is usual.`,
-    acting.length > 0 && spent < 1 - 1e-9 && `The weights sum to ${spent.toFixed(3)}: the rest of alpha is not used, and finding a fault takes a little longer than it could.`,
+    config.judge.alpha > HIGH_ALPHA &&
+      `alpha is ${percent(config.judge.alpha)}: of 100 healthy releases, up to ${Math.round(config.judge.alpha * 100)} are paused. 1 % is usual.`,
+    acting.length > 0 &&
+      spent < 1 - 1e-9 &&
+      `The weights sum to ${spent.toFixed(3)}: the rest of alpha is not used, and finding a fault takes a little longer than it could.`,
     ...triggers.map(
       (trigger) =>
         (trigger.power.find((power) => power.ratio === 2)?.medianTrials ?? 0) > MOST_TRIALS &&
@@ -153,13 +189,25 @@ function textOf(explanation: Explanation, config: Config): string {
     `Certainty    a healthy release is ever paused with a probability of at most ${percent(explanation.alpha)}, all triggers together`,
     '',
     ...triggers.flatMap(triggerText),
-    targets.length === 0 ? 'Targets: none.' : `Targets\n\n${table(['name', 'address', 'signed with', 'takes', 'role'], targets.map((target) => [target.name, target.address, target.secret, target.takes.join(', '), roleOf(target)]))}`,
+    targets.length === 0
+      ? 'Targets: none.'
+      : `Targets\n\n${table(
+          ['name', 'address', 'signed with', 'takes', 'role'],
+          targets.map((target) => [
+            target.name,
+            target.address,
+            target.secret,
+            target.takes.join(', '),
+            roleOf(target),
+          ]),
+        )}`,
     '',
     ...(warnings.length === 0 ? ['No warnings.'] : ['Warnings', '', ...warnings.map((warning) => `  ! ${warning}`)]),
   ].join('\n')
 }
 
-const roleOf = ({ enforces, escalation }: Explanation['targets'][number]): string => `${enforces ? 'stops releases' : 'tells people'}${escalation ? ', in reserve' : ''}`
+const roleOf = ({ enforces, escalation }: Explanation['targets'][number]): string =>
+  `${enforces ? 'stops releases' : 'tells people'}${escalation ? ', in reserve' : ''}`
 
 function triggerText(trigger: TriggerExplanation): string[] {
   const does = {
@@ -168,12 +216,20 @@ function triggerText(trigger: TriggerExplanation): string[] {
     rollback: `the release is rolled back, traffic goes to: ${trigger.trafficGoesTo}`,
   }[trigger.action]
   const limit = trigger.limit === trigger.baseline ? '' : ` (baseline ${percent(trigger.baseline)} and tolerance)`
-  const rows = trigger.power.map((power) => [`${power.ratio} ×`, percent(power.rate), count(power.medianTrials), count(power.p90Trials), count(power.floorTrials)])
+  const rows = trigger.power.map((power) => [
+    `${power.ratio} ×`,
+    percent(power.rate),
+    count(power.medianTrials),
+    count(power.p90Trials),
+    count(power.floorTrials),
+  ])
   return [
     `Trigger ${trigger.trigger}: ${trigger.title}`,
     `  ${trigger.counts}${trigger.windowHours === null ? '' : ` Known up to ${trigger.windowHours} h later.`}`,
     `  Judges ${trigger.judges}. Healthy: up to ${percent(trigger.limit)}${limit}. On a breach ${trigger.shadow ? `(shadow: nothing happens; else ${does})` : does}.`,
-    trigger.weight === null ? `  Judged alone, wrong with a probability of at most ${percent(trigger.alpha)}.` : `  Has ${percent(trigger.weight)} of the alpha of ${percent(trigger.alpha)} that pauses share.`,
+    trigger.weight === null
+      ? `  Judged alone, wrong with a probability of at most ${percent(trigger.alpha)}.`
+      : `  Has ${percent(trigger.weight)} of the alpha of ${percent(trigger.alpha)} that pauses share.`,
     `  Contacts that are trials${trigger.windowHours === null ? '' : ', their window over,'} until a release that is bad from launch is ${trigger.weight === null ? 'told' : 'stopped'}:`,
     '',
     indented(table(['bad from launch', 'its rate', 'half are found by', 'nine in ten by', 'floor of any test'], rows)),

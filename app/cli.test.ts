@@ -15,7 +15,10 @@ type Ended = Readonly<{ code: number | null; out: string; err: string }>
 const environment = { PATH: process.env.PATH, HOME: process.env.HOME }
 
 /** Runs `andon …` in the test's folder as a user would. */
-function andon(args: readonly string[], options: { input?: string; env?: Record<string, string> } = {}): Promise<Ended> {
+function andon(
+  args: readonly string[],
+  options: { input?: string; env?: Record<string, string> } = {},
+): Promise<Ended> {
   const child = spawn(NODE, [MAIN, ...args], { cwd: folder, env: { ...environment, ...options.env } })
   let [out, err] = ['', '']
   child.stdout.on('data', (chunk) => (out += chunk))
@@ -49,14 +52,22 @@ describe('help and configuration', () => {
   test('check: 0 and words for a valid file, 0 and JSON with --json, 2 and every mistake for a wrong one, 2 for none', async () => {
     const valid = write('valid.yaml', 'judge: { alpha: 0.02 }\n')
     const wrong = write('wrong.yaml', 'receive: { prot: 1 }\nlog: { level: loud }\n')
-    const [words, json, mistakes, none] = await Promise.all([andon(['check', valid]), andon(['check', valid, '--json']), andon(['check', wrong]), andon(['check', 'missing.yaml'])])
+    const [words, json, mistakes, none] = await Promise.all([
+      andon(['check', valid]),
+      andon(['check', valid, '--json']),
+      andon(['check', wrong]),
+      andon(['check', 'missing.yaml']),
+    ])
     expect(words.code).toBe(0)
     expect(words.out).toContain('The configuration is valid')
     expect(json.code).toBe(0)
     expect(JSON.parse(json.out)).toMatchObject({ alpha: 0.02 })
     expect(mistakes.code).toBe(2)
     expect(mistakes.out).toBe('')
-    expect(mistakes.err.trim().split('\n')).toEqual([expect.stringContaining('wrong.yaml:1 receive.prot:'), expect.stringContaining('wrong.yaml:2 log.level:')])
+    expect(mistakes.err.trim().split('\n')).toEqual([
+      expect.stringContaining('wrong.yaml:1 receive.prot:'),
+      expect.stringContaining('wrong.yaml:2 log.level:'),
+    ])
     expect(none.code).toBe(2)
     expect(none.err).toContain('missing.yaml')
   })
@@ -68,13 +79,37 @@ const text = (key: string, value: string) => ({ key, value: { stringValue: value
 /** One contact of a customer as a line of OTLP/JSON: an agent span and a write under it. */
 function contactLine(index: number, customer: string): string {
   const traceId = index.toString(16).padStart(32, 'a')
-  const contact = [text('gen_ai.agent.name', 'orders'), text('gen_ai.conversation.id', `c${index}`), text('user.id', customer), text('andon.intent', 'delivery')]
-  const span = (id: string, parentSpanId: string, name: string, attributes: object[]) => ({ traceId, spanId: id.padEnd(16, '0'), parentSpanId, name, startTimeUnixNano: at(index), endTimeUnixNano: at(index + 1), attributes: [...contact, ...attributes] })
+  const contact = [
+    text('gen_ai.agent.name', 'orders'),
+    text('gen_ai.conversation.id', `c${index}`),
+    text('user.id', customer),
+    text('andon.intent', 'delivery'),
+  ]
+  const span = (id: string, parentSpanId: string, name: string, attributes: object[]) => ({
+    traceId,
+    spanId: id.padEnd(16, '0'),
+    parentSpanId,
+    name,
+    startTimeUnixNano: at(index),
+    endTimeUnixNano: at(index + 1),
+    attributes: [...contact, ...attributes],
+  })
   return JSON.stringify({
     resourceSpans: [
       {
         resource: { attributes: [text('service.name', 'orders'), text('service.version', '7')] },
-        scopeSpans: [{ spans: [span('1', '', 'invoke_agent orders', [text('gen_ai.operation.name', 'invoke_agent')]), span('2', '1'.padEnd(16, '0'), 'execute_tool create_case', [text('gen_ai.operation.name', 'execute_tool'), text('gen_ai.tool.name', 'create_case'), text('andon.action', 'create')])] }],
+        scopeSpans: [
+          {
+            spans: [
+              span('1', '', 'invoke_agent orders', [text('gen_ai.operation.name', 'invoke_agent')]),
+              span('2', '1'.padEnd(16, '0'), 'execute_tool create_case', [
+                text('gen_ai.operation.name', 'execute_tool'),
+                text('gen_ai.tool.name', 'create_case'),
+                text('andon.action', 'create'),
+              ]),
+            ],
+          },
+        ],
       },
     ],
   })
@@ -100,7 +135,11 @@ describe('a store', () => {
     expect(words.out).toMatch(/^orders +7 +– +live +5 +100\.0 % /m)
     expect(words.out).toMatch(/^orders 7 +repeat_contacts +60\.0 % +12\.0 % +3 +5 /m)
     expect(words.out).toContain('No incident.')
-    expect(JSON.parse(json.out)).toMatchObject({ clock: 'event', releases: [{ contacts: 5, identified: 5, state: 'live' }], incidents: [] })
+    expect(JSON.parse(json.out)).toMatchObject({
+      clock: 'event',
+      releases: [{ contacts: 5, identified: 5, state: 'live' }],
+      incidents: [],
+    })
   })
 
   test('recount agrees with it', async () => {
@@ -114,7 +153,10 @@ describe('a store', () => {
   test('pseudonym maps a list and equals what is stored; forget says what it would do, does it, and finds nothing then', async () => {
     const asked = await andon(['pseudonym', ...STORE], { input: ` ${people[0]} \n\n${people[1]!.toUpperCase()}\n` })
     expect(asked).toMatchObject({ code: 0, err: '' })
-    const lines = asked.out.trimEnd().split('\n').map((line) => line.split('\t'))
+    const lines = asked.out
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split('\t'))
     expect(lines.map(([identity]) => identity)).toEqual([` ${people[0]} `, people[1]!.toUpperCase()])
     const pseudonyms = lines.map(([, pseudonym]) => pseudonym!)
 
@@ -136,8 +178,15 @@ describe('a store', () => {
 
   test('nothing is made where nothing is: no store, and no key, by asking for one', async () => {
     const elsewhere = ['--store', 'elsewhere/store']
-    const [status, recount, forget, pseudonym] = await Promise.all([andon(['status', '-c', idle, ...elsewhere]), andon(['recount', ...elsewhere]), andon(['forget', 'x', ...elsewhere]), andon(['pseudonym', 'x', ...elsewhere])])
-    expect(status.err).toMatch(/no monitor runs at http:\/\/127\.0\.0\.1:\d+, and there is no store in elsewhere\/store/)
+    const [status, recount, forget, pseudonym] = await Promise.all([
+      andon(['status', '-c', idle, ...elsewhere]),
+      andon(['recount', ...elsewhere]),
+      andon(['forget', 'x', ...elsewhere]),
+      andon(['pseudonym', 'x', ...elsewhere]),
+    ])
+    expect(status.err).toMatch(
+      /no monitor runs at http:\/\/127\.0\.0\.1:\d+, and there is no store in elsewhere\/store/,
+    )
     expect(recount.err).toContain('there is no store in elsewhere/store')
     expect(forget.err).toContain('there is no store in elsewhere/store')
     expect(pseudonym.err).toContain('there is no key beside the store (elsewhere/identity.key)')
@@ -146,7 +195,10 @@ describe('a store', () => {
   })
 
   test('input that names nobody, or is no pseudonym, is refused', async () => {
-    const [empty, wrong] = await Promise.all([andon(['forget', ...STORE], { input: '\n' }), andon(['forget', '--pseudonyms', people[1]!, ...STORE])])
+    const [empty, wrong] = await Promise.all([
+      andon(['forget', ...STORE], { input: '\n' }),
+      andon(['forget', '--pseudonyms', people[1]!, ...STORE]),
+    ])
     expect(empty).toMatchObject({ code: 2 })
     expect(empty.err).toContain('no customer was named')
     expect(wrong).toMatchObject({ code: 2 })
@@ -159,11 +211,21 @@ describe('a store', () => {
     const config = write('running.yaml', `receive: { port: 0 }\npage: { port: ${port}, token: { env: PAGE_TOKEN } }\n`)
     const tokenless = write('tokenless.yaml', `page: { port: ${port} }\n`)
     const env = { PAGE_TOKEN: 'a-token-of-the-page' }
-    const serving = spawn(NODE, [MAIN, 'serve', '-c', config, ...STORE], { cwd: folder, env: { ...environment, ...env }, stdio: ['ignore', 'ignore', 'pipe'] })
+    const serving = spawn(NODE, [MAIN, 'serve', '-c', config, ...STORE], {
+      cwd: folder,
+      env: { ...environment, ...env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
     const ended = new Promise((resolve) => serving.on('exit', resolve))
     try {
-      await new Promise<void>((resolve) => serving.stderr.on('data', (chunk) => String(chunk).includes('andon is listening') && resolve()))
-      const [shown, refused, forget] = await Promise.all([andon(['status', '-c', config, ...STORE], { env }), andon(['status', '-c', tokenless, ...STORE]), andon(['forget', people[1]!, '--yes', ...STORE])])
+      await new Promise<void>((resolve) =>
+        serving.stderr.on('data', (chunk) => String(chunk).includes('andon is listening') && resolve()),
+      )
+      const [shown, refused, forget] = await Promise.all([
+        andon(['status', '-c', config, ...STORE], { env }),
+        andon(['status', '-c', tokenless, ...STORE]),
+        andon(['forget', people[1]!, '--yes', ...STORE]),
+      ])
       expect(shown).toMatchObject({ code: 0, err: '' })
       expect(shown.out).toContain(`monitor at http://127.0.0.1:${port}`)
       expect(shown.out).toMatch(/^orders +7 /m)

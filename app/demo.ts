@@ -19,10 +19,10 @@ import type { Environment } from './secrets.ts'
 import { type Running, startMonitor } from './serve.ts'
 
 /** Wall time that the fortnight takes when nobody says otherwise: time to watch, and well inside what a check may take. */
-const DEFAULT_SECONDS = 50
+const DEFAULT_SECONDS = 45
 const FORTNIGHT_MS = 14 * DAY_MS
 /** Event time per step of the contact centre; a step is a round of requests, and mostly one batch. */
-const STEP_MS = 90 * 60_000
+const STEP_MS = 2 * 3_600_000
 const SECRET_NAME = 'ANDON_DEMO_SECRET'
 /** The last pauses are proven stopped and drained by telemetry that follows; this much wall time at most. */
 const DRAIN_WAIT_MS = 6_000
@@ -114,7 +114,7 @@ async function startWithFreePort(options: { config: Config; env: Environment; lo
   }
 }
 
-const PAINT_MS = 500
+const PAINT_MS = 1_000
 
 async function paint(screen: ReturnType<typeof createScreen>, running: Running, progress: () => Progress, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {

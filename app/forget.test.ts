@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { DEFAULT_CONFIG, signalsOf } from '../config.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import type { OutcomeFact, SpanFact } from '../facts/span.ts'
-import { idOf } from '../lib/hash.ts'
 import { wallClock } from '../lib/clock.ts'
+import { idOf } from '../lib/hash.ts'
 import { silentLog } from '../lib/log.ts'
 import { createSequencer } from '../pipeline/sequencer.clickhouse.ts'
 import { recount } from '../recount/recount.clickhouse.ts'
@@ -27,35 +27,110 @@ function turn(contact: number, number: number, fields: Partial<SpanFact> = {}): 
   const startedAtMs = MONDAY_MS + contact * HOUR_MS + number * 60_000
   const traceId = idOf('trace', contact, number)
   const base: SpanFact = {
-    traceId, spanId: traceId.slice(0, 16), parentSpanId: '', parentIsRemote: -1, role: 'agent', startedAtMs, endedAtMs: startedAtMs + 5_000, agentName: 'orders', serviceName: 'orders', release: contact % 2 ? '2' : '1',
-    environment: 'production', conversation: `c${contact}`, customer, intent: 'delivery', channel: 'chat', queue: 'q', region: '', autonomy: '', initiator: 'customer', contactEnd: '', tool: '', action: '', system: '',
-    recordType: '', recordKey: '', argumentsHash: '', result: '', items: 0, failedItems: 0, errorType: '', amount: 0, currency: '', sampled: 0, ...fields,
+    traceId,
+    spanId: traceId.slice(0, 16),
+    parentSpanId: '',
+    parentIsRemote: -1,
+    role: 'agent',
+    startedAtMs,
+    endedAtMs: startedAtMs + 5_000,
+    agentName: 'orders',
+    serviceName: 'orders',
+    release: contact % 2 ? '2' : '1',
+    environment: 'production',
+    conversation: `c${contact}`,
+    customer,
+    intent: 'delivery',
+    channel: 'chat',
+    queue: 'q',
+    region: '',
+    autonomy: '',
+    initiator: 'customer',
+    contactEnd: '',
+    tool: '',
+    action: '',
+    system: '',
+    recordType: '',
+    recordKey: '',
+    argumentsHash: '',
+    result: '',
+    items: 0,
+    failedItems: 0,
+    errorType: '',
+    amount: 0,
+    currency: '',
+    sampled: 0,
+    ...fields,
   }
-  const tool: SpanFact = { ...base, spanId: idOf('tool', traceId).slice(0, 16), parentSpanId: base.spanId, role: 'tool', tool: 'create_case', action: 'create', recordKey: idOf('record', contact % 5), result: contact % 4 === 0 ? 'failed' : 'ok' }
+  const tool: SpanFact = {
+    ...base,
+    spanId: idOf('tool', traceId).slice(0, 16),
+    parentSpanId: base.spanId,
+    role: 'tool',
+    tool: 'create_case',
+    action: 'create',
+    recordKey: idOf('record', contact % 5),
+    result: contact % 4 === 0 ? 'failed' : 'ok',
+  }
   return [base, tool]
 }
 
 const complaint = (contact: number, byConversation: boolean): OutcomeFact => ({
-  outcomeId: idOf('complaint', contact), kind: 'complaint', atMs: MONDAY_MS + contact * HOUR_MS + 600_000, conversation: byConversation ? `c${contact}` : '', customer: customerOf(Math.floor(contact / 3)),
-  environment: 'production', flag: '', reviewMinutes: 0, amount: 0, currency: '',
+  outcomeId: idOf('complaint', contact),
+  kind: 'complaint',
+  atMs: MONDAY_MS + contact * HOUR_MS + 600_000,
+  conversation: byConversation ? `c${contact}` : '',
+  customer: customerOf(Math.floor(contact / 3)),
+  environment: 'production',
+  flag: '',
+  reviewMinutes: 0,
+  amount: 0,
+  currency: '',
 })
 
 /** Counts these facts, each list as a batch of its own. */
-async function count(...batches: readonly { spans?: readonly SpanFact[]; outcomes?: readonly OutcomeFact[] }[]): Promise<void> {
-  const sequencer = await createSequencer({ store, statements: compileSignals(signalsOf(DEFAULT_CONFIG)), idleMs: null, clock: wallClock, clockMode: 'event', holdMs: 0, onBatch: () => {}, log: silentLog })
+async function count(
+  ...batches: readonly { spans?: readonly SpanFact[]; outcomes?: readonly OutcomeFact[] }[]
+): Promise<void> {
+  const sequencer = await createSequencer({
+    store,
+    statements: compileSignals(signalsOf(DEFAULT_CONFIG)),
+    idleMs: null,
+    clock: wallClock,
+    clockMode: 'event',
+    holdMs: 0,
+    onBatch: () => {},
+    log: silentLog,
+  })
   for (const { spans = [], outcomes = [] } of batches) await sequencer.accept({ spans, outcomes, points: [] })
   await sequencer.settle()
   await sequencer.close()
 }
 
-const totals = () => rowsOf(store, 'SELECT signal, measure, environment, agent, release, channel, queue, sum(deltas.n) AS n FROM deltas GROUP BY ALL HAVING n != 0 ORDER BY ALL')
+const totals = () =>
+  rowsOf(
+    store,
+    'SELECT signal, measure, environment, agent, release, channel, queue, sum(deltas.n) AS n FROM deltas GROUP BY ALL HAVING n != 0 ORDER BY ALL',
+  )
 const isRecountEqual = async () => (await recount({ store, signals: signalsOf(DEFAULT_CONFIG) })).differences
 
 /** Every place in the store, whatever its name, whose text contains one of these. */
 async function placesOf(texts: readonly string[]): Promise<string[]> {
-  const columns = await rowsOf<{ table: string; name: string }>(store, "SELECT table, name FROM system.columns WHERE database = currentDatabase() AND type LIKE '%String%' AND table IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree')")
-  const selects = columns.map(({ table, name }) => `SELECT '${table}.${name}' AS place FROM \`${table}\` WHERE multiSearchAny(toString(\`${name}\`), {texts:Array(String)}) GROUP BY place`)
-  return (await rowsOf<{ place: string }>(store, `SELECT DISTINCT place FROM (${selects.join(' UNION ALL ')}) ORDER BY place`, { texts })).map(({ place }) => place)
+  const columns = await rowsOf<{ table: string; name: string }>(
+    store,
+    "SELECT table, name FROM system.columns WHERE database = currentDatabase() AND type LIKE '%String%' AND table IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree')",
+  )
+  const selects = columns.map(
+    ({ table, name }) =>
+      `SELECT '${table}.${name}' AS place FROM \`${table}\` WHERE multiSearchAny(toString(\`${name}\`), {texts:Array(String)}) GROUP BY place`,
+  )
+  return (
+    await rowsOf<{ place: string }>(
+      store,
+      `SELECT DISTINCT place FROM (${selects.join(' UNION ALL ')}) ORDER BY place`,
+      { texts },
+    )
+  ).map(({ place }) => place)
 }
 
 const TABLES = [...Object.keys(CUSTOMER_COLUMNS.keyed), ...Object.keys(CUSTOMER_COLUMNS.updated)]
@@ -65,10 +140,16 @@ beforeAll(async () => {
   const contacts = Array.from({ length: CONTACTS }, (_, contact) => contact)
   await count(
     { spans: contacts.flatMap((contact) => turn(contact, 0)) },
-    { outcomes: contacts.filter((contact) => contact % 2 === 0).map((contact) => complaint(contact, contact % 4 === 0)) },
+    {
+      outcomes: contacts.filter((contact) => contact % 2 === 0).map((contact) => complaint(contact, contact % 4 === 0)),
+    },
     { spans: contacts.filter((contact) => contact % 3 === 0).flatMap((contact) => turn(contact, 1)) },
     // An earlier turn of another customer: these contacts change hands, and leave a place among the first customer's contacts.
-    { spans: contacts.filter((contact) => contact % 12 === 0).flatMap((contact) => turn(contact, -1, { customer: customerOf(900) })) },
+    {
+      spans: contacts
+        .filter((contact) => contact % 12 === 0)
+        .flatMap((contact) => turn(contact, -1, { customer: customerOf(900) })),
+    },
   )
 })
 afterAll(async () => {
@@ -77,7 +158,9 @@ afterAll(async () => {
 })
 
 test('every column that can hold a customer is known to forget', async () => {
-  const known = [...Object.entries(CUSTOMER_COLUMNS.keyed), ...Object.entries(CUSTOMER_COLUMNS.updated)].flatMap(([table, columns]) => Object.keys(columns).map((column) => `${table}.${column}`))
+  const known = [...Object.entries(CUSTOMER_COLUMNS.keyed), ...Object.entries(CUSTOMER_COLUMNS.updated)].flatMap(
+    ([table, columns]) => Object.keys(columns).map((column) => `${table}.${column}`),
+  )
   expect(await placesOf([customerOf(0), customerOf(900)])).toEqual([...new Set(known)].sort())
 })
 
@@ -95,14 +178,21 @@ test('a forgotten customer is nowhere in the store, totals stay, and the recount
 })
 
 test('no statement that the store keeps names a forgotten customer', async () => {
-  expect(await rowsOf(store, 'SELECT command FROM system.mutations WHERE multiSearchAny(command, {texts:Array(String)})', { texts: [customerOf(0), customerOf(900)] })).toEqual([])
+  expect(
+    await rowsOf(store, 'SELECT command FROM system.mutations WHERE multiSearchAny(command, {texts:Array(String)})', {
+      texts: [customerOf(0), customerOf(900)],
+    }),
+  ).toEqual([])
 })
 
 test('facts that arrive after their customer was forgotten are counted exactly, and can be forgotten again', async () => {
   const customer = customerOf(1)
   await count(
     { spans: [...turn(3, 0), ...turn(4, 2), ...turn(3, 7, { release: '1' })] }, // one sent again, one more turn, one turn on another release
-    { spans: turn(200, 0, { customer, startedAtMs: MONDAY_MS + 6 * HOUR_MS }), outcomes: [complaint(5, true), { ...complaint(4, false), outcomeId: idOf('late') }] },
+    {
+      spans: turn(200, 0, { customer, startedAtMs: MONDAY_MS + 6 * HOUR_MS }),
+      outcomes: [complaint(5, true), { ...complaint(4, false), outcomeId: idOf('late') }],
+    },
     { spans: turn(3, -5) }, // earlier than all that is known: the contact moves
   )
   expect(await isRecountEqual()).toEqual([])
@@ -116,9 +206,18 @@ test('facts that arrive after their customer was forgotten are counted exactly, 
 
 test('a run that is interrupted is finished by the next, and no row is lost or doubled', async () => {
   const before = await totals()
-  const rows = () => rowsOf(store, `SELECT * FROM (${[...new Set(TABLES)].map((table) => `SELECT '${table}' AS table, count() AS n FROM ${table}`).join(' UNION ALL ')}) ORDER BY table`)
+  const rows = () =>
+    rowsOf(
+      store,
+      `SELECT * FROM (${[...new Set(TABLES)].map((table) => `SELECT '${table}' AS table, count() AS n FROM ${table}`).join(' UNION ALL ')}) ORDER BY table`,
+    )
   const rowsBefore = await rows()
-  for (const [index, failing] of ['CREATE', 'ALTER TABLE places', 'INSERT INTO linked_outcomes', 'ALTER TABLE spans'].entries()) {
+  for (const [index, failing] of [
+    'CREATE',
+    'ALTER TABLE places',
+    'INSERT INTO linked_outcomes',
+    'ALTER TABLE spans',
+  ].entries()) {
     const customer = customerOf(2 + index)
     await expect(forgetCustomers(failingAt(store, failing), [customer])).rejects.toThrow('interrupted')
     expect(await finishForgetting(store)).toBe(failing !== 'CREATE')
@@ -133,6 +232,7 @@ test('a run that is interrupted is finished by the next, and no row is lost or d
 /** The store, but statements that begin so never reach it. */
 const failingAt = (client: ClickHouseClient, beginning: string): ClickHouseClient => {
   const failing = Object.create(client) as ClickHouseClient
-  failing.command = (params) => (params.query.startsWith(beginning) ? Promise.reject(new Error('interrupted')) : client.command(params))
+  failing.command = (params) =>
+    params.query.startsWith(beginning) ? Promise.reject(new Error('interrupted')) : client.command(params)
   return failing
 }

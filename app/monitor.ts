@@ -14,6 +14,7 @@ import { releaseKeyOf } from '../facts/slice.ts'
 import { type Clock, wallClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { type Arrivals, type ClockMode, createSequencer, type Sequencer } from '../pipeline/sequencer.clickhouse.ts'
+import { applyRetention } from '../store/retention.clickhouse.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { activityOf } from './activity.clickhouse.ts'
 import { createMetrics } from './metrics.ts'
@@ -63,6 +64,7 @@ export type Monitor = Readonly<{
 export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   const { config, log, clockMode } = options
   const store = await openStore({ kind: 'embedded', path: options.storePath, memoryBytes: config.store.memoryMiB * 2 ** 20 })
+  await applyRetention(store, config.store.retentionDays)
   const closing = new AbortController()
   const event = eventClock(closing.signal)
   const clock = clockMode === 'wall' ? wallClock : event.clock

@@ -9,11 +9,25 @@ import type { Environment } from './secrets.ts'
  * Recounts a stopped store and prints the comparison; true when every total is equal.
  * Throws AndonError `store_locked` while a monitor runs, `unreadable` without a store, `unfinished` when its last batch was not counted.
  */
-export async function recountCommand({ config, json }: { config: Config; env: Environment; json: boolean }): Promise<boolean> {
+export async function recountCommand({
+  config,
+  json,
+}: {
+  config: Config
+  env: Environment
+  json: boolean
+}): Promise<boolean> {
   const store = await openExistingStore(config)
   try {
-    const [stored] = await rowsOf<{ isCounted: number }>(store, 'SELECT greatest((SELECT max(seq) FROM spans), (SELECT max(seq) FROM outcomes)) <= (SELECT max(seq) FROM batches) AS isCounted')
-    if (!stored?.isCounted) throw new AndonError('unfinished', 'the last batch was stored but not counted before the monitor stopped: start `andon serve` once, it goes on there, then recount')
+    const [stored] = await rowsOf<{ isCounted: number }>(
+      store,
+      'SELECT greatest((SELECT max(seq) FROM spans), (SELECT max(seq) FROM outcomes)) <= (SELECT max(seq) FROM batches) AS isCounted',
+    )
+    if (!stored?.isCounted)
+      throw new AndonError(
+        'unfinished',
+        'the last batch was stored but not counted before the monitor stopped: start `andon serve` once, it goes on there, then recount',
+      )
     const result = await recount({ store, signals: signalsOf(config) })
     process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : renderRecount(result))
     return result.equal

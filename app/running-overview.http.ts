@@ -17,14 +17,28 @@ export async function runningOverview(config: Config, env: Environment): Promise
   const token = config.page.token ? readSecret(config.page.token, env) : null
   let response: Response
   try {
-    response = await fetch(`${url}/api/v1/overview`, { redirect: 'error', signal: AbortSignal.timeout(ANSWERS_WITHIN_MS), headers: { accept: 'application/json', ...(token && { authorization: `Bearer ${token}` }) } })
+    response = await fetch(`${url}/api/v1/overview`, {
+      redirect: 'error',
+      signal: AbortSignal.timeout(ANSWERS_WITHIN_MS),
+      headers: { accept: 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
+    })
   } catch (error) {
     if (isNobody(error)) return null
-    throw new AndonError('monitor', `the monitor at ${url} does not answer: ${(error as Error).message}`, { retryable: true, cause: error })
+    throw new AndonError('monitor', `the monitor at ${url} does not answer: ${(error as Error).message}`, {
+      retryable: true,
+      cause: error,
+    })
   }
   const text = await response.text()
-  if (response.status === 401) throw new AndonError('monitor', `the monitor at ${url} wants its token: name where it is kept under page.token of the configuration`)
-  if (!response.ok) throw new AndonError('monitor', `the monitor at ${url} answers ${response.status}: ${text.trim().slice(0, 300)}`, { retryable: response.status >= 500 })
+  if (response.status === 401)
+    throw new AndonError(
+      'monitor',
+      `the monitor at ${url} wants its token: name where it is kept under page.token of the configuration`,
+    )
+  if (!response.ok)
+    throw new AndonError('monitor', `the monitor at ${url} answers ${response.status}: ${text.trim().slice(0, 300)}`, {
+      retryable: response.status >= 500,
+    })
   try {
     const overview = JSON.parse(text) as Overview
     if (Array.isArray(overview.releases) && Array.isArray(overview.incidents)) return overview

@@ -24,11 +24,20 @@ export function readSecret(ref: SecretRef, env: Environment): string {
  * The key of the pseudonyms: configured, else made once and kept beside the store. Losing it makes customers strangers to their history.
  * `make: false` never makes one: a new key would give pseudonyms that nothing stored has. Throws AndonError `secret` then.
  */
-export function identitySecret(storePath: string, ref: SecretRef | undefined, env: Environment, options: { make: boolean } = { make: true }): string {
+export function identitySecret(
+  storePath: string,
+  ref: SecretRef | undefined,
+  env: Environment,
+  options: { make: boolean } = { make: true },
+): string {
   if (ref) return readSecret(ref, env)
   const file = join(dirname(storePath), 'identity.key')
   if (!existsSync(file)) {
-    if (!options.make) throw new AndonError('secret', `there is no key beside the store (${file}): pseudonyms need the one that the monitor used; set identity.secret, or run this where its store is (--store)`)
+    if (!options.make)
+      throw new AndonError(
+        'secret',
+        `there is no key beside the store (${file}): pseudonyms need the one that the monitor used; set identity.secret, or run this where its store is (--store)`,
+      )
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' })
   }

@@ -17,12 +17,19 @@ const WATCH_EVERY_MS = 2_000
  * Prints releases, their signals and incidents: from the running monitor, else from the store as it was left. `watch` repeats as long
  * as a monitor runs. Throws AndonError `monitor` where neither is, or where the monitor does not answer.
  */
-export async function status(options: { config: Config; env: Environment; json: boolean; watch: boolean }): Promise<void> {
+export async function status(options: {
+  config: Config
+  env: Environment
+  json: boolean
+  watch: boolean
+}): Promise<void> {
   const { config, env, json, watch } = options
   for (;;) {
     const running = await runningOverview(config, env)
     const overview = running ?? (await fromStore(config))
-    const source = running ? `monitor at ${pageUrlOf(config.page)}` : `no monitor runs; store in ${config.store.path} as it was left`
+    const source = running
+      ? `monitor at ${pageUrlOf(config.page)}`
+      : `no monitor runs; store in ${config.store.path} as it was left`
     if (watch && process.stdout.isTTY) process.stdout.write('\u001b[H\u001b[2J')
     console.log(json ? JSON.stringify(overview, null, watch ? 0 : 2) : statusText(overview, source))
     if (!watch || !running) return
@@ -32,18 +39,28 @@ export async function status(options: { config: Config; env: Environment; json: 
 
 async function fromStore(config: Config): Promise<Overview> {
   const url = pageUrlOf(config.page)
-  if (!existsSync(config.store.path)) throw new AndonError('monitor', `no monitor runs at ${url}, and there is no store in ${config.store.path}: start one with \`andon serve\`, or name the right place with --config or --store`)
+  if (!existsSync(config.store.path))
+    throw new AndonError(
+      'monitor',
+      `no monitor runs at ${url}, and there is no store in ${config.store.path}: start one with \`andon serve\`, or name the right place with --config or --store`,
+    )
   try {
     const store = await openExistingStore(config)
     return await storedOverview(store, config).finally(() => store.close())
   } catch (error) {
     if (!(error instanceof AndonError) || error.code !== 'store_locked') throw error
-    throw new AndonError('monitor', `no monitor answers at ${url}, but another process holds the store in ${config.store.path}: is page.port the one it was started with?`, { cause: error })
+    throw new AndonError(
+      'monitor',
+      `no monitor answers at ${url}, but another process holds the store in ${config.store.path}: is page.port the one it was started with?`,
+      { cause: error },
+    )
   }
 }
 
-const percent = (share: number | null): string => (share === null ? '–' : `${(share * 100).toFixed(share < 0.1 ? 2 : 1)} %`)
-const when = (ms: number | null): string => (ms === null ? '–' : `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')}Z`)
+const percent = (share: number | null): string =>
+  share === null ? '–' : `${(share * 100).toFixed(share < 0.1 ? 2 : 1)} %`
+const when = (ms: number | null): string =>
+  ms === null ? '–' : `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')}Z`
 const count = (n: number): string => n.toLocaleString('en-US')
 
 export function statusText(overview: Overview, source: string): string {
@@ -53,17 +70,48 @@ export function statusText(overview: Overview, source: string): string {
   return [
     `${clock}  ${source}, batch ${count(overview.seq)}${waiting}`,
     '',
-    releases.length === 0 ? 'No contact was counted yet.' : table(['agent', 'release', 'environment', 'state', 'contacts', 'identified', 'evidence', 'last contact'], releases.map(releaseRow)),
+    releases.length === 0
+      ? 'No contact was counted yet.'
+      : table(
+          ['agent', 'release', 'environment', 'state', 'contacts', 'identified', 'evidence', 'last contact'],
+          releases.map(releaseRow),
+        ),
     '',
-    ...(releases.some((view) => view.triggers.length > 0) ? [table(['release', 'trigger', 'rate', 'limit', 'hits', 'trials', '95 % interval', 'evidence', 'finding'], releases.flatMap(triggerRows)), ''] : []),
+    ...(releases.some((view) => view.triggers.length > 0)
+      ? [
+          table(
+            ['release', 'trigger', 'rate', 'limit', 'hits', 'trials', '95 % interval', 'evidence', 'finding'],
+            releases.flatMap(triggerRows),
+          ),
+          '',
+        ]
+      : []),
     overview.incidents.length === 0
       ? 'No incident.'
-      : table(['incident', 'release', 'trigger', 'state', 'why', 'onset', 'detected', 'to detect', 'to pause', 'to stop', 'to drain', 'exposed', 'after pause'], overview.incidents.map(incidentRow)),
+      : table(
+          [
+            'incident',
+            'release',
+            'trigger',
+            'state',
+            'why',
+            'onset',
+            'detected',
+            'to detect',
+            'to pause',
+            'to stop',
+            'to drain',
+            'exposed',
+            'after pause',
+          ],
+          overview.incidents.map(incidentRow),
+        ),
   ].join('\n')
 }
 
 /** Evidence as the share of the way to the line at which a release is paused (or told). */
-const evidence = (logE: number, logThreshold: number): string => `${Math.max(0, Math.round((100 * logE) / logThreshold))} %`
+const evidence = (logE: number, logThreshold: number): string =>
+  `${Math.max(0, Math.round((100 * logE) / logThreshold))} %`
 
 function releaseRow(view: ReleaseView): string[] {
   const { agent, release, environment } = view.release
@@ -79,7 +127,10 @@ function releaseRow(view: ReleaseView): string[] {
   ]
 }
 
-const triggerRows = (view: ReleaseView): string[][] => view.triggers.map((trigger) => triggerRow(`${view.release.agent || 'unknown'} ${view.release.release || 'unknown'}`, trigger))
+const triggerRows = (view: ReleaseView): string[][] =>
+  view.triggers.map((trigger) =>
+    triggerRow(`${view.release.agent || 'unknown'} ${view.release.release || 'unknown'}`, trigger),
+  )
 
 function triggerRow(release: string, trigger: TriggerView): string[] {
   const { low, high } = trigger
@@ -98,7 +149,8 @@ function triggerRow(release: string, trigger: TriggerView): string[] {
 
 function incidentRow(incident: Incident): string[] {
   const { onsetMs, detectedMs, acceptedMs, stoppedMs, drainedMs } = incident.clock
-  const between = (fromMs: number | null, toMs: number | null) => duration(fromMs === null || toMs === null ? null : Math.max(0, toMs - fromMs))
+  const between = (fromMs: number | null, toMs: number | null) =>
+    duration(fromMs === null || toMs === null ? null : Math.max(0, toMs - fromMs))
   return [
     incident.incidentId.slice(0, 8),
     `${incident.release.agent} ${incident.release.release}`,

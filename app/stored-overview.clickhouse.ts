@@ -24,8 +24,13 @@ export async function storedOverview(store: ClickHouseClient, config: Config): P
     log: silentLog,
   })
   while ((await detector.tick()).batches > 0);
-  const [last] = await rowsOf<{ clockMs: number }>(store, 'SELECT toUnixTimestamp64Milli(max(clock_at)) AS clockMs FROM batches')
-  const incidents = [...foldEvents(await clickhouseJournal(store).load()).values()].sort((a, b) => b.openedAtMs - a.openedAtMs)
+  const [last] = await rowsOf<{ clockMs: number }>(
+    store,
+    'SELECT toUnixTimestamp64Milli(max(clock_at)) AS clockMs FROM batches',
+  )
+  const incidents = [...foldEvents(await clickhouseJournal(store).load()).values()].sort(
+    (a, b) => b.openedAtMs - a.openedAtMs,
+  )
   const states = new Map(incidents.toReversed().map((incident) => [releaseKeyOf(incident.release), incident.state]))
   return {
     clock: 'event',

@@ -1,6 +1,6 @@
 /**
  * How early, and how often wrongly: the shipped test against what others do, on identical seeded streams.
- * Run: node bench/detection.ts            all tables and charts, written to docs/detection/ (about seven minutes on one core)
+ * Run: node bench/detection.ts            all tables and charts, written to docs/detection/ (about ten minutes of one core)
  *      node bench/detection.ts --quick    the guarantees only, asserted, under a minute; exit code 1 when one is broken
  * Monte Carlo error is stated as one standard error. α = 1 % everywhere.
  */

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { parse } from 'yaml'
 import { expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { parseConfig, signalsOf } from '../config.ts'
 import { SIGNAL_LIBRARY } from '../detectors/signals/library.ts'
 import { FIELDS, generated } from './generate.ts'
@@ -13,7 +13,17 @@ test.each(Object.entries(generated()))('%s is what docs/generate.ts writes', (pa
 
 test('the reference names every key of the schema, once', () => {
   const page = read('docs/configuration.md')
-  for (const key of ['receive.port', 'page.token', 'store.retentionDays', 'judge.alpha', 'names.tools.*.recordKey', 'signals[].evaluator', 'triggers[].ageProfile.shares', 'targets[].enforces', 'safety.silences[].until'])
+  for (const key of [
+    'receive.port',
+    'page.token',
+    'store.retentionDays',
+    'judge.alpha',
+    'names.tools.*.recordKey',
+    'signals[].evaluator',
+    'triggers[].ageProfile.shares',
+    'targets[].enforces',
+    'safety.silences[].until',
+  ])
     expect(page.split(`| \`${key}\` |`)).toHaveLength(2)
   const keys = [...page.matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1])
   expect(new Set(keys).size).toBe(keys.length)
@@ -27,16 +37,30 @@ test('the page of signals names every signal of the library and every field of a
 })
 
 test('the examples of the page of signals are valid', () => {
-  const examples = [...read('docs/signals.md').matchAll(/```yaml\n([^]*?)```/g)].map((match) => match[1]!)
+  const examples = [...read('docs/signals.md').matchAll(/```yaml\n(.*?)```/gs)].map((match) => match[1]!)
   expect(examples.length).toBeGreaterThan(0)
-  for (const example of examples) expect(signalsOf(parseConfig(example, 'example')).map((signal) => signal.name)).toContain(parse(example).signals[0].name)
+  for (const example of examples)
+    expect(signalsOf(parseConfig(example, 'example')).map((signal) => signal.name)).toContain(
+      parse(example).signals[0].name,
+    )
 })
 
 test('every runbook that a signal names is there', () => {
-  for (const signal of SIGNAL_LIBRARY) if (signal.runbook !== '') expect(existsSync(new URL(`../${signal.runbook}`, import.meta.url)), signal.runbook).toBe(true)
+  for (const signal of SIGNAL_LIBRARY)
+    if (signal.runbook !== '')
+      expect(existsSync(new URL(`../${signal.runbook}`, import.meta.url)), signal.runbook).toBe(true)
 })
 
 test('links between pages lead somewhere', () => {
-  for (const page of ['docs/configuration.md', 'docs/signals.md', 'docs/cli.md', ...['failed-updates', 'duplicate-creations', 'repeat-contacts', 'complaints'].map((name) => `docs/runbooks/${name}.md`)])
-    for (const [, link] of read(page).matchAll(/\]\(([^)#]+)/g)) if (!/^https?:/.test(link!)) expect(existsSync(new URL(link!, new URL(`../${page}`, import.meta.url))), `${page}: ${link}`).toBe(true)
+  for (const page of [
+    'docs/configuration.md',
+    'docs/signals.md',
+    'docs/cli.md',
+    ...['failed-updates', 'duplicate-creations', 'repeat-contacts', 'complaints'].map(
+      (name) => `docs/runbooks/${name}.md`,
+    ),
+  ])
+    for (const [, link] of read(page).matchAll(/\]\(([^)#]+)/g))
+      if (!/^https?:/.test(link!))
+        expect(existsSync(new URL(link!, new URL(`../${page}`, import.meta.url))), `${page}: ${link}`).toBe(true)
 })

@@ -19,8 +19,10 @@ export function generated(): Readonly<Record<string, string>> {
 
 /** Why the keys of a section are as they are, beyond what each says itself. */
 const NOTES: Readonly<Record<string, string>> = {
-  names: 'Built-in names: [telemetry](telemetry.md). Rules are data: try them with `andon replay FILES --config andon.yaml` on recorded traces.',
-  signals: 'The four are always counted. [Signals](signals.md) has the library and how to define your own.',
+  names:
+    'Built-in names: [telemetry](telemetry.md). Rules are data: try them with `andon replay FILES --config andon.yaml` on recorded traces.',
+  signals:
+    'The four are always counted. [Signals](signals.md) has the library and how to define your own; which of the keys below a definition takes depends on its evaluator.',
   triggers:
     'Written before a release is launched. A changed trigger starts new evidence, and its incidents carry a new hash. Without `triggers`, the four signals are compared with typical shares (failed updates 2 %, duplicate creations 1 %, repeat contacts 12 %, complaints 1.5 %) and people are told. `andon check` shows how many contacts each trigger needs. [The test behind a pause](statistics.md).',
   targets: 'What is sent and how to verify it: [webhooks](webhooks.md).',
@@ -46,7 +48,12 @@ ${sections.join('\n')}`
 function sectionOf(name: string, section: JsonSchema): string {
   const keys = new Map<string, Key>()
   collect(keys, name, section)
-  const rows = [...keys].map(([path, key]) => [`\`${path}\``, allowedText(key.schemas), defaultText(key), meaningText(key)])
+  const rows = [...keys].map(([path, key]) => [
+    `\`${path}\``,
+    allowedText(key.schemas),
+    defaultText(key),
+    meaningText(key),
+  ])
   const note = NOTES[name] ? `${NOTES[name]}\n\n` : ''
   return `## ${name}\n\n${section.description ?? ''}\n\n${note}${markdownTable(['key', 'allowed', 'default', 'meaning'], rows)}\n`
 }
@@ -54,18 +61,20 @@ function sectionOf(name: string, section: JsonSchema): string {
 /** Everything that may stand at one path; several where alternatives share a key. */
 type Key = { schemas: JsonSchema[]; isRequired: boolean }
 
-/** Every key under `path`, depth first; entries of lists as `[]`, of open maps as `.*`. Maps that only hold keys are left out. */
+/** Every key under `path`, depth first; entries of lists as `[]`, of open maps as `.*`. Maps that say nothing themselves are left out. */
 function collect(keys: Map<string, Key>, path: string, schema: JsonSchema): void {
   for (const alternative of alternativesOf(schema)) {
-    for (const [name, child] of Object.entries(alternative.properties ?? {})) visit(keys, `${path}.${name}`, child, alternative.required?.includes(name) ?? false)
-    if (typeof alternative.additionalProperties === 'object') visit(keys, `${path}.*`, alternative.additionalProperties, false)
+    for (const [name, child] of Object.entries(alternative.properties ?? {}))
+      visit(keys, `${path}.${name}`, child, alternative.required?.includes(name) ?? false)
+    if (typeof alternative.additionalProperties === 'object')
+      visit(keys, `${path}.*`, alternative.additionalProperties, false)
     if (alternative.items) visit(keys, `${path}[]`, alternative.items, false)
   }
 }
 
 function visit(keys: Map<string, Key>, path: string, schema: JsonSchema, isRequired: boolean): void {
   const alternatives = alternativesOf(schema)
-  const holdsKeys = alternatives.every(({ type }) => type === 'object') && !isSecretRef(schema)
+  const holdsKeys = alternatives.every(({ type }) => type === 'object') && !isSecretRef(schema) && !schema.description
   const isPlainEntry = path.endsWith('[]') && alternatives.every((one) => one.type !== 'object' && !one.enum)
   if (!holdsKeys && !isPlainEntry) {
     const key = keys.get(path) ?? { schemas: [], isRequired: true }
@@ -76,7 +85,11 @@ function visit(keys: Map<string, Key>, path: string, schema: JsonSchema, isRequi
 
 function defaultText({ schemas, isRequired }: Key): string {
   const given = schemas.find((schema) => schema.default !== undefined)
-  return given ? `\`${JSON.stringify(given.default)}\`` : isRequired ? 'required' : ''
+  return given && JSON.stringify(given.default) !== '{}'
+    ? `\`${JSON.stringify(given.default)}\``
+    : isRequired
+      ? 'required'
+      : ''
 }
 
 /** The descriptions, without the default where its own column tells it. */
@@ -86,7 +99,10 @@ function meaningText(key: Key): string {
   return defaultText(key).startsWith('`') ? text.replace(/ ?\bDefault (?:[^.]|\.(?=\d))*\.?$/, '') : text
 }
 
-const isSecretRef = (schema: JsonSchema): boolean => alternativesOf(schema).some(({ properties }) => properties && 'env' in properties && Object.keys(properties).length === 1)
+const isSecretRef = (schema: JsonSchema): boolean =>
+  alternativesOf(schema).some(
+    ({ properties }) => properties && 'env' in properties && Object.keys(properties).length === 1,
+  )
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 const markdownTable = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
@@ -96,19 +112,39 @@ const START = '<!-- library: generated by docs/generate.ts -->'
 const END = '<!-- end of library -->'
 
 function withLibrary(page: string): string {
-  const rows = SIGNAL_LIBRARY.filter((signal) => !FOUR_SIGNALS.includes(signal)).map((signal) => [`\`${signal.name}\``, signal.title, trialText(signal), hitText(signal), windowText(signal)])
-  return page.replace(new RegExp(`${START}[^]*${END}`), () => `${START}\n${markdownTable(['name', 'title', 'trial: a contact', 'hit', 'window'], rows)}\n${END}`)
+  const rows = SIGNAL_LIBRARY.filter((signal) => !FOUR_SIGNALS.includes(signal)).map((signal) => [
+    `\`${signal.name}\``,
+    signal.title,
+    trialText(signal),
+    hitText(signal),
+    windowText(signal),
+  ])
+  return page.replace(
+    new RegExp(`${START}.*${END}`, 's'),
+    () => `${START}\n${markdownTable(['name', 'title', 'trial: a contact', 'hit', 'window'], rows)}\n${END}`,
+  )
 }
 
-type Condition = Readonly<{ field: string; above?: number; is?: readonly string[] | undefined; known?: true | undefined }>
+type Condition = Readonly<{
+  field: string
+  above?: number
+  is?: readonly string[] | undefined
+  known?: true | undefined
+}>
 const conditionText = (condition: Condition): string => {
   const { field, above, is, known } = condition
   if (above !== undefined) return `${field} above ${above}`
-  return known ? `${field} known` : is!.every((text) => text === '') ? `${field} not known` : `${field} is ${is!.join(' or ')}`
+  return known
+    ? `${field} known`
+    : is!.every((text) => text === '')
+      ? `${field} not known`
+      : `${field} is ${is!.join(' or ')}`
 }
-const predicateText = (conditions: readonly Condition[], none: string): string => (conditions.length === 0 ? none : conditions.map(conditionText).join(', '))
+const predicateText = (conditions: readonly Condition[], none: string): string =>
+  conditions.length === 0 ? none : conditions.map(conditionText).join(', ')
 
-const trialText = (signal: Signal): string => (signal.evaluator === 'counters' ? signal.trials : predicateText(signal.trial, 'any'))
+const trialText = (signal: Signal): string =>
+  signal.evaluator === 'counters' ? signal.trials : predicateText(signal.trial, 'any')
 
 function hitText(signal: Signal): string {
   switch (signal.evaluator) {
@@ -127,7 +163,11 @@ function hitText(signal: Signal): string {
 
 function windowText(signal: Signal): string {
   const windowMs = 'windowHours' in signal ? (windowMsOf(signal) ?? signal.windowHours * 3_600_000) : null
-  return windowMs === null ? 'within the contact' : windowMs % 86_400_000 === 0 && windowMs > 3 * 86_400_000 ? `${windowMs / 86_400_000} d` : `${windowMs / 3_600_000} h`
+  return windowMs === null
+    ? 'within the contact'
+    : windowMs % 86_400_000 === 0 && windowMs > 3 * 86_400_000
+      ? `${windowMs / 86_400_000} d`
+      : `${windowMs / 3_600_000} h`
 }
 
 /** Fields that conditions may name, for the test of docs/signals.md. */

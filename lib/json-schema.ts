@@ -21,7 +21,8 @@ export type JsonSchema = Readonly<{
 }>
 
 /** The schema itself, or the alternatives that it allows. */
-export const alternativesOf = (schema: JsonSchema): readonly JsonSchema[] => (schema.anyOf ?? schema.oneOf)?.flatMap(alternativesOf) ?? [schema]
+export const alternativesOf = (schema: JsonSchema): readonly JsonSchema[] =>
+  (schema.anyOf ?? schema.oneOf)?.flatMap(alternativesOf) ?? [schema]
 
 /** Everything that may stand at `path` in a value of this schema; among alternatives those that fit the constants in `value`. */
 export function schemasAt(schema: JsonSchema, path: readonly PropertyKey[], value: unknown): readonly JsonSchema[] {
@@ -30,7 +31,10 @@ export function schemasAt(schema: JsonSchema, path: readonly PropertyKey[], valu
   if (key === undefined) return path.length === 0 && (schema.anyOf ?? schema.oneOf) === undefined ? [schema] : fitting
   const inside = (value as Record<PropertyKey, unknown> | null | undefined)?.[key]
   return fitting.flatMap((alternative) => {
-    const next = typeof key === 'number' ? alternative.items : (alternative.properties?.[String(key)] ?? alternative.additionalProperties)
+    const next =
+      typeof key === 'number'
+        ? alternative.items
+        : (alternative.properties?.[String(key)] ?? alternative.additionalProperties)
     return next && typeof next === 'object' ? schemasAt(next, rest, inside) : []
   })
 }
@@ -48,7 +52,8 @@ function fittingOf(alternatives: readonly JsonSchema[], value: unknown): readonl
   return [fits, ofKind, alternatives].find((some) => some.length > 0)!
 }
 
-const constantsOf = (schema: JsonSchema): readonly unknown[] | null => schema.enum ?? ('const' in schema ? [schema.const] : null)
+const constantsOf = (schema: JsonSchema): readonly unknown[] | null =>
+  schema.enum ?? ('const' in schema ? [schema.const] : null)
 
 /** All constants that a schema allows; null when it allows more than constants. */
 export function choicesOf(schemas: readonly JsonSchema[]): readonly unknown[] | null {
@@ -57,7 +62,8 @@ export function choicesOf(schemas: readonly JsonSchema[]): readonly unknown[] | 
 }
 
 /** All constants among what a schema allows. */
-export const constantsIn = (schemas: readonly JsonSchema[]): readonly unknown[] => schemas.flatMap(alternativesOf).flatMap((schema) => constantsOf(schema) ?? [])
+export const constantsIn = (schemas: readonly JsonSchema[]): readonly unknown[] =>
+  schemas.flatMap(alternativesOf).flatMap((schema) => constantsOf(schema) ?? [])
 
 /** What a schema allows, for people: "a whole number from 0 to 65535", "one of notify, pause, rollback". */
 export function allowedText(schemas: readonly JsonSchema[]): string {
@@ -66,7 +72,8 @@ export function allowedText(schemas: readonly JsonSchema[]): string {
   return [...new Set(schemas.flatMap(alternativesOf).map(allowedByOne))].join(', or ')
 }
 
-const shown = (constant: unknown): string => (typeof constant === 'string' && constant !== '' ? constant : JSON.stringify(constant))
+const shown = (constant: unknown): string =>
+  typeof constant === 'string' && constant !== '' ? constant : JSON.stringify(constant)
 
 function allowedByOne(schema: JsonSchema): string {
   if (constantsOf(schema)) return `one of ${constantsOf(schema)!.map(shown).join(', ')}`
@@ -93,14 +100,21 @@ function allowedByOne(schema: JsonSchema): string {
 function rangeText({ minimum, exclusiveMinimum, maximum: most, exclusiveMaximum }: JsonSchema): string {
   const maximum = most === Number.MAX_SAFE_INTEGER ? undefined : most
   if (minimum !== undefined && maximum !== undefined) return ` from ${minimum} to ${maximum}`
-  const low = minimum !== undefined ? `at least ${minimum}` : exclusiveMinimum !== undefined ? `above ${exclusiveMinimum}` : null
-  const high = maximum !== undefined ? `at most ${maximum}` : exclusiveMaximum !== undefined ? `below ${exclusiveMaximum}` : null
+  const low =
+    minimum !== undefined ? `at least ${minimum}` : exclusiveMinimum !== undefined ? `above ${exclusiveMinimum}` : null
+  const high =
+    maximum !== undefined ? `at most ${maximum}` : exclusiveMaximum !== undefined ? `below ${exclusiveMaximum}` : null
   const both = [low, high].filter((part) => part !== null).join(' and ')
   return both && ` ${both}`
 }
 
 function listText({ minItems, maxItems, items }: JsonSchema): string {
-  const count = minItems !== undefined && maxItems !== undefined ? ` of ${minItems} to ${maxItems}` : minItems !== undefined ? ` of at least ${minItems}` : ''
+  const count =
+    minItems !== undefined && maxItems !== undefined
+      ? ` of ${minItems} to ${maxItems}`
+      : minItems !== undefined
+        ? ` of at least ${minItems}`
+        : ''
   const entries = items?.type === 'string' ? 'text' : items?.type === 'number' ? 'number' : 'entry'
   const plural = entries === 'entry' ? 'entries' : `${entries}s`
   return `a list${count === '' ? ' of' : count} ${minItems === 1 && maxItems === undefined ? entries : plural}`

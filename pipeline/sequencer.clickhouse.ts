@@ -163,6 +163,8 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
         const idleMs = Number.isFinite(nextHoldMs) ? Math.max(1, nextHoldMs - clock.nowMs()) : IDLE_MS
         await clock.sleep(idleMs, AbortSignal.any([stop.signal, pause.signal]))
         wake = () => {}
+        // Exporters send side by side: what comes within a moment of the first request shares its batch.
+        if (waiting.length > 0) await clock.sleep(LINGER_MS, stop.signal)
         continue
       }
       const taken = take()
@@ -222,6 +224,7 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
 }
 
 const IDLE_MS = 60_000
+const LINGER_MS = 15
 
 type Position = Readonly<{ nextSeq: number; clockMs: number }>
 

@@ -93,7 +93,7 @@ LEFT JOIN (
   FROM recount_spans AS s JOIN recount_owned AS o ON o.trace_id = s.trace_id AND o.span_id = s.span_id
   WHERE s.role = 'tool' AND o.call != s.span_id GROUP BY trace_id, span_id
 ) AS i ON i.trace_id = s.trace_id AND i.span_id = s.span_id
-WHERE s.role = 'agent' OR (s.role = 'tool' AND o.call = s.span_id) OR t.contacts = 1 OR o.outermost = o.owner.1;
+WHERE s.role = 'agent' OR (s.role = 'tool' AND o.call = s.span_id) OR t.contacts = 1 OR (o.outermost != '' AND o.outermost = o.owner.1);
 
 -- What one trace says of a contact. A text is the first one given: by the outermost agent span, other agent spans, tool spans, then others.
 CREATE TEMPORARY TABLE recount_parts ENGINE = MergeTree ORDER BY contact_id AS
