@@ -17,7 +17,9 @@ import { type Arrivals, type ClockMode, createSequencer, type Sequencer } from '
 import { applyRetention } from '../store/retention.clickhouse.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { activityOf } from './activity.clickhouse.ts'
+import { finishForgetting } from './forget.clickhouse.ts'
 import { createMetrics } from './metrics.ts'
+import { withSilence } from './silence.ts'
 import { type Environment, readSecret } from './secrets.ts'
 import { recordWork } from './telemetry.ts'
 
@@ -64,6 +66,7 @@ export type Monitor = Readonly<{
 export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   const { config, log, clockMode } = options
   const store = await openStore({ kind: 'embedded', path: options.storePath, memoryBytes: config.store.memoryMiB * 2 ** 20 })
+  await finishForgetting(store)
   await applyRetention(store, config.store.retentionDays)
   const closing = new AbortController()
   const event = eventClock(closing.signal)
@@ -116,6 +119,7 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   sequencer = await createSequencer({
     store,
     statements: compileSignals(signalsOf(config)),
+    judgedEnvironments: config.judge.environments,
     idleMs: config.contact.idleHours === null ? null : config.contact.idleHours * HOUR_MS,
     clock: wallClock,
     clockMode,
@@ -280,7 +284,8 @@ async function overviewOf({ store, detector, alerter, sequencer, clock, clockMod
     releases: detector.views().map((view) => {
       const key = releaseKeyOf(view.release)
       const counts = new Map((perHour.get(key) ?? []).map((row) => [row.hour, row.n]))
-      return { ...view, state: states.get(key) ?? 'live', contactsPerHour: Array.from({ length: HOURS_SHOWN }, (_, hour) => counts.get(fromHour + hour) ?? 0) }
+      const seen = { ...view, state: states.get(key) ?? ('live' as const), contactsPerHour: Array.from({ length: HOURS_SHOWN }, (_, hour) => counts.get(fromHour + hour) ?? 0) }
+      return withSilence(seen, nowMs)
     }),
     incidents,
   }

@@ -9,26 +9,52 @@ SELECT trace_id, span_id, parent_span_id, parent_is_remote, role::String AS role
 FROM spans WHERE span_id != ''
 ORDER BY trace_id, span_id, seq LIMIT 1 BY trace_id, span_id;
 
+-- Spans that no root leads to stand in a ring of parents, or below one. Of a ring (up to %longest_ring% spans) the earliest span counts as root.
+CREATE TEMPORARY TABLE recount_ringed ENGINE = MergeTree ORDER BY (trace_id, span_id) AS
+WITH RECURSIVE reached AS (
+  SELECT trace_id, span_id FROM recount_spans WHERE (trace_id, parent_span_id) NOT IN (SELECT trace_id, span_id FROM recount_spans)
+  UNION ALL
+  SELECT child.trace_id, child.span_id
+  FROM reached JOIN recount_spans AS child ON child.trace_id = reached.trace_id AND child.parent_span_id = reached.span_id
+)
+SELECT trace_id, span_id, parent_span_id, (started_at, span_id) AS turn FROM recount_spans
+WHERE (trace_id, span_id) NOT IN (SELECT trace_id, span_id FROM reached)
+SETTINGS max_recursive_cte_evaluation_depth = %deepest%;
+
+CREATE TEMPORARY TABLE recount_ring_roots ENGINE = MergeTree ORDER BY (trace_id, span_id) AS
+WITH RECURSIVE upward AS (
+  SELECT trace_id, span_id, turn, parent_span_id AS at, turn AS earliest, 1 AS steps FROM recount_ringed
+  UNION ALL
+  SELECT u.trace_id, u.span_id, u.turn, above.parent_span_id AS at, least(u.earliest, above.turn) AS earliest, u.steps + 1 AS steps
+  FROM upward AS u JOIN recount_ringed AS above ON above.trace_id = u.trace_id AND above.span_id = u.at
+  WHERE u.at != u.span_id AND u.steps < %longest_ring%
+)
+SELECT trace_id, span_id FROM upward WHERE at = span_id AND earliest = turn
+SETTINGS max_recursive_cte_evaluation_depth = %deepest%;
+
 -- From the roots of every trace down, each span through its one parent: `outermost`, the first agent span on the way; `settled`, whether
 -- the root is one (its parent is nobody, or ran in another process) or a span whose parent may still come; `call`, the topmost of
 -- tool spans of one tool one under the other, with no agent between: one call, seen from both of its sides.
 CREATE TEMPORARY TABLE recount_walked ENGINE = MergeTree ORDER BY (trace_id, span_id) AS
 WITH RECURSIVE walk AS (
-  SELECT trace_id, span_id, if(role = 'agent', span_id, '') AS outermost, parent_span_id = '' OR parent_is_remote = 1 AS settled,
-    if(role = 'tool', tool, '') AS call_tool, if(role = 'tool', span_id, '') AS call
-  FROM recount_spans WHERE (trace_id, parent_span_id) NOT IN (SELECT trace_id, span_id FROM recount_spans)
+  SELECT trace_id, span_id, if(role = 'agent', span_id, '') AS outermost,
+    parent_span_id = '' OR parent_is_remote = 1 OR is_ring AS settled,
+    if(role = 'tool', tool, '') AS call_tool, if(role = 'tool', span_id, '') AS call,
+    (trace_id, span_id) IN (SELECT trace_id, span_id FROM recount_ring_roots) AS is_ring
+  FROM recount_spans WHERE is_ring OR (trace_id, parent_span_id) NOT IN (SELECT trace_id, span_id FROM recount_spans)
   UNION ALL
   SELECT child.trace_id, child.span_id,
     multiIf(walk.outermost != '', walk.outermost, child.role = 'agent', child.span_id, '') AS outermost, walk.settled,
     multiIf(child.role = 'tool', child.tool, child.role = 'agent', '', walk.call_tool) AS call_tool,
-    multiIf(child.role = 'tool' AND (walk.call = '' OR walk.call_tool != child.tool), child.span_id, child.role = 'agent', '', walk.call) AS call
+    multiIf(child.role = 'tool' AND (walk.call = '' OR walk.call_tool != child.tool), child.span_id, child.role = 'agent', '', walk.call) AS call, toUInt8(0) AS is_ring
   FROM walk JOIN recount_spans AS child ON child.trace_id = walk.trace_id AND child.parent_span_id = walk.span_id
+  WHERE (child.trace_id, child.span_id) NOT IN (SELECT trace_id, span_id FROM recount_ring_roots)
 )
 SELECT trace_id, span_id, outermost, settled, call FROM walk
 SETTINGS max_recursive_cte_evaluation_depth = %deepest%;
 
--- What was not reached stands in a ring of parents, or below one: it is its own root. A row without a span id in `spans` says that
--- waiting for the parents of its trace ended. `carries`: a tool span that names all of its identity itself.
+-- What is not reached stands in a longer ring and is its own root. A row without a span id in `spans` says that waiting
+--  for the parents of its trace ended. `carries`: a tool span that names all of its identity itself.
 CREATE TEMPORARY TABLE recount_placed ENGINE = MergeTree ORDER BY (trace_id, span_id) AS
 SELECT s.trace_id AS trace_id, s.span_id AS span_id, s.role AS role, s.conversation AS conversation, s.environment AS environment,
   s.release AS release, if(s.role = 'agent' AND s.agent_name = '', s.service_name, s.agent_name) AS agent, (s.started_at, s.span_id) AS turn,
@@ -72,7 +98,7 @@ CREATE TEMPORARY TABLE recount_members ENGINE = MergeTree ORDER BY contact_id AS
 SELECT o.contact_id AS contact_id, o.conversation AS conversation, o.owner.2 AS environment, o.owner.3 AS agent, o.owner.4 AS release,
   s.trace_id AS trace_id, s.span_id AS span_id, s.started_at AS started_at, s.ended_at AS ended_at, s.customer AS customer, s.intent AS intent,
   s.channel AS channel, s.queue AS queue, s.region AS region, s.autonomy AS autonomy, s.initiator AS initiator, s.contact_end AS contact_end,
-  s.tool AS tool, s.amount AS amount, s.sampled AS sampled,
+  o.owner.1 AS owner_span, s.tool AS tool, s.amount AS amount, s.sampled AS sampled,
   if(i.action != '' AND s.action = '', i.action, s.action) AS action,
   if(s.record_key = '', i.record_key, s.record_key) AS record_key,
   if(s.arguments_hash = '', i.arguments_hash, s.arguments_hash) AS arguments_hash,
@@ -82,7 +108,7 @@ SELECT o.contact_id AS contact_id, o.conversation AS conversation, o.owner.2 AS 
   rank = 2 AND action IN ('create', 'update', 'merge', 'delete') AS is_write
 FROM recount_spans AS s
 JOIN recount_owned AS o ON o.trace_id = s.trace_id AND o.span_id = s.span_id
-JOIN (SELECT trace_id, uniqExactIf(contact_id, role != 'link') AS contacts FROM recount_owned JOIN recount_spans USING (trace_id, span_id) GROUP BY trace_id) AS t
+JOIN (SELECT trace_id, uniqExactIf((conversation, owner), role != 'link') AS groups FROM recount_owned JOIN recount_spans USING (trace_id, span_id) GROUP BY trace_id) AS t
   ON t.trace_id = s.trace_id
 LEFT JOIN (
   SELECT s.trace_id AS trace_id, o.call AS span_id,
@@ -93,11 +119,11 @@ LEFT JOIN (
   FROM recount_spans AS s JOIN recount_owned AS o ON o.trace_id = s.trace_id AND o.span_id = s.span_id
   WHERE s.role = 'tool' AND o.call != s.span_id GROUP BY trace_id, span_id
 ) AS i ON i.trace_id = s.trace_id AND i.span_id = s.span_id
-WHERE s.role = 'agent' OR (s.role = 'tool' AND o.call = s.span_id) OR t.contacts = 1 OR (o.outermost != '' AND o.outermost = o.owner.1);
+WHERE s.role = 'agent' OR (s.role = 'tool' AND o.call = s.span_id) OR t.groups = 1 OR (o.outermost != '' AND o.outermost = o.owner.1);
 
--- What one trace says of a contact. A text is the first one given: by the outermost agent span, other agent spans, tool spans, then others.
+-- What one trace (one agent of it) says of a contact. A text is the first one given: by the outermost agent span, other agent spans, tool spans, then others.
 CREATE TEMPORARY TABLE recount_parts ENGINE = MergeTree ORDER BY contact_id AS
-SELECT contact_id, trace_id, any(m.environment) AS environment, any(m.agent) AS agent, any(m.release) AS release,
+SELECT contact_id, trace_id, owner_span, any(m.environment) AS environment, any(m.agent) AS agent, any(m.release) AS release,
   any(m.conversation) AS conversation,
   argMinIf(m.customer, (rank, m.started_at, m.span_id), m.customer != '') AS customer,
   argMinIf(m.intent, (rank, m.started_at, m.span_id), m.intent != '') AS intent,
@@ -107,26 +133,27 @@ SELECT contact_id, trace_id, any(m.environment) AS environment, any(m.agent) AS 
   argMinIf(m.autonomy, (rank, m.started_at, m.span_id), m.autonomy != '') AS autonomy,
   argMinIf(m.initiator, (rank, m.started_at, m.span_id), m.initiator != '') AS initiator,
   argMinIf(m.contact_end, (rank, m.started_at, m.span_id), m.contact_end != '') AS contact_end,
-  minIf(m.started_at, rank < 3) AS started_at, maxIf(m.ended_at, rank < 3) AS ended_at,
+  minIf(m.started_at, rank < 3) AS started_at, (min(started_at) OVER (PARTITION BY contact_id, trace_id), trace_id, started_at, owner_span) AS turn,
+  maxIf(m.ended_at, rank < 3) AS ended_at,
   countIf(rank = 2) AS calls, countIf(rank = 2 AND has_failed) AS failed_calls,
   countIf(is_write) AS writes, countIf(is_write AND has_failed) AS failed_writes, countIf(is_write AND action = 'create' AND is_ok) AS creates,
   countIf(rank = 2 AND action = 'transfer') AS transfers, sumIf(m.amount, is_write) AS amount, maxIf(m.sampled, rank < 3) AS sampled
 FROM recount_members AS m
-GROUP BY contact_id, trace_id
+GROUP BY contact_id, trace_id, owner_span
 HAVING countIf(rank < 3) > 0;
 
 -- A contact: its traces in order of their start. How it ended is what the last one says.
 CREATE TEMPORARY TABLE recount_contacts ENGINE = MergeTree ORDER BY contact_id AS
 SELECT p.contact_id AS contact_id, any(p.environment) AS environment, any(p.agent) AS agent, any(p.release) AS release,
   any(p.conversation) AS conversation, if(environment IN (%judged%), '', concat('in ', environment)) AS scope,
-  argMinIf(p.customer, (p.started_at, p.trace_id), p.customer != '') AS customer,
-  argMinIf(p.intent, (p.started_at, p.trace_id), p.intent != '') AS intent,
-  argMinIf(p.channel, (p.started_at, p.trace_id), p.channel != '') AS channel,
-  argMinIf(p.queue, (p.started_at, p.trace_id), p.queue != '') AS queue,
-  argMinIf(p.region, (p.started_at, p.trace_id), p.region != '') AS region,
-  argMinIf(p.autonomy, (p.started_at, p.trace_id), p.autonomy != '') AS autonomy,
-  argMinIf(p.initiator, (p.started_at, p.trace_id), p.initiator != '') AS initiator,
-  argMaxIf(p.contact_end, (p.started_at, p.trace_id), p.contact_end != '') AS contact_end,
+  argMinIf(p.customer, p.turn, p.customer != '') AS customer,
+  argMinIf(p.intent, p.turn, p.intent != '') AS intent,
+  argMinIf(p.channel, p.turn, p.channel != '') AS channel,
+  argMinIf(p.queue, p.turn, p.queue != '') AS queue,
+  argMinIf(p.region, p.turn, p.region != '') AS region,
+  argMinIf(p.autonomy, p.turn, p.autonomy != '') AS autonomy,
+  argMinIf(p.initiator, p.turn, p.initiator != '') AS initiator,
+  argMaxIf(p.contact_end, p.turn, p.contact_end != '') AS contact_end,
   min(p.started_at) AS started_at, max(p.ended_at) AS ended_at, sum(p.calls) AS calls, sum(p.failed_calls) AS failed_calls,
   sum(p.writes) AS writes, sum(p.failed_writes) AS failed_writes, sum(p.creates) AS creates, any(d.duplicate_writes) AS duplicate_writes,
   sum(p.transfers) AS transfers, sum(p.amount) AS amount, max(p.sampled) AS sampled

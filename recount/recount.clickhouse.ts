@@ -30,6 +30,8 @@ const HITS_PER_CUSTOMER_DAY = 3
 const HOUR_MS = 3_600_000
 /** Longest chain of parents in one trace that can be followed. */
 const DEEPEST_TRACE = 100_000
+/** Longest ring of parents that is followed round. */
+const LONGEST_RING = 100
 
 const FILES = ['contacts.sql', 'contact-recurrences.sql', 'create-recurrences.sql', 'attributions.sql', 'compare.sql']
 const STEPS = FILES.map((name) => readFileSync(new URL(name, import.meta.url), 'utf8')).join('\n')
@@ -97,6 +99,7 @@ function statementsOf(all: readonly Signal[], judged: readonly string[]): string
     .replace('%signals%', () => ['', ...signals.map((signal) => signal.name)].map(quote).join(', '))
     .replaceAll('%cap%', String(HITS_PER_CUSTOMER_DAY))
     .replaceAll('%deepest%', String(DEEPEST_TRACE))
+    .replaceAll('%longest_ring%', String(LONGEST_RING))
     .replaceAll('%judged%', judged.map(quote).join(', '))
     .split(/;$/m)
     .filter((statement) => statement.trim() !== '')

@@ -29,18 +29,26 @@ export function createEmbeddedConnection(path: string, options: { memoryBytes: n
   let child: ChildProcess | null = null
   let nextId = 0
   let closed = false
+  let isLocked = false
   const waiting = new Map<number, Waiting>()
 
   const start = (): ChildProcess => {
     const started = fork(new URL('./engine.clickhouse.ts', import.meta.url), [path, String(options.memoryBytes)], {
       serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: ['--disable-warning=ExperimentalWarning'],
+    })
+    // The engine tells why it cannot open the store only here, once per attempt: heard, not shown.
+    started.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      if (text.includes('Cannot lock file')) isLocked = true
+      else process.stderr.write(text)
     })
     started.on('message', (reply: EngineReply) => {
       const request = waiting.get(reply.id)
       waiting.delete(reply.id)
+      if (reply.ok) isLocked = false
       if (reply.ok) request?.resolve(reply)
+      else if (isLocked && reply.code === undefined) request?.reject(new AndonError('store_locked', `the store in ${path} is held by another process: stop that one, or choose another --store`, { retryable: true }))
       else request?.reject(errorOf(reply))
     })
     started.on('exit', (code, signal) => {

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest'
+import type { ReleaseView, TriggerView } from '../facts/overview.ts'
+import { withSilence } from './silence.ts'
+
+const HOUR_MS = 3_600_000
+const NOW_MS = Date.UTC(2026, 0, 5, 12)
+
+const trigger = (finding: TriggerView['finding']): TriggerView => ({
+  trigger: 't', signal: 's', title: 'S', action: 'pause', shadow: false, finding, reason: 'as before', trials: 100, hits: 1, rate: 0.01, low: 0, high: 0.05, baseline: 0.02, limit: 0.02, logE: 0, logThreshold: 4.6,
+})
+const view = (lastContactMs: number, perHour: number, over: Partial<ReleaseView> = {}): ReleaseView => ({
+  release: { environment: 'production', agent: 'a', release: 'r' }, state: 'live', judged: true, contacts: 1000, identified: 900, firstContactMs: 0, lastContactMs, logE: 0, logThreshold: 4.6, triggers: [trigger('clear')], contactsPerHour: Array.from({ length: 24 }, () => perHour), ...over,
+})
+
+test.each([
+  ['a busy release that fell silent an hour ago', view(NOW_MS - HOUR_MS, 60), 'no_data'],
+  ['a busy release whose last contact was a minute ago', view(NOW_MS - 60_000, 60), 'clear'],
+  ['a slow release that is quiet for five of its usual gaps', view(NOW_MS - 5 * HOUR_MS, 1), 'clear'],
+  ['a slow release that is quiet for a day', view(NOW_MS - 24 * HOUR_MS, 1), 'no_data'],
+  ['a release with too few contacts to know its usual gap', view(NOW_MS - 10 * HOUR_MS, 0.5), 'clear'],
+  ['a paused release: silence is what was asked for', view(NOW_MS - 5 * HOUR_MS, 60, { state: 'paused' }), 'clear'],
+  ['a release that nobody judges', view(NOW_MS - 5 * HOUR_MS, 60, { judged: false }), 'clear'],
+])('%s is told as %3$s', (_, seen, finding) => {
+  expect(withSilence(seen, NOW_MS).triggers[0]!.finding).toBe(finding)
+})
+
+test('a breach stays a breach, however silent the release is, and silence says since when', () => {
+  const silent = withSilence(view(NOW_MS - 3 * HOUR_MS, 60, { triggers: [trigger('breach'), trigger('watching')] }), NOW_MS)
+  expect(silent.triggers.map((one) => one.finding)).toEqual(['breach', 'no_data'])
+  expect(silent.triggers[1]!.reason).toBe('no contact for 3.0 h, where 1440 came in the day before: the release, or its telemetry, has fallen silent')
+})
