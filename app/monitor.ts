@@ -184,11 +184,11 @@ function createJudging(edges: { detector: Detector; log: Log; signal: AbortSigna
       pending = false
       try {
         const startedMs = wallClock.nowMs()
-        const { batches, seq } = await detector.tick()
+        const { batches, seq, more } = await detector.tick()
         edges.tick(wallClock.nowMs() - startedMs)
         recordWork('andon.evaluate', startedMs, wallClock.nowMs(), { 'andon.seq': seq, 'andon.batches': batches })
         failure = null
-        if (batches > 0) pending = true // there may be more than one read holds
+        if (more) pending = true
         if (wallClock.nowMs() - savedMs > SAVE_EVERY_MS) {
           await detector.save()
           savedMs = wallClock.nowMs()

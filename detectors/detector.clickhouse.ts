@@ -31,7 +31,7 @@ export type Detector = Readonly<{
   seq: () => number
 }>
 
-export type TickMeasures = Readonly<{ batches: number; deltas: number; seq: number; clockMs: number; breaches: number }>
+export type TickMeasures = Readonly<{ batches: number; deltas: number; seq: number; breaches: number; /** There may be more than one read holds. */ more: boolean }>
 
 /** Batches read at once: bounds memory when a long history is caught up. */
 const BATCHES_PER_READ = 500
@@ -52,7 +52,7 @@ export async function createDetector(options: DetectorOptions): Promise<Detector
 
   const judged = (release: Release) => release.agent !== '' && release.release !== '' && options.judgedEnvironments.includes(release.environment)
 
-  const tickOnce = async (): Promise<TickMeasures> => {
+  const tick = async (): Promise<TickMeasures> => {
     const batches = await readBatches(store, cursor)
     let breaches = 0
     for (const batch of batches) {
@@ -71,14 +71,11 @@ export async function createDetector(options: DetectorOptions): Promise<Detector
       }
       cursor = batch.seq
     }
-    return { batches: batches.length, deltas: batches.reduce((sum, batch) => sum + batch.deltas.length, 0), seq: cursor, clockMs: batches.at(-1)?.clockMs ?? 0, breaches }
+    return { batches: batches.length, deltas: batches.reduce((sum, batch) => sum + batch.deltas.length, 0), seq: cursor, breaches, more: batches.length === BATCHES_PER_READ }
   }
 
   return {
-    tick: async () => {
-      const total = await tickOnce()
-      return total
-    },
+    tick,
     save: async () => {
       const keys = [...changed]
       if (keys.length === 0) return

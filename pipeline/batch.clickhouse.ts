@@ -16,6 +16,7 @@ import {
 import {
   knownOutcomes,
   type LinkedOutcome,
+  olderPointMs,
   outcomesUnder,
   type Stored,
   storedContacts,
@@ -29,6 +30,8 @@ export type SignalStatements = Readonly<{
   outcomeKinds: readonly string[]
   deltas: string
   capped: string
+  counterNames: readonly string[]
+  counters: string
 }>
 
 export type BatchContext = Readonly<{
@@ -105,6 +108,8 @@ export async function processBatch(context: BatchContext, batch: StoredBatch): P
     unattributed.map(([mark, n]) => ({ signal: mark.split('.')[0], measure: 'unattributed', n, ...received })),
     `u${stamp.seq}`,
   )
+
+  await countIncreases(context, stored, batch.points)
 
   const newSpans = traces.reduce((sum, trace) => sum + trace.newSpans, 0)
   await insert(
@@ -235,6 +240,17 @@ function addMarks(
   const sum: Record<string, number> = { ...marks }
   for (const [signal, n] of changes ?? []) sum[signal] = Math.round(((sum[signal] ?? 0) + n) * 1e6) / 1e6
   return Object.fromEntries(Object.entries(sum).filter(([, n]) => n !== 0))
+}
+
+/** Counts the increases of the counters that signals read. */
+async function countIncreases(context: BatchContext, stored: Stored, points: readonly MetricPoint[]): Promise<void> {
+  const counted = points.filter((point) => context.statements.counterNames.includes(point.name))
+  if (counted.length === 0) return
+  const firstMs = Math.min(...counted.map((point) => point.atMs))
+  const names = unique(counted.map((point) => point.name))
+  const series = unique(counted.map((point) => point.series))
+  const from = await olderPointMs(stored, names, series, firstMs)
+  await run(context, context.statements.counters, { seq: stored.seq, names, series, from }, `n${stored.seq}`)
 }
 
 /** Set explicitly: a replayed batch must be dropped by the views as well. */

@@ -13,7 +13,7 @@ import { silentLog } from '../lib/log.ts'
 import { type Random, seededRandom } from '../lib/random.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { type History, randomHistory } from './fixtures.ts'
-import { recount } from './oracle.ts'
+import { recount } from './oracle.fixtures.ts'
 import { JUDGED_ENVIRONMENTS } from './places.ts'
 import { createSequencer, type Sequencer } from './sequencer.clickhouse.ts'
 
@@ -96,7 +96,9 @@ async function live(history: History, random: Random): Promise<{ spans: SpanFact
   const accepted: { spans: SpanFact[]; outcomes: OutcomeFact[] } = { spans: [], outcomes: [] }
   const copies = history.spans
     .filter(() => random.chance(0.1))
-    .map((span) => (random.chance(0.5) ? span : { ...span, customer: 'f'.repeat(32), result: 'failed' as const }))
+    .map((span) =>
+      random.chance(0.5) ? span : { ...span, customer: `${span.traceId.slice(0, -4)}ffff`, result: 'failed' as const },
+    )
   const spans = shuffled([...history.spans, ...copies], random)
   const outcomes = shuffled(
     [

@@ -48,6 +48,7 @@ const SPAN_FIELDS = Object.entries(SPAN_COLUMNS) as [string, keyof SpanFact][]
 
 export const SPAN_TABLE_COLUMNS: readonly string[] = [
   'seq',
+  'position',
   'accepted_at',
   'received_at',
   'started_at',
@@ -56,9 +57,10 @@ export const SPAN_TABLE_COLUMNS: readonly string[] = [
 ]
 
 /** Values in the order of {@link SPAN_TABLE_COLUMNS}. */
-export const spanValues = (span: SpanFact, stamp: Stamp): unknown[] => {
+export const spanValues = (span: SpanFact, position: number, stamp: Stamp): unknown[] => {
   const values: unknown[] = [
     stamp.seq,
+    position,
     milliseconds(stamp.acceptedAtMs),
     wholeSeconds(stamp.receivedAtMs),
     milliseconds(span.startedAtMs),
@@ -75,8 +77,9 @@ export const SPAN_SELECT = `toUnixTimestamp64Milli(started_at) AS startedAtMs, t
 export const OUTCOME_SELECT = `outcome_id AS outcomeId, kind, toUnixTimestamp64Milli(at) AS atMs, conversation, customer, environment, flag, review_minutes AS reviewMinutes, amount, currency`
 export const POINT_SELECT = `name, series, environment, agent, release, channel, queue, toUnixTimestamp64Milli(start_at) AS startMs, toUnixTimestamp64Milli(at) AS atMs, value, temporality, monotonic`
 
-export const outcomeRow = (outcome: OutcomeFact, stamp: Stamp) => ({
+export const outcomeRow = (outcome: OutcomeFact, position: number, stamp: Stamp) => ({
   seq: stamp.seq,
+  position,
   accepted_at: milliseconds(stamp.acceptedAtMs),
   received_at: wholeSeconds(stamp.receivedAtMs),
   outcome_id: outcome.outcomeId,
@@ -91,8 +94,9 @@ export const outcomeRow = (outcome: OutcomeFact, stamp: Stamp) => ({
   currency: outcome.currency,
 })
 
-export const pointRow = (point: MetricPoint, stamp: Stamp) => ({
+export const pointRow = (point: MetricPoint, position: number, stamp: Stamp) => ({
   seq: stamp.seq,
+  position,
   accepted_at: milliseconds(stamp.acceptedAtMs),
   received_at: wholeSeconds(stamp.receivedAtMs),
   name: point.name,

@@ -236,16 +236,22 @@ async function storeBatch(
   expired: readonly string[],
 ): Promise<StoredBatch> {
   const { store, clock } = options
-  const outcomes = taken.flatMap((submission) => submission.arrivals.outcomes)
-  const points = taken.flatMap((submission) => submission.arrivals.points)
+  const arrivedOutcomes = taken.flatMap((submission) => submission.arrivals.outcomes)
+  const arrivedPoints = taken.flatMap((submission) => submission.arrivals.points)
   const receivedAtMs = clock.nowMs()
   const arrived = taken.flatMap((submission) => submission.arrivals.spans)
   const acceptedAtMs =
-    options.clockMode === 'wall' ? receivedAtMs : eventClock(position.clockMs, arrived, outcomes, points)
+    options.clockMode === 'wall' ? receivedAtMs : eventClock(position.clockMs, arrived, arrivedOutcomes, arrivedPoints)
   const spans = [
     ...arrived.map((span) => withTimes(span, acceptedAtMs)),
     ...expired.map((traceId) => expiryOf(traceId, acceptedAtMs)),
   ]
+  const outcomes = arrivedOutcomes.map((outcome) => ({ ...outcome, atMs: plausible(outcome.atMs) || acceptedAtMs }))
+  const points = arrivedPoints.map((point) => ({
+    ...point,
+    startMs: plausible(point.startMs),
+    atMs: plausible(point.atMs) || acceptedAtMs,
+  }))
   const stamp: Stamp = { seq: position.nextSeq, acceptedAtMs, receivedAtMs }
   const token = {
     insert_deduplication_token: `a${stamp.seq}`,
@@ -256,21 +262,21 @@ async function storeBatch(
     await store.insert({
       table: 'spans',
       columns: [...SPAN_TABLE_COLUMNS] as [string, ...string[]],
-      values: spans.map((span) => spanValues(span, stamp)),
+      values: spans.map((span, position) => spanValues(span, position, stamp)),
       format: 'JSONCompactEachRow',
       clickhouse_settings: token,
     })
   if (outcomes.length > 0)
     await store.insert({
       table: 'outcomes',
-      values: outcomes.map((outcome) => outcomeRow(outcome, stamp)),
+      values: outcomes.map((outcome, position) => outcomeRow(outcome, position, stamp)),
       format: 'JSONEachRow',
       clickhouse_settings: token,
     })
   if (points.length > 0)
     await store.insert({
       table: 'metric_points',
-      values: points.map((point) => pointRow(point, stamp)),
+      values: points.map((point, position) => pointRow(point, position, stamp)),
       format: 'JSONEachRow',
       clickhouse_settings: token,
     })
@@ -293,9 +299,10 @@ function eventClock(
 
 /** 2100-01-01: later times are mistakes of the sender, and ClickHouse's DateTime ends in 2106. */
 const LAST_TIME_MS = 4_102_444_800_000
-const plausible = (ms: number): number => (ms > 0 && ms < LAST_TIME_MS ? ms : 0)
+/** Whole milliseconds, as the store keeps them: what is counted now must be what a later batch reads. */
+const plausible = (ms: number): number => (ms > 0 && ms < LAST_TIME_MS ? Math.floor(ms) : 0)
 
-/** A span without (plausible) times happened when it was accepted. */
+/** A fact without a (plausible) time happened when it was accepted. */
 const withTimes = (span: SpanFact, acceptedAtMs: number): SpanFact => {
   const startedAtMs = plausible(span.startedAtMs) || plausible(span.endedAtMs) || acceptedAtMs
   const endedAtMs = Math.max(plausible(span.endedAtMs), startedAtMs)
@@ -338,13 +345,21 @@ async function recover(options: Options, holds: Map<string, number>): Promise<Po
 }
 
 async function readBatch(store: ClickHouseClient, seq: number): Promise<StoredBatch> {
-  const spans = await rowsOf<SpanFact>(store, `SELECT ${SPAN_SELECT} FROM spans WHERE seq = {seq:UInt64}`, { seq })
-  const outcomes = await rowsOf<OutcomeFact>(store, `SELECT ${OUTCOME_SELECT} FROM outcomes WHERE seq = {seq:UInt64}`, {
-    seq,
-  })
+  const spans = await rowsOf<SpanFact>(
+    store,
+    `SELECT ${SPAN_SELECT} FROM spans WHERE seq = {seq:UInt64} ORDER BY position`,
+    { seq },
+  )
+  const outcomes = await rowsOf<OutcomeFact>(
+    store,
+    `SELECT ${OUTCOME_SELECT} FROM outcomes WHERE seq = {seq:UInt64} ORDER BY position`,
+    {
+      seq,
+    },
+  )
   const points = await rowsOf<MetricPoint>(
     store,
-    `SELECT ${POINT_SELECT} FROM metric_points WHERE seq = {seq:UInt64}`,
+    `SELECT ${POINT_SELECT} FROM metric_points WHERE seq = {seq:UInt64} ORDER BY position`,
     { seq },
   )
   const [stamp] = await rowsOf<{ acceptedAtMs: number; receivedAtMs: number }>(

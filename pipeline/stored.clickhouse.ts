@@ -25,7 +25,7 @@ async function read<Row>({ store, seq }: Stored, query: string, keys: readonly s
 export const storedSpans = (stored: Stored, traceIds: readonly string[]): Promise<SpanFact[]> =>
   read(
     stored,
-    `SELECT ${SPAN_SELECT} FROM spans WHERE trace_id IN {keys:Array(String)} AND seq < {seq:UInt64} ORDER BY seq`,
+    `SELECT ${SPAN_SELECT} FROM spans WHERE trace_id IN {keys:Array(String)} AND seq < {seq:UInt64} ORDER BY seq, position`,
     traceIds,
   )
 
@@ -87,4 +87,32 @@ export async function heldTraces({ store, seq }: Stored): Promise<string[]> {
     { seq },
   )
   return rows.filter((row) => !row.gone).map((row) => row.trace_id)
+}
+
+/**
+ * A time at or before the last point of each of these series before `firstMs`; `firstMs` when none has one. Points of the last
+ * hour are looked at first: only series that are new or were silent need the whole history.
+ */
+export async function olderPointMs(
+  { store, seq }: Stored,
+  names: readonly string[],
+  series: readonly string[],
+  firstMs: number,
+): Promise<number> {
+  let fromMs = firstMs
+  let missing = series
+  for (const sinceMs of [firstMs - 3_600_000, 0]) {
+    const found = await rowsOf<{ series: string; atMs: number }>(
+      store,
+      `SELECT series, toUnixTimestamp64Milli(max(at)) AS atMs FROM metric_points
+       WHERE name IN {names:Array(String)} AND series IN {missing:Array(String)} AND seq < {seq:UInt64}
+         AND at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') AND at < fromUnixTimestamp64Milli({first:Int64}, 'UTC') GROUP BY name, series`,
+      { names, missing, seq, since: sinceMs, first: firstMs },
+    )
+    for (const { atMs } of found) fromMs = Math.min(fromMs, atMs)
+    const known = new Set(found.map((row) => row.series))
+    missing = missing.filter((name) => !known.has(name))
+    if (missing.length === 0) break
+  }
+  return fromMs
 }

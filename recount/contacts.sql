@@ -92,59 +92,77 @@ JOIN recount_traces AS t ON t.trace_id = p.trace_id
 LEFT JOIN recount_agents AS a ON a.trace_id = p.trace_id AND a.span_id = multiIf(p.is_placed AND p.outermost != '', p.outermost, p.carries OR NOT p.is_placed, '', t.first_agent)
 WHERE under != '' OR p.carries OR t.ended;
 
--- Spans of contacts. The inner sides of a call add what the outer one does not know, and are no calls themselves (rank 3, as are spans that
--- only have a place in the trace: these describe a contact when they stand under its agent, or nobody else is in the trace).
-CREATE TEMPORARY TABLE recount_members ENGINE = MergeTree ORDER BY contact_id AS
-SELECT o.contact_id AS contact_id, o.conversation AS conversation, o.owner.2 AS environment, o.owner.3 AS agent, o.owner.4 AS release,
-  s.trace_id AS trace_id, s.span_id AS span_id, s.started_at AS started_at, s.ended_at AS ended_at, s.customer AS customer, s.intent AS intent,
-  s.channel AS channel, s.queue AS queue, s.region AS region, s.autonomy AS autonomy, s.initiator AS initiator, s.contact_end AS contact_end,
-  o.owner.1 AS owner_span, s.tool AS tool, s.amount AS amount, s.sampled AS sampled,
-  if(i.action != '' AND s.action = '', i.action, s.action) AS action,
+-- Agent and tool spans of contacts; the inner sides of a call add what the outer one does not know, and are no calls themselves.
+CREATE TEMPORARY TABLE recount_members ENGINE = MergeTree ORDER BY (trace_id, span_id) AS
+SELECT o.contact_id AS contact_id, o.conversation AS conversation, o.owner AS owner, s.trace_id AS trace_id, s.span_id AS span_id,
+  multiIf(s.span_id = o.owner.1, 0, s.role = 'agent', 1, 2) AS rank,
+  if(s.action = '', i.action, s.action) AS action,
   if(s.record_key = '', i.record_key, s.record_key) AS record_key,
   if(s.arguments_hash = '', i.arguments_hash, s.arguments_hash) AS arguments_hash,
   s.result IN ('failed', 'partial') OR i.has_failed AS has_failed,
   s.result = 'ok' AND NOT has_failed AS is_ok,
-  multiIf(s.span_id = o.owner.1, 0, s.role = 'agent', 1, s.role = 'tool' AND o.call = s.span_id, 2, 3) AS rank,
   rank = 2 AND action IN ('create', 'update', 'merge', 'delete') AS is_write
 FROM recount_spans AS s
 JOIN recount_owned AS o ON o.trace_id = s.trace_id AND o.span_id = s.span_id
-JOIN (SELECT trace_id, uniqExactIf((conversation, owner), role != 'link') AS groups FROM recount_owned JOIN recount_spans USING (trace_id, span_id) GROUP BY trace_id) AS t
-  ON t.trace_id = s.trace_id
 LEFT JOIN (
-  SELECT s.trace_id AS trace_id, o.call AS span_id,
+  SELECT s.trace_id AS trace_id, p.call AS span_id,
     argMinIf(s.action, (s.started_at, s.span_id), s.action != '') AS action,
     argMinIf(s.record_key, (s.started_at, s.span_id), s.record_key != '') AS record_key,
     argMinIf(s.arguments_hash, (s.started_at, s.span_id), s.arguments_hash != '') AS arguments_hash,
     max(s.result IN ('failed', 'partial')) AS has_failed
-  FROM recount_spans AS s JOIN recount_owned AS o ON o.trace_id = s.trace_id AND o.span_id = s.span_id
-  WHERE s.role = 'tool' AND o.call != s.span_id GROUP BY trace_id, span_id
+  FROM recount_spans AS s JOIN recount_placed AS p ON p.trace_id = s.trace_id AND p.span_id = s.span_id
+  WHERE s.role = 'tool' AND p.call != s.span_id GROUP BY trace_id, span_id
 ) AS i ON i.trace_id = s.trace_id AND i.span_id = s.span_id
-WHERE s.role = 'agent' OR (s.role = 'tool' AND o.call = s.span_id) OR t.groups = 1 OR (o.outermost != '' AND o.outermost = o.owner.1);
+WHERE s.role = 'agent' OR (s.role = 'tool' AND o.call = s.span_id);
+
+-- Every other span describes a contact when it stands under its agent, or when there is no other contact in the trace.
+CREATE TEMPORARY TABLE recount_described ENGINE = MergeTree ORDER BY (contact_id, trace_id) AS
+SELECT m.contact_id AS contact_id, m.conversation AS conversation, m.owner AS owner, m.rank AS rank,
+  s.trace_id AS trace_id, s.span_id AS span_id, s.started_at AS started_at, s.ended_at AS ended_at, s.sampled AS sampled, s.customer AS customer, s.intent AS intent,
+  s.channel AS channel, s.queue AS queue, s.region AS region, s.autonomy AS autonomy, s.initiator AS initiator, s.contact_end AS contact_end
+FROM recount_members AS m JOIN recount_spans AS s ON s.trace_id = m.trace_id AND s.span_id = m.span_id
+UNION ALL
+SELECT g.contact_id AS contact_id, g.conversation AS conversation, g.owner AS owner, 3 AS rank,
+  s.trace_id AS trace_id, s.span_id AS span_id, s.started_at AS started_at, s.ended_at AS ended_at, s.sampled AS sampled, s.customer AS customer, s.intent AS intent,
+  s.channel AS channel, s.queue AS queue, s.region AS region, s.autonomy AS autonomy, s.initiator AS initiator, s.contact_end AS contact_end
+FROM recount_spans AS s
+JOIN recount_placed AS p ON p.trace_id = s.trace_id AND p.span_id = s.span_id
+JOIN (
+  SELECT trace_id, contact_id, conversation, owner, count() OVER (PARTITION BY trace_id) AS groups
+  FROM (SELECT DISTINCT trace_id, contact_id, conversation, owner FROM recount_members)
+) AS g ON g.trace_id = s.trace_id
+WHERE (s.trace_id, s.span_id) NOT IN (SELECT trace_id, span_id FROM recount_members)
+  AND (g.groups = 1 OR (p.outermost != '' AND p.outermost = g.owner.1));
 
 -- What one trace (one agent of it) says of a contact. A text is the first one given: by the outermost agent span, other agent spans, tool spans, then others.
 CREATE TEMPORARY TABLE recount_parts ENGINE = MergeTree ORDER BY contact_id AS
-SELECT contact_id, trace_id, owner_span, any(m.environment) AS environment, any(m.agent) AS agent, any(m.release) AS release,
-  any(m.conversation) AS conversation,
-  argMinIf(m.customer, (rank, m.started_at, m.span_id), m.customer != '') AS customer,
-  argMinIf(m.intent, (rank, m.started_at, m.span_id), m.intent != '') AS intent,
-  argMinIf(m.channel, (rank, m.started_at, m.span_id), m.channel != '') AS channel,
-  argMinIf(m.queue, (rank, m.started_at, m.span_id), m.queue != '') AS queue,
-  argMinIf(m.region, (rank, m.started_at, m.span_id), m.region != '') AS region,
-  argMinIf(m.autonomy, (rank, m.started_at, m.span_id), m.autonomy != '') AS autonomy,
-  argMinIf(m.initiator, (rank, m.started_at, m.span_id), m.initiator != '') AS initiator,
-  argMinIf(m.contact_end, (rank, m.started_at, m.span_id), m.contact_end != '') AS contact_end,
-  minIf(m.started_at, rank < 3) AS started_at, (min(started_at) OVER (PARTITION BY contact_id, trace_id), trace_id, started_at, owner_span) AS turn,
-  maxIf(m.ended_at, rank < 3) AS ended_at,
-  countIf(rank = 2) AS calls, countIf(rank = 2 AND has_failed) AS failed_calls,
-  countIf(is_write) AS writes, countIf(is_write AND has_failed) AS failed_writes, countIf(is_write AND action = 'create' AND is_ok) AS creates,
-  countIf(rank = 2 AND action = 'transfer') AS transfers, sumIf(m.amount, is_write) AS amount, maxIf(m.sampled, rank < 3) AS sampled
-FROM recount_members AS m
-GROUP BY contact_id, trace_id, owner_span
-HAVING countIf(rank < 3) > 0;
+SELECT d.contact_id AS contact_id, d.trace_id AS trace_id, d.owner AS owner, any(d.conversation) AS conversation,
+  argMinIf(d.customer, (d.rank, d.started_at, d.span_id), d.customer != '') AS customer,
+  argMinIf(d.intent, (d.rank, d.started_at, d.span_id), d.intent != '') AS intent,
+  argMinIf(d.channel, (d.rank, d.started_at, d.span_id), d.channel != '') AS channel,
+  argMinIf(d.queue, (d.rank, d.started_at, d.span_id), d.queue != '') AS queue,
+  argMinIf(d.region, (d.rank, d.started_at, d.span_id), d.region != '') AS region,
+  argMinIf(d.autonomy, (d.rank, d.started_at, d.span_id), d.autonomy != '') AS autonomy,
+  argMinIf(d.initiator, (d.rank, d.started_at, d.span_id), d.initiator != '') AS initiator,
+  argMinIf(d.contact_end, (d.rank, d.started_at, d.span_id), d.contact_end != '') AS contact_end,
+  minIf(d.started_at, d.rank < 3) AS started_at, maxIf(d.ended_at, d.rank < 3) AS ended_at, maxIf(d.sampled, d.rank < 3) AS sampled,
+  minIf((d.started_at, d.span_id), d.rank < 3) AS first, (min(started_at) OVER (PARTITION BY contact_id, trace_id), trace_id, first) AS turn
+FROM recount_described AS d
+GROUP BY d.contact_id, d.trace_id, d.owner;
+
+CREATE TEMPORARY TABLE recount_calls ENGINE = MergeTree ORDER BY contact_id AS
+SELECT m.contact_id AS contact_id, countIf(m.rank = 2) AS calls, countIf(m.rank = 2 AND m.has_failed) AS failed_calls,
+  countIf(m.is_write) AS writes, countIf(m.is_write AND m.has_failed) AS failed_writes,
+  countIf(m.is_write AND m.action = 'create' AND m.is_ok) AS creates, countIf(m.rank = 2 AND m.action = 'transfer') AS transfers,
+  sumIf(s.amount, m.is_write) AS amount,
+  countIf(m.is_write AND m.is_ok AND m.arguments_hash != '')
+    - uniqExactIf((s.tool, m.arguments_hash), m.is_write AND m.is_ok AND m.arguments_hash != '') AS duplicate_writes
+FROM recount_members AS m JOIN recount_spans AS s ON s.trace_id = m.trace_id AND s.span_id = m.span_id
+GROUP BY m.contact_id;
 
 -- A contact: its traces in order of their start. How it ended is what the last one says.
 CREATE TEMPORARY TABLE recount_contacts ENGINE = MergeTree ORDER BY contact_id AS
-SELECT p.contact_id AS contact_id, any(p.environment) AS environment, any(p.agent) AS agent, any(p.release) AS release,
+SELECT p.contact_id AS contact_id, any(p.owner.2) AS environment, any(p.owner.3) AS agent, any(p.owner.4) AS release,
   any(p.conversation) AS conversation, if(environment IN (%judged%), '', concat('in ', environment)) AS scope,
   argMinIf(p.customer, p.turn, p.customer != '') AS customer,
   argMinIf(p.intent, p.turn, p.intent != '') AS intent,
@@ -154,12 +172,8 @@ SELECT p.contact_id AS contact_id, any(p.environment) AS environment, any(p.agen
   argMinIf(p.autonomy, p.turn, p.autonomy != '') AS autonomy,
   argMinIf(p.initiator, p.turn, p.initiator != '') AS initiator,
   argMaxIf(p.contact_end, p.turn, p.contact_end != '') AS contact_end,
-  min(p.started_at) AS started_at, max(p.ended_at) AS ended_at, sum(p.calls) AS calls, sum(p.failed_calls) AS failed_calls,
-  sum(p.writes) AS writes, sum(p.failed_writes) AS failed_writes, sum(p.creates) AS creates, any(d.duplicate_writes) AS duplicate_writes,
-  sum(p.transfers) AS transfers, sum(p.amount) AS amount, max(p.sampled) AS sampled
-FROM recount_parts AS p
-LEFT JOIN (
-  SELECT contact_id, count() - uniqExact((tool, arguments_hash)) AS duplicate_writes FROM recount_members
-  WHERE is_write AND is_ok AND arguments_hash != '' GROUP BY contact_id
-) AS d ON d.contact_id = p.contact_id
+  min(p.started_at) AS started_at, max(p.ended_at) AS ended_at, max(p.sampled) AS sampled,
+  any(c.calls) AS calls, any(c.failed_calls) AS failed_calls, any(c.writes) AS writes, any(c.failed_writes) AS failed_writes,
+  any(c.creates) AS creates, any(c.transfers) AS transfers, any(c.amount) AS amount, any(c.duplicate_writes) AS duplicate_writes
+FROM recount_parts AS p JOIN recount_calls AS c ON c.contact_id = p.contact_id
 GROUP BY p.contact_id;

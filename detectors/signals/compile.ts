@@ -20,6 +20,7 @@ const FILES = {
   attributed: fileOf('attributed.sql'),
   deltas: fileOf('deltas.sql'),
   capped: fileOf('capped.sql'),
+  counters: fileOf('counters.sql'),
 }
 
 const text = (value: string): string => `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
@@ -54,6 +55,10 @@ export type CompiledSignals = Readonly<{
   deltas: string
   /** INSERT of what is too much for one customer and day. Parameter: customers. */
   capped: string
+  /** Names of the metrics that signals count. */
+  counterNames: readonly string[]
+  /** INSERT of the increases of counters. Parameters: names, series, from (ms). */
+  counters: string
 }>
 
 /** Compiles signals (data) into the SQL that a batch runs; one statement serves all signals of an evaluator. */
@@ -71,6 +76,7 @@ export function compileSignals(signals: readonly Signal[]): CompiledSignals {
     outcomes: attributed.length > 0 ? attributedSql(attributed) : null,
   }
   const judged = signals.flatMap(judgedCountsOf)
+  const counters = signals.flatMap(countersOf)
   return {
     marks: (touches) => {
       const selects = (['contacts', 'creates', 'outcomes'] as const).flatMap((part) =>
@@ -86,6 +92,12 @@ export function compileSignals(signals: readonly Signal[]): CompiledSignals {
       judged_counts: judged.map(([, value]) => value).join(',\n      '),
     }),
     capped: fill(FILES.capped, { cap: HITS_PER_CUSTOMER_DAY }),
+    counterNames: [...new Set(counters.map((counter) => counter.name))],
+    counters: fill(FILES.counters, {
+      names: counters.map((counter) => text(counter.name)).join(', '),
+      signals: counters.map((counter) => text(counter.signal)).join(', '),
+      measures: counters.map((counter) => text(counter.measure)).join(', '),
+    }),
   }
 }
 
@@ -165,4 +177,15 @@ function hitSql(signal: Exclude<Signal, { evaluator: 'counters' }>): string {
   if (signal.evaluator === 'share') return `(${predicateSql(signal.hit)})`
   if (signal.evaluator === 'measure') return `${CONTACT_NUMBERS[signal.value]} > ${signal.above}`
   return `marks[${text(`${signal.name}.events`)}] > 0`
+}
+
+/** Counters know no customers: their hits count in evidence as they are. */
+function countersOf(signal: Signal): { name: string; signal: string; measure: string }[] {
+  if (signal.evaluator !== 'counters') return []
+  const hits = ['hits', 'capped_hits', 'release_capped_hits'].map((measure) => ({
+    name: signal.hits,
+    signal: signal.name,
+    measure,
+  }))
+  return [{ name: signal.trials, signal: signal.name, measure: 'trials' }, ...hits]
 }

@@ -1,7 +1,9 @@
 -- Every accepted span, once per delivery: a re-sent span is a second row with a later seq and never counts.
--- This insert is what makes a request durable. seq is the batch, accepted_at the monitor's clock.
+-- This insert is what makes a request durable. seq is the batch, position the order in it (the first copy of a span counts),
+-- accepted_at the monitor's clock.
 CREATE TABLE IF NOT EXISTS spans (
   seq UInt64 CODEC(Delta, LZ4),
+  position UInt32 CODEC(Delta, LZ4),
   accepted_at DateTime64(3, 'UTC') CODEC(Delta, LZ4),
   received_at DateTime CODEC(Delta, LZ4),
   trace_id String,
@@ -41,13 +43,14 @@ CREATE TABLE IF NOT EXISTS spans (
 )
 ENGINE = MergeTree
 PARTITION BY toMonday(received_at)
-ORDER BY (trace_id, span_id, seq)
+ORDER BY (trace_id, span_id, seq, position)
 TTL received_at + INTERVAL 60 DAY
 SETTINGS index_granularity = 512, non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
 
 -- Every accepted outcome (complaint, correction, …), once per delivery; the first row of an outcome_id counts.
 CREATE TABLE IF NOT EXISTS outcomes (
   seq UInt64,
+  position UInt32,
   accepted_at DateTime64(3, 'UTC'),
   received_at DateTime,
   outcome_id String,
@@ -64,13 +67,14 @@ CREATE TABLE IF NOT EXISTS outcomes (
 )
 ENGINE = MergeTree
 PARTITION BY toMonday(received_at)
-ORDER BY (outcome_id, seq)
+ORDER BY (outcome_id, seq, position)
 TTL received_at + INTERVAL 60 DAY
 SETTINGS index_granularity = 512, non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
 
 -- Every accepted number data point.
 CREATE TABLE IF NOT EXISTS metric_points (
   seq UInt64,
+  position UInt32,
   accepted_at DateTime64(3, 'UTC'),
   received_at DateTime,
   name LowCardinality(String),
@@ -89,7 +93,7 @@ CREATE TABLE IF NOT EXISTS metric_points (
 )
 ENGINE = MergeTree
 PARTITION BY toMonday(received_at)
-ORDER BY (name, series, at, seq)
+ORDER BY (name, series, at, seq, position)
 TTL received_at + INTERVAL 60 DAY
 SETTINGS index_granularity = 512, non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
 

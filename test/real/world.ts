@@ -4,7 +4,6 @@ import { type Random, seededRandom } from '../../lib/random.ts'
 export type World = Readonly<{ spans: readonly SpanFact[]; outcomes: readonly OutcomeFact[] }>
 export type Fact = Readonly<{ span: SpanFact } | { outcome: OutcomeFact }>
 
-const RINGS = process.env.RINGS === "1"
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const START_MS = Date.UTC(2026, 9, 1)
@@ -19,7 +18,47 @@ export function oddWorld(seed: number, traces: number): World {
   const random = seededRandom('odd world', seed)
   const spans = Array.from({ length: traces }, (_, trace) => traceOf(random, trace + 1)).flat()
   const outcomes = Array.from({ length: traces }, (_, i) => outcomeOf(random, i, traces))
-  return { spans, outcomes }
+  return { spans: [...spans, ...edgesFrom(traces + 1)], outcomes }
+}
+
+/** Contacts that meet every edge: exactly one window apart, more of one customer in a day than count, one record at both ends of its window. */
+function edgesFrom(firstTrace: number): SpanFact[] {
+  let trace = firstTrace
+  const contact = (customer: string, atMs: number, recordKey = ''): SpanFact[] => {
+    const traceId = hex(trace, 32)
+    const times = { startedAtMs: START_MS + atMs, endedAtMs: START_MS + atMs + 1_000 }
+    const agent = { agentName: 'desk', serviceName: 'desk', release: '1', environment: 'production' }
+    const root = {
+      ...NOTHING,
+      ...times,
+      ...agent,
+      traceId,
+      spanId: hex(1, 16),
+      role: 'agent' as const,
+      conversation: `edge ${trace++}`,
+      customer,
+      intent: 'return',
+    }
+    const create = {
+      ...NOTHING,
+      ...times,
+      traceId,
+      spanId: hex(2, 16),
+      parentSpanId: root.spanId,
+      role: 'tool' as const,
+      tool: 'book',
+      action: 'create' as const,
+      result: 'ok' as const,
+      recordKey,
+    }
+    return recordKey === '' ? [root] : [root, create]
+  }
+  return [
+    ...contact('on the edge', 0, 'edge record'),
+    ...contact('on the edge', 3 * DAY_MS),
+    ...contact('on the edge', 30 * DAY_MS, 'edge record'),
+    ...[1, 2, 3, 4, 5, 6, 7].flatMap((n) => contact('many people', n * HOUR_MS)),
+  ]
 }
 
 function traceOf(random: Random, trace: number): SpanFact[] {
@@ -44,7 +83,7 @@ function traceOf(random: Random, trace: number): SpanFact[] {
       traceId: hex(trace, 32),
       spanId: hex(i + 1, 16),
       parentSpanId: odd
-        ? random.pick(['', hex(99, 16), hex(1 + random.integer(RINGS ? size : Math.max(1, i)), 16)])
+        ? random.pick(['', hex(99, 16), hex(1 + random.integer(i + 1), 16)])
         : i === 0
           ? ''
           : hex(1 + random.integer(i), 16),

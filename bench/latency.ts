@@ -1,0 +1,94 @@
+/**
+ * `node bench/latency.ts [--releases 40] [--spans-per-second 2000]`: from the request that tips the evidence to the webhook leaving, on the real
+ * monitor (`andon serve` in a process of its own) under a steady load. Each sample is a new release whose first request holds enough
+ * failed updates to be paused: time runs from the start of that request to the arrival of the signed webhook on loopback.
+ */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { wallClock } from '../lib/clock.ts'
+import { createLoadTemplate, LOAD_SHAPE } from '../simulator/load.ts'
+import { sendLoad } from '../simulator/load.http.ts'
+import { postTraces } from '../test/fixtures/otlp.ts'
+
+const { values } = parseArgs({ options: { releases: { type: 'string', default: '40' }, 'spans-per-second': { type: 'string', default: '2000' } } })
+const releases = Number(values.releases)
+const spansPerSecond = Number(values['spans-per-second'])
+
+const arrivals = new Map<string, number>()
+const target = createServer((request, response) => {
+  const atMs = performance.now()
+  const chunks: Buffer[] = []
+  request.on('data', (chunk: Buffer) => chunks.push(chunk))
+  request.on('end', () => {
+    const { data } = JSON.parse(Buffer.concat(chunks).toString()) as { data: { release: { release: string } } }
+    if (!arrivals.has(data.release.release)) arrivals.set(data.release.release, atMs)
+    response.writeHead(200).end()
+  })
+})
+await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve))
+
+const folder = mkdtempSync(join(tmpdir(), 'andon-latency-'))
+const config = join(folder, 'andon.yaml')
+writeFileSync(
+  config,
+  JSON.stringify({
+    receive: { port: 0 },
+    page: { port: 0 },
+    store: { path: join(folder, 'store') },
+    triggers: [
+      { name: 'failed_updates', signal: 'failed_updates', baseline: 0.02, action: 'pause', trafficGoesTo: 'people' },
+      { name: 'duplicate_creations', signal: 'duplicate_creations', baseline: 0.01, action: 'pause', trafficGoesTo: 'people' },
+      { name: 'repeat_contacts', signal: 'repeat_contacts', baseline: 0.12, action: 'pause', trafficGoesTo: 'people' },
+      { name: 'complaints', signal: 'complaints', baseline: 0.015, action: 'pause', trafficGoesTo: 'people' },
+    ],
+    safety: { pauses: { max: 10_000 } },
+    targets: [{ name: 'platform', url: `http://127.0.0.1:${(target.address() as AddressInfo).port}/`, secret: { env: 'SECRET' }, enforces: true, allowPrivate: true }],
+  }),
+)
+const monitor = spawn(process.execPath, [fileURLToPath(new URL('../main.ts', import.meta.url)), 'serve', '--config', config], { env: { ...process.env, SECRET: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }, stdio: ['ignore', 'ignore', 'pipe'] })
+const url = await new Promise<string>((resolve, reject) => {
+  let log = ''
+  monitor.stderr.on('data', (chunk: Buffer) => {
+    log += chunk.toString()
+    const line = log.split('\n').find((text) => text.includes('andon is listening'))
+    if (line) resolve((JSON.parse(line) as { receive: string }).receive)
+  })
+  monitor.once('exit', () => reject(new Error(log)))
+})
+
+const stop = new AbortController()
+const load = sendLoad({ receiver: { endpoint: url }, template: createLoadTemplate(LOAD_SHAPE), clock: wallClock, spansPerSecond, requests: 1_000_000, connections: 8, signal: stop.signal })
+await wallClock.sleep(5_000)
+const delays: number[] = []
+for (let i = 0; i < releases; i++) {
+  const release = `tip-${i}`
+  const sentMs = performance.now()
+  const { status } = await postTraces(
+    url,
+    Array.from({ length: 12 }, (_, n) => ({ conversation: `${release}-${n}`, agent: 'tipping', release, startedAtMs: wallClock.nowMs(), writes: ['failed' as const], customer: `${release}-${n}`, intent: 'order', channel: 'chat', queue: 'q' })),
+  )
+  if (status !== 200) throw new Error(`the receiver answered ${status}`)
+  while (!arrivals.has(release) && performance.now() - sentMs < 30_000) await wallClock.sleep(2)
+  delays.push((arrivals.get(release) ?? Number.POSITIVE_INFINITY) - sentMs)
+  await wallClock.sleep(100 + (i % 7) * 37) // not in step with the batches
+}
+stop.abort()
+const { latencyMs, spansPerSecond: achieved } = await load
+const rssOf = (pid: number) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
+const { execSync } = await import('node:child_process')
+const engine = Number(execSync(`pgrep -P ${monitor.pid}`).toString().trim().split('\n')[0])
+const rssMiB = Math.round(rssOf(monitor.pid!) + rssOf(engine))
+monitor.kill('SIGTERM')
+await new Promise((resolve) => monitor.once('exit', resolve))
+target.close()
+rmSync(folder, { recursive: true, force: true })
+
+const sorted = [...delays].sort((a, b) => a - b)
+const at = (share: number) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!)
+console.log({ releases, tippingToWebhookMs: { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) }, load: { wanted: spansPerSecond, achieved: Math.round(achieved), acknowledgeMs: latencyMs }, rssMiB })
