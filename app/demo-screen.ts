@@ -2,6 +2,7 @@ import type { IncidentClock } from '../facts/incident.ts'
 import type { Overview, ReleaseView } from '../facts/overview.ts'
 import type { Progress } from '../simulator/emit.ts'
 import type { Conclusion } from './demo.ts'
+import { duration } from './duration.ts'
 import { table } from './table.ts'
 
 export type Screen = Readonly<{
@@ -12,18 +13,6 @@ export type Screen = Readonly<{
 }>
 
 const percent = (share: number | null): string => (share === null ? '–' : `${(share * 100).toFixed(1)} %`)
-
-/** Milliseconds in words: 850 ms, 12 s, 3 min, 2 h 14 min, 1 d 3 h. */
-export function duration(ms: number | null): string {
-  if (ms === null) return '–'
-  if (ms < 1000) return `${Math.round(ms)} ms`
-  const seconds = Math.round(ms / 1000)
-  if (seconds < 120) return `${seconds} s`
-  const minutes = Math.round(seconds / 60)
-  if (minutes < 120) return `${minutes} min`
-  const hours = Math.floor(minutes / 60)
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`
-}
 
 const when = (ms: number | null): string => (ms === null ? '–' : new Date(ms).toISOString().slice(0, 16).replace('T', ' '))
 
@@ -64,9 +53,9 @@ export function createScreen(options: { plain: boolean; pageUrl: string; receive
       }
       for (const line of news) out(`${line}\n`)
       const today = Math.floor((progress.eventMs - options.startMs) / 86_400_000)
-      if (today > day) {
+      if (today > day && today < DAYS) {
         day = today
-        out(`day ${String(today + 1).padStart(2)} of 14  ${when(progress.eventMs)}  ${progress.contacts} contacts, ${progress.spans} spans, ${progress.outcomes} complaints\n`)
+        out(`day ${String(today + 1).padStart(2)} of ${DAYS}  ${when(progress.eventMs)}  ${progress.contacts} contacts, ${progress.spans} spans, ${progress.outcomes} complaints\n`)
       }
     },
     conclude: (conclusion) => {
@@ -91,6 +80,7 @@ function newsOf(overview: Overview, told: Set<string>): string[] {
   return lines
 }
 
+const DAYS = 14
 const BAR = 10
 const bar = (share: number): string => {
   const full = Math.max(0, Math.min(BAR, Math.round(share * BAR)))

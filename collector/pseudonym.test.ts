@@ -73,3 +73,11 @@ describe('pseudonyms', () => {
     expect(() => createPseudonymizer({ secret: 'short', keyVersion: 1 })).toThrow(/at least 16 bytes, found 5/)
   })
 })
+
+test('the pseudonym of a customer is the HMAC-SHA256 that any other program computes', () => {
+  for (const secret of ['a secret of some length', 'x'.repeat(64), 'y'.repeat(200)]) {
+    const { customer } = createPseudonymizer({ secret, keyVersion: 3 })
+    const expected = createHmac('sha256', secret).update(`customer\u001f3\u001fjané`).digest('hex').slice(0, 32)
+    expect(customer('  JANÉ ')).toBe(expected)
+  }
+})

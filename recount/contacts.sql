@@ -15,11 +15,10 @@ WITH RECURSIVE reached AS (
   SELECT trace_id, span_id FROM recount_spans WHERE (trace_id, parent_span_id) NOT IN (SELECT trace_id, span_id FROM recount_spans)
   UNION ALL
   SELECT child.trace_id, child.span_id
-  FROM reached JOIN recount_spans AS child ON child.trace_id = reached.trace_id AND child.parent_span_id = reached.span_id
+  FROM recount_spans AS child JOIN reached ON child.trace_id = reached.trace_id AND child.parent_span_id = reached.span_id
 )
 SELECT trace_id, span_id, parent_span_id, (started_at, span_id) AS turn FROM recount_spans
-WHERE (trace_id, span_id) NOT IN (SELECT trace_id, span_id FROM reached)
-SETTINGS max_recursive_cte_evaluation_depth = %deepest%;
+WHERE (trace_id, span_id) NOT IN (SELECT trace_id, span_id FROM reached);
 
 CREATE TEMPORARY TABLE recount_ring_roots ENGINE = MergeTree ORDER BY (trace_id, span_id) AS
 WITH RECURSIVE upward AS (
@@ -29,8 +28,7 @@ WITH RECURSIVE upward AS (
   FROM upward AS u JOIN recount_ringed AS above ON above.trace_id = u.trace_id AND above.span_id = u.at
   WHERE u.at != u.span_id AND u.steps < %longest_ring%
 )
-SELECT trace_id, span_id FROM upward WHERE at = span_id AND earliest = turn
-SETTINGS max_recursive_cte_evaluation_depth = %deepest%;
+SELECT trace_id, span_id FROM upward WHERE at = span_id AND earliest = turn;
 
 -- From the roots of every trace down, each span through its one parent: `outermost`, the first agent span on the way; `settled`, whether
 -- the root is one (its parent is nobody, or ran in another process) or a span whose parent may still come; `call`, the topmost of
@@ -47,11 +45,10 @@ WITH RECURSIVE walk AS (
     multiIf(walk.outermost != '', walk.outermost, child.role = 'agent', child.span_id, '') AS outermost, walk.settled,
     multiIf(child.role = 'tool', child.tool, child.role = 'agent', '', walk.call_tool) AS call_tool,
     multiIf(child.role = 'tool' AND (walk.call = '' OR walk.call_tool != child.tool), child.span_id, child.role = 'agent', '', walk.call) AS call, toUInt8(0) AS is_ring
-  FROM walk JOIN recount_spans AS child ON child.trace_id = walk.trace_id AND child.parent_span_id = walk.span_id
+  FROM recount_spans AS child JOIN walk ON child.trace_id = walk.trace_id AND child.parent_span_id = walk.span_id
   WHERE (child.trace_id, child.span_id) NOT IN (SELECT trace_id, span_id FROM recount_ring_roots)
 )
-SELECT trace_id, span_id, outermost, settled, call FROM walk
-SETTINGS max_recursive_cte_evaluation_depth = %deepest%;
+SELECT trace_id, span_id, outermost, settled, call FROM walk;
 
 -- What is not reached stands in a longer ring and is its own root. A row without a span id in `spans` says that waiting
 --  for the parents of its trace ended. `carries`: a tool span that names all of its identity itself.
@@ -95,7 +92,7 @@ WHERE under != '' OR p.carries OR t.ended;
 -- Agent and tool spans of contacts; the inner sides of a call add what the outer one does not know, and are no calls themselves.
 CREATE TEMPORARY TABLE recount_members ENGINE = MergeTree ORDER BY (trace_id, span_id) AS
 SELECT o.contact_id AS contact_id, o.conversation AS conversation, o.owner AS owner, s.trace_id AS trace_id, s.span_id AS span_id,
-  multiIf(s.span_id = o.owner.1, 0, s.role = 'agent', 1, 2) AS rank,
+  s.started_at AS started_at, multiIf(s.span_id = o.owner.1, 0, s.role = 'agent', 1, 2) AS rank,
   if(s.action = '', i.action, s.action) AS action,
   if(s.record_key = '', i.record_key, s.record_key) AS record_key,
   if(s.arguments_hash = '', i.arguments_hash, s.arguments_hash) AS arguments_hash,
@@ -116,39 +113,52 @@ LEFT JOIN (
 WHERE s.role = 'agent' OR (s.role = 'tool' AND o.call = s.span_id);
 
 -- Every other span describes a contact when it stands under its agent, or when there is no other contact in the trace.
-CREATE TEMPORARY TABLE recount_described ENGINE = MergeTree ORDER BY (contact_id, trace_id) AS
-SELECT m.contact_id AS contact_id, m.conversation AS conversation, m.owner AS owner, m.rank AS rank,
-  s.trace_id AS trace_id, s.span_id AS span_id, s.started_at AS started_at, s.ended_at AS ended_at, s.sampled AS sampled, s.customer AS customer, s.intent AS intent,
+CREATE TEMPORARY TABLE recount_groups ENGINE = MergeTree ORDER BY trace_id AS
+SELECT trace_id, g.1 AS contact_id, g.2 AS conversation, g.3 AS owner, length(all) AS groups
+FROM (SELECT trace_id, groupUniqArray((contact_id, conversation, owner)) AS all FROM recount_members GROUP BY trace_id)
+ARRAY JOIN all AS g;
+
+CREATE TEMPORARY TABLE recount_sides ENGINE = MergeTree ORDER BY trace_id AS
+SELECT p.trace_id AS trace_id, p.span_id AS span_id, p.turn.1 AS started_at, p.outermost AS outermost
+FROM recount_placed AS p LEFT JOIN recount_members AS m ON m.trace_id = p.trace_id AND m.span_id = p.span_id
+WHERE m.span_id = '';
+
+CREATE TEMPORARY TABLE recount_describers ENGINE = MergeTree ORDER BY (trace_id, span_id) AS
+SELECT *, row_number() OVER (PARTITION BY trace_id, contact_id, owner.1 ORDER BY rank, started_at, span_id) AS place
+FROM (
+  SELECT trace_id, span_id, started_at, contact_id, conversation, owner, toUInt8(rank) AS rank FROM recount_members
+  UNION ALL
+  SELECT s.trace_id AS trace_id, s.span_id AS span_id, s.started_at AS started_at, g.contact_id AS contact_id,
+    g.conversation AS conversation, g.owner AS owner, toUInt8(3) AS rank
+  FROM recount_sides AS s JOIN recount_groups AS g ON g.trace_id = s.trace_id
+  WHERE g.groups = 1 OR (s.outermost != '' AND s.outermost = g.owner.1)
+);
+
+CREATE TEMPORARY TABLE recount_described ENGINE = MergeTree ORDER BY (trace_id, contact_id) AS
+SELECT d.trace_id AS trace_id, d.span_id AS span_id, d.contact_id AS contact_id, d.conversation AS conversation, d.owner AS owner, d.rank AS rank, d.place AS place,
+  d.started_at AS started_at, s.ended_at AS ended_at, s.sampled AS sampled, s.customer AS customer, s.intent AS intent,
   s.channel AS channel, s.queue AS queue, s.region AS region, s.autonomy AS autonomy, s.initiator AS initiator, s.contact_end AS contact_end
-FROM recount_members AS m JOIN recount_spans AS s ON s.trace_id = m.trace_id AND s.span_id = m.span_id
-UNION ALL
-SELECT g.contact_id AS contact_id, g.conversation AS conversation, g.owner AS owner, 3 AS rank,
-  s.trace_id AS trace_id, s.span_id AS span_id, s.started_at AS started_at, s.ended_at AS ended_at, s.sampled AS sampled, s.customer AS customer, s.intent AS intent,
-  s.channel AS channel, s.queue AS queue, s.region AS region, s.autonomy AS autonomy, s.initiator AS initiator, s.contact_end AS contact_end
-FROM recount_spans AS s
-JOIN recount_placed AS p ON p.trace_id = s.trace_id AND p.span_id = s.span_id
-JOIN (
-  SELECT trace_id, contact_id, conversation, owner, count() OVER (PARTITION BY trace_id) AS groups
-  FROM (SELECT DISTINCT trace_id, contact_id, conversation, owner FROM recount_members)
-) AS g ON g.trace_id = s.trace_id
-WHERE (s.trace_id, s.span_id) NOT IN (SELECT trace_id, span_id FROM recount_members)
-  AND (g.groups = 1 OR (p.outermost != '' AND p.outermost = g.owner.1));
+FROM recount_describers AS d JOIN recount_spans AS s ON s.trace_id = d.trace_id AND s.span_id = d.span_id;
 
 -- What one trace (one agent of it) says of a contact. A text is the first one given: by the outermost agent span, other agent spans, tool spans, then others.
 CREATE TEMPORARY TABLE recount_parts ENGINE = MergeTree ORDER BY contact_id AS
 SELECT d.contact_id AS contact_id, d.trace_id AS trace_id, d.owner AS owner, any(d.conversation) AS conversation,
-  argMinIf(d.customer, (d.rank, d.started_at, d.span_id), d.customer != '') AS customer,
-  argMinIf(d.intent, (d.rank, d.started_at, d.span_id), d.intent != '') AS intent,
-  argMinIf(d.channel, (d.rank, d.started_at, d.span_id), d.channel != '') AS channel,
-  argMinIf(d.queue, (d.rank, d.started_at, d.span_id), d.queue != '') AS queue,
-  argMinIf(d.region, (d.rank, d.started_at, d.span_id), d.region != '') AS region,
-  argMinIf(d.autonomy, (d.rank, d.started_at, d.span_id), d.autonomy != '') AS autonomy,
-  argMinIf(d.initiator, (d.rank, d.started_at, d.span_id), d.initiator != '') AS initiator,
-  argMinIf(d.contact_end, (d.rank, d.started_at, d.span_id), d.contact_end != '') AS contact_end,
+  argMinIf(d.customer, d.place, d.customer != '') AS customer,
+  argMinIf(d.intent, d.place, d.intent != '') AS intent,
+  argMinIf(d.channel, d.place, d.channel != '') AS channel,
+  argMinIf(d.queue, d.place, d.queue != '') AS queue,
+  argMinIf(d.region, d.place, d.region != '') AS region,
+  argMinIf(d.autonomy, d.place, d.autonomy != '') AS autonomy,
+  argMinIf(d.initiator, d.place, d.initiator != '') AS initiator,
+  argMinIf(d.contact_end, d.place, d.contact_end != '') AS contact_end,
   minIf(d.started_at, d.rank < 3) AS started_at, maxIf(d.ended_at, d.rank < 3) AS ended_at, maxIf(d.sampled, d.rank < 3) AS sampled,
-  minIf((d.started_at, d.span_id), d.rank < 3) AS first, (min(started_at) OVER (PARTITION BY contact_id, trace_id), trace_id, first) AS turn
+  argMinIf(d.span_id, (d.started_at, d.span_id), d.rank < 3) AS first_span
 FROM recount_described AS d
-GROUP BY d.contact_id, d.trace_id, d.owner;
+GROUP BY d.trace_id, d.contact_id, d.owner;
+
+CREATE TEMPORARY TABLE recount_ordered_parts ENGINE = MergeTree ORDER BY contact_id AS
+SELECT *, row_number() OVER (PARTITION BY contact_id ORDER BY trace_started_at, trace_id, started_at, first_span) AS place
+FROM (SELECT *, min(started_at) OVER (PARTITION BY contact_id, trace_id) AS trace_started_at FROM recount_parts);
 
 CREATE TEMPORARY TABLE recount_calls ENGINE = MergeTree ORDER BY contact_id AS
 SELECT m.contact_id AS contact_id, countIf(m.rank = 2) AS calls, countIf(m.rank = 2 AND m.has_failed) AS failed_calls,
@@ -164,16 +174,16 @@ GROUP BY m.contact_id;
 CREATE TEMPORARY TABLE recount_contacts ENGINE = MergeTree ORDER BY contact_id AS
 SELECT p.contact_id AS contact_id, any(p.owner.2) AS environment, any(p.owner.3) AS agent, any(p.owner.4) AS release,
   any(p.conversation) AS conversation, if(environment IN (%judged%), '', concat('in ', environment)) AS scope,
-  argMinIf(p.customer, p.turn, p.customer != '') AS customer,
-  argMinIf(p.intent, p.turn, p.intent != '') AS intent,
-  argMinIf(p.channel, p.turn, p.channel != '') AS channel,
-  argMinIf(p.queue, p.turn, p.queue != '') AS queue,
-  argMinIf(p.region, p.turn, p.region != '') AS region,
-  argMinIf(p.autonomy, p.turn, p.autonomy != '') AS autonomy,
-  argMinIf(p.initiator, p.turn, p.initiator != '') AS initiator,
-  argMaxIf(p.contact_end, p.turn, p.contact_end != '') AS contact_end,
+  argMinIf(p.customer, p.place, p.customer != '') AS customer,
+  argMinIf(p.intent, p.place, p.intent != '') AS intent,
+  argMinIf(p.channel, p.place, p.channel != '') AS channel,
+  argMinIf(p.queue, p.place, p.queue != '') AS queue,
+  argMinIf(p.region, p.place, p.region != '') AS region,
+  argMinIf(p.autonomy, p.place, p.autonomy != '') AS autonomy,
+  argMinIf(p.initiator, p.place, p.initiator != '') AS initiator,
+  argMaxIf(p.contact_end, p.place, p.contact_end != '') AS contact_end,
   min(p.started_at) AS started_at, max(p.ended_at) AS ended_at, max(p.sampled) AS sampled,
   any(c.calls) AS calls, any(c.failed_calls) AS failed_calls, any(c.writes) AS writes, any(c.failed_writes) AS failed_writes,
   any(c.creates) AS creates, any(c.transfers) AS transfers, any(c.amount) AS amount, any(c.duplicate_writes) AS duplicate_writes
-FROM recount_parts AS p JOIN recount_calls AS c ON c.contact_id = p.contact_id
+FROM recount_ordered_parts AS p JOIN recount_calls AS c ON c.contact_id = p.contact_id
 GROUP BY p.contact_id;

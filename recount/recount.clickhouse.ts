@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { ClickHouseClient } from '@clickhouse/client'
+import type { ClickHouseClient, ClickHouseSettings } from '@clickhouse/client'
 import type { Attributed, CONTACT_NUMBERS, CONTACT_TEXTS, Predicate, Signal } from '../detectors/signals/definition.ts'
 import type { Slice } from '../facts/slice.ts'
 import { assert } from '../lib/errors.ts'
@@ -30,6 +30,10 @@ const HITS_PER_CUSTOMER_DAY = 3
 const HOUR_MS = 3_600_000
 /** Longest chain of parents in one trace that can be followed. */
 const DEEPEST_TRACE = 100_000
+/** Sorts and groups beyond this go to disk. */
+const SPILL_BYTES = 64 * 2 ** 20
+/** Rows of a part of a step's table: larger ones cost memory. */
+const BLOCK_ROWS = 131_072
 /** Longest ring of parents that is followed round. */
 const LONGEST_RING = 100
 
@@ -52,7 +56,7 @@ export async function recount({
   const statements = statementsOf(signals, judgedEnvironments)
   const tables = statements.flatMap((statement) => /CREATE TEMPORARY TABLE (\w+)/.exec(statement)?.[1] ?? [])
   try {
-    for (const query of statements) await store.command({ query })
+    for (const query of statements) await store.command({ query, clickhouse_settings: settingsOf(query) })
     const [sums] = await rowsOf<{ checked: number; different: number }>(
       store,
       'SELECT toUInt32(count()) AS checked, toUInt32(countIf(differs)) AS different FROM recount_compared',
@@ -81,6 +85,17 @@ export function renderRecount(result: Recount): string {
   return `Recounted ${result.checked} totals from raw facts: ${result.different} differ (environment / agent / release / channel / queue).\n${lines.join('')}${more}`
 }
 
+/** Steps are sorted by what the next one joins on, so most joins and groups need no memory; a walk joins few rows with all, by hash. */
+const settingsOf = (statement: string): ClickHouseSettings => ({
+  join_algorithm: /WITH RECURSIVE|ASOF/.test(statement) ? 'hash' : 'full_sorting_merge',
+  optimize_aggregation_in_order: 1,
+  max_bytes_before_external_group_by: String(SPILL_BYTES),
+  max_bytes_before_external_sort: String(SPILL_BYTES),
+  min_insert_block_size_rows: String(BLOCK_ROWS),
+  max_block_size: String(BLOCK_ROWS / 4),
+  max_recursive_cte_evaluation_depth: DEEPEST_TRACE,
+})
+
 type ContactSignal = Exclude<Signal, { evaluator: 'counters' }>
 
 /** The steps with what the signals ask for; a statement ends with a semicolon at the end of a line. */
@@ -98,7 +113,6 @@ function statementsOf(all: readonly Signal[], judged: readonly string[]): string
     )
     .replace('%signals%', () => ['', ...signals.map((signal) => signal.name)].map(quote).join(', '))
     .replaceAll('%cap%', String(HITS_PER_CUSTOMER_DAY))
-    .replaceAll('%deepest%', String(DEEPEST_TRACE))
     .replaceAll('%longest_ring%', String(LONGEST_RING))
     .replaceAll('%judged%', judged.map(quote).join(', '))
     .split(/;$/m)
