@@ -11,7 +11,9 @@ if (major > 22 || (major === 22 && minor >= 18)) {
 } else {
   const own = fileURLToPath(new URL('./node_modules/.bin/node', import.meta.url))
   if (!existsSync(own)) {
-    console.error(`andon needs Node 22.18 or newer, this is ${process.version}; run "npm ci" in its folder, or install a newer Node`)
+    console.error(
+      `andon needs Node 22.18 or newer, this is ${process.version}; run "npm ci" in its folder, or install a newer Node`,
+    )
     process.exit(1)
   }
   const { status, signal } = spawnSync(own, [main, ...process.argv.slice(2)], { stdio: 'inherit' })

@@ -1,7 +1,7 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { ReleaseActivity } from '../alerts/watch.ts'
-import { WRITE_ACTIONS } from '../facts/span.ts'
 import type { Release } from '../facts/slice.ts'
+import { WRITE_ACTIONS } from '../facts/span.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 
 /** How far back before a pause the usual gap between contacts is measured. */

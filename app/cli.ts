@@ -1,5 +1,5 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import cliProgress from 'cli-progress'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { type Config, configJsonSchema, DEFAULT_CONFIG, readConfig } from '../config.ts'
 import { AndonError } from '../lib/errors.ts'
 import { createLog } from '../lib/log.ts'
@@ -10,7 +10,8 @@ const EXIT = { done: 0, failed: 1, unreadable: 2 } as const
 
 const port = (text: string): number => {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new InvalidArgumentError('a port is a whole number from 0 to 65535')
+  if (!Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new InvalidArgumentError('a port is a whole number from 0 to 65535')
   return value
 }
 const positive = (text: string): number => {
@@ -23,14 +24,18 @@ const positive = (text: string): number => {
 export async function run(args: readonly string[], env: Environment): Promise<number> {
   let exitCode: number = EXIT.done
   const program = new Command('andon')
-    .description('The andon cord for customer-facing AI agents: notices that a release went bad, pauses it, and puts every second on the clock.')
+    .description(
+      'The andon cord for customer-facing AI agents: notices that a release went bad, pauses it, and puts every second on the clock.',
+    )
     .version('0.1.0')
     .showHelpAfterError('(andon --help shows what there is)')
     .exitOverride()
     .addHelpText('after', HELP)
 
-  const configured = (command: Command) => command.option('-c, --config <file>', 'configuration (default: andon.yaml where it exists)')
-  const stored = (command: Command) => configured(command).option('--store <dir>', 'directory of the store (default: store.path of the configuration)')
+  const configured = (command: Command) =>
+    command.option('-c, --config <file>', 'configuration (default: andon.yaml where it exists)')
+  const stored = (command: Command) =>
+    configured(command).option('--store <dir>', 'directory of the store (default: store.path of the configuration)')
 
   stored(program.command('serve'))
     .description('run the monitor: receive telemetry, count, judge, pause')
@@ -43,18 +48,30 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
 
   program
     .command('demo')
-    .description('a contact centre whose agents send real telemetry; bad releases are paused; the clock of every incident is shown')
+    .description(
+      'a contact centre whose agents send real telemetry; bad releases are paused; the clock of every incident is shown',
+    )
     .option('--once', 'end when the story is told; exit code 0 only if exactly the bad releases were paused')
     .option('--seed <n>', 'another run of the same story', positive, 1)
     .option('--seconds <n>', 'wall time the fortnight takes', positive)
     .option('--plain', 'lines instead of a live screen (default when the output is no terminal)')
     .action(async (options) => {
       const { demo } = await import('./demo.ts')
-      exitCode = (await demo({ once: options.once === true, seed: options.seed, seconds: options.seconds ?? null, plain: options.plain === true, env })) ? EXIT.done : EXIT.failed
+      exitCode = (await demo({
+        once: options.once === true,
+        seed: options.seed,
+        seconds: options.seconds ?? null,
+        plain: options.plain === true,
+        env,
+      }))
+        ? EXIT.done
+        : EXIT.failed
     })
 
   configured(program.command('replay'))
-    .description('count and judge recorded OTLP (JSON lines or protobuf, plain or gzip) as if it arrived now; nothing is sent')
+    .description(
+      'count and judge recorded OTLP (JSON lines or protobuf, plain or gzip) as if it arrived now; nothing is sent',
+    )
     .argument('<files...>', 'files to replay, in this order')
     .option('--report <format>', 'json, or text', 'text')
     .option('--slices', 'rows by channel and queue as well')
@@ -82,7 +99,12 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
     .option('--watch', 'again every two seconds')
     .action(async (options) => {
       const { status } = await import('./status.ts')
-      await status({ config: withOptions(readConfig(options.config), options), env, json: options.json === true, watch: options.watch === true })
+      await status({
+        config: withOptions(readConfig(options.config), options),
+        env,
+        json: options.json === true,
+        watch: options.watch === true,
+      })
     })
 
   stored(program.command('recount'))
@@ -90,7 +112,13 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
     .option('--json', 'print the comparison as JSON')
     .action(async (options) => {
       const { recountCommand } = await import('./recount.ts')
-      exitCode = (await recountCommand({ config: withOptions(readConfig(options.config), options), env, json: options.json === true })) ? EXIT.done : EXIT.failed
+      exitCode = (await recountCommand({
+        config: withOptions(readConfig(options.config), options),
+        env,
+        json: options.json === true,
+      }))
+        ? EXIT.done
+        : EXIT.failed
     })
 
   stored(program.command('pseudonym'))
@@ -108,7 +136,13 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
     .option('--yes', 'do it (without: say what would be erased)')
     .action(async (identities: string[], options) => {
       const { forget } = await import('./people.ts')
-      await forget({ config: withOptions(readConfig(options.config), options), env, identities, arePseudonyms: options.pseudonyms === true, doIt: options.yes === true })
+      await forget({
+        config: withOptions(readConfig(options.config), options),
+        env,
+        identities,
+        arePseudonyms: options.pseudonyms === true,
+        doIt: options.yes === true,
+      })
     })
 
   try {
@@ -143,14 +177,35 @@ function withOptions(config: Config, options: { store?: string; port?: number; p
   }
 }
 
-type ReplayCommand = { config?: string; report: string; slices?: boolean; skipBad?: boolean; store?: string; protobufSignal: string }
+type ReplayCommand = {
+  config?: string
+  report: string
+  slices?: boolean
+  skipBad?: boolean
+  store?: string
+  protobufSignal: string
+}
 
 async function replay(files: string[], options: ReplayCommand, env: Environment): Promise<number> {
-  if (options.report !== 'json' && options.report !== 'text') throw new AndonError('config', `--report: there is json and text, found ${options.report}`)
-  if (!['traces', 'logs', 'metrics'].includes(options.protobufSignal)) throw new AndonError('config', `--protobuf-signal: there is traces, logs and metrics, found ${options.protobufSignal}`)
+  if (options.report !== 'json' && options.report !== 'text')
+    throw new AndonError('config', `--report: there is json and text, found ${options.report}`)
+  if (!['traces', 'logs', 'metrics'].includes(options.protobufSignal))
+    throw new AndonError(
+      'config',
+      `--protobuf-signal: there is traces, logs and metrics, found ${options.protobufSignal}`,
+    )
   const [{ replayFiles }, { reportText }] = await Promise.all([import('./replay.ts'), import('./report-text.ts')])
   const config = options.config ? readConfig(options.config) : DEFAULT_CONFIG
-  const bar = process.stderr.isTTY ? new cliProgress.SingleBar({ format: ' replay {bar} {percentage} %  {rows} rows  {duration_formatted}', stream: process.stderr, hideCursor: true }, cliProgress.Presets.shades_classic) : null
+  const bar = process.stderr.isTTY
+    ? new cliProgress.SingleBar(
+        {
+          format: ' replay {bar} {percentage} %  {rows} rows  {duration_formatted}',
+          stream: process.stderr,
+          hideCursor: true,
+        },
+        cliProgress.Presets.shades_classic,
+      )
+    : null
   bar?.start(1000, 0, { rows: 0 })
   try {
     const { skipped, ...report } = await replayFiles({

@@ -14,10 +14,17 @@ export type Screen = Readonly<{
 
 const percent = (share: number | null): string => (share === null ? '–' : `${(share * 100).toFixed(1)} %`)
 
-const when = (ms: number | null): string => (ms === null ? '–' : new Date(ms).toISOString().slice(0, 16).replace('T', ' '))
+const when = (ms: number | null): string =>
+  ms === null ? '–' : new Date(ms).toISOString().slice(0, 16).replace('T', ' ')
 
 /** What an SRE would want to see while it runs: a live screen on a terminal, lines elsewhere. */
-export function createScreen(options: { plain: boolean; pageUrl: string; receiverUrl: string; startMs: number; endMs: number }): Screen {
+export function createScreen(options: {
+  plain: boolean
+  pageUrl: string
+  receiverUrl: string
+  startMs: number
+  endMs: number
+}): Screen {
   const out = (text: string) => process.stdout.write(text)
   const told = new Set<string>()
   let painted = 0
@@ -55,7 +62,9 @@ export function createScreen(options: { plain: boolean; pageUrl: string; receive
       const today = Math.floor((progress.eventMs - options.startMs) / 86_400_000)
       if (today > day && today < DAYS) {
         day = today
-        out(`day ${String(today + 1).padStart(2)} of ${DAYS}  ${when(progress.eventMs)}  ${progress.contacts} contacts, ${progress.spans} spans, ${progress.outcomes} complaints\n`)
+        out(
+          `day ${String(today + 1).padStart(2)} of ${DAYS}  ${when(progress.eventMs)}  ${progress.contacts} contacts, ${progress.spans} spans, ${progress.outcomes} complaints\n`,
+        )
       }
     },
     conclude: (conclusion) => {
@@ -75,7 +84,9 @@ function newsOf(overview: Overview, told: Set<string>): string[] {
     if (told.has(key)) continue
     told.add(key)
     const { agent, release } = incident.release
-    lines.push(`${when(incident.clock.detectedMs)}  ${agent} ${release}: ${incident.finding.signal.replaceAll('_', ' ')} → ${incident.state}${incident.state === 'observed' ? ` (${incident.reason})` : ''}`)
+    lines.push(
+      `${when(incident.clock.detectedMs)}  ${agent} ${release}: ${incident.finding.signal.replaceAll('_', ' ')} → ${incident.state}${incident.state === 'observed' ? ` (${incident.reason})` : ''}`,
+    )
   }
   return lines
 }
@@ -87,11 +98,24 @@ const bar = (share: number): string => {
   return `${'█'.repeat(full)}${'░'.repeat(BAR - full)}`
 }
 
-function frameOf(overview: Overview, progress: Progress, { startMs, endMs }: { startMs: number; endMs: number }): string {
+function frameOf(
+  overview: Overview,
+  progress: Progress,
+  { startMs, endMs }: { startMs: number; endMs: number },
+): string {
   const done = (progress.eventMs - startMs) / (endMs - startMs)
-  const releases = [...overview.releases].filter((view) => view.judged).sort((a, b) => (b.firstContactMs ?? 0) - (a.firstContactMs ?? 0))
+  const releases = [...overview.releases]
+    .filter((view) => view.judged)
+    .sort((a, b) => (b.firstContactMs ?? 0) - (a.firstContactMs ?? 0))
   const signals = releases[0]?.triggers.map((trigger) => trigger.title) ?? []
-  const rows = releases.map((view) => [view.release.agent, view.release.release, view.state, String(view.contacts), ...signals.map((title) => figure(view, title)), `${bar(view.logE / view.logThreshold)} ${Math.max(0, Math.round((100 * view.logE) / view.logThreshold))} %`])
+  const rows = releases.map((view) => [
+    view.release.agent,
+    view.release.release,
+    view.state,
+    String(view.contacts),
+    ...signals.map((title) => figure(view, title)),
+    `${bar(view.logE / view.logThreshold)} ${Math.max(0, Math.round((100 * view.logE) / view.logThreshold))} %`,
+  ])
   return [
     `${when(progress.eventMs)}  ${bar(done)} ${Math.round(done * 100)} %   ${progress.contacts} contacts  ${progress.spans} spans  ${progress.outcomes} complaints  ${progress.toPeople} to people${progress.behindMs > 0 ? `  (${duration(progress.behindMs)} behind)` : ''}`,
     '',
@@ -108,7 +132,8 @@ function conclusionOf({ overview, pauses, truth, mistakes }: Conclusion): string
   const rows = pauses.map(({ pause, incident, monitorDelayMs }) => {
     const clock: IncidentClock | null = incident?.clock ?? null
     const bad = truth.bad.find((release) => release.agent === pause.agent && release.release === pause.release)
-    const since = (from: number | null | undefined, to: number | null | undefined) => (from === null || from === undefined || to === null || to === undefined ? null : to - from)
+    const since = (from: number | null | undefined, to: number | null | undefined) =>
+      from === null || from === undefined || to === null || to === undefined ? null : to - from
     return [
       `${pause.agent} ${pause.release}`,
       incident?.finding.signal.replaceAll('_', ' ') ?? '–',
@@ -123,13 +148,27 @@ function conclusionOf({ overview, pauses, truth, mistakes }: Conclusion): string
       duration(monitorDelayMs),
     ]
   })
-  const head = ['paused release', 'signal', 'went bad', 'onset (estimate)', 'to detect', 'exposed', 'to pause', 'to stop', 'to drain', 'contacts after', 'monitor delay (wall)']
+  const head = [
+    'paused release',
+    'signal',
+    'went bad',
+    'onset (estimate)',
+    'to detect',
+    'exposed',
+    'to pause',
+    'to stop',
+    'to drain',
+    'contacts after',
+    'monitor delay (wall)',
+  ]
   const healthy = overview.releases.filter((view) => view.judged && view.state === 'live').length
   return [
     'The clock of every incident (event time; the last column is wall time from the tipping telemetry to the pause obeyed):',
     '',
     rows.length === 0 ? 'Nothing was paused.' : table(head, rows),
     '',
-    mistakes.length === 0 ? `Exactly the ${truth.bad.length} releases that went bad were paused; ${healthy} healthy releases were left alone.` : mistakes.map((mistake) => `WRONG: ${mistake}`).join('\n'),
+    mistakes.length === 0
+      ? `Exactly the ${truth.bad.length} releases that went bad were paused; ${healthy} healthy releases were left alone.`
+      : mistakes.map((mistake) => `WRONG: ${mistake}`).join('\n'),
   ].join('\n')
 }

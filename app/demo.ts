@@ -33,9 +33,15 @@ export type Pause = Readonly<{ pause: AcceptedPause; incident: Incident | null; 
  * The main job in one command: a simulated contact centre sends real OTLP to a real monitor, whose signed webhook an agent platform
  * verifies and obeys. Resolves to whether exactly the releases that are bad were paused.
  */
-export async function demo(options: { once: boolean; seed: number; seconds: number | null; plain: boolean; env: Environment }): Promise<boolean> {
+export async function demo(options: {
+  once: boolean
+  seed: number
+  seconds: number | null
+  plain: boolean
+  env: Environment
+}): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'andon-demo-'))
-  const log = createLog(options.env['ANDON_LOG_LEVEL'] ?? 'error')
+  const log = createLog(options.env.ANDON_LOG_LEVEL ?? 'error')
   const startMs = Math.floor((wallClock.nowMs() - FORTNIGHT_MS - 8 * DAY_MS) / DAY_MS) * DAY_MS
   const scenario = demoScenario({ startMs, cycles: 1 })
   const truth = groundTruthOf(scenario)
@@ -44,12 +50,29 @@ export async function demo(options: { once: boolean; seed: number; seconds: numb
   const stop = new AbortController()
   let progress: Progress = { eventMs: startMs, contacts: 0, spans: 0, outcomes: 0, toPeople: 0, behindMs: 0 }
   const pauses: AcceptedPause[] = []
-  const platform = await startPlatform({ routing, secrets: [secret], clock: wallClock, eventNowMs: () => progress.eventMs, environment: scenario.environment, onAccepted: (pause) => void (pauses.some((other) => other.incidentId === pause.incidentId) || pauses.push(pause)) })
-  const running = await startWithFreePort({ config: demoConfig(join(folder, 'store'), platform.url), env: { ...options.env, [SECRET_NAME]: secret }, log })
+  const platform = await startPlatform({
+    routing,
+    secrets: [secret],
+    clock: wallClock,
+    eventNowMs: () => progress.eventMs,
+    environment: scenario.environment,
+    onAccepted: (pause) => void (pauses.some((other) => other.incidentId === pause.incidentId) || pauses.push(pause)),
+  })
+  const running = await startWithFreePort({
+    config: demoConfig(join(folder, 'store'), platform.url),
+    env: { ...options.env, [SECRET_NAME]: secret },
+    log,
+  })
   const onSignal = () => stop.abort()
   process.once('SIGINT', onSignal)
   process.once('SIGTERM', onSignal)
-  const screen = createScreen({ plain: options.plain || !process.stdout.isTTY, pageUrl: running.pageUrl, receiverUrl: running.receiverUrl, startMs, endMs: scenario.endMs })
+  const screen = createScreen({
+    plain: options.plain || !process.stdout.isTTY,
+    pageUrl: running.pageUrl,
+    receiverUrl: running.receiverUrl,
+    startMs,
+    endMs: scenario.endMs,
+  })
   try {
     const ended = new AbortController()
     const painting = paint(screen, running, () => progress, AbortSignal.any([ended.signal, stop.signal]))
@@ -75,7 +98,12 @@ export async function demo(options: { once: boolean; seed: number; seconds: numb
     screen.paint(overview, progress)
     const measured = await Promise.all(pauses.map((pause) => measure(running, pause)))
     const right = report.completed && verdictOf(truth, pauses).length === 0
-    screen.conclude({ overview, pauses: measured, truth, mistakes: report.completed ? verdictOf(truth, pauses) : ['the demo was stopped before its end'] })
+    screen.conclude({
+      overview,
+      pauses: measured,
+      truth,
+      mistakes: report.completed ? verdictOf(truth, pauses) : ['the demo was stopped before its end'],
+    })
     if (!options.once && !stop.signal.aborted) {
       screen.say(`The page stays at ${running.pageUrl} until you press Ctrl-C.`)
       await wallClock.sleep(2 ** 31 - 1, stop.signal)
@@ -96,8 +124,16 @@ function demoConfig(storePath: string, platformUrl: string): Config {
   return configSchema.parse({
     store: { path: storePath },
     receive: { port: 0 },
-    triggers: Object.entries(HEALTHY_RATES).map(([signal, baseline]) => ({ name: signal, signal, baseline, action: 'pause', trafficGoesTo: 'previous release' })),
-    targets: [{ name: 'agent-platform', url: platformUrl, secret: { env: SECRET_NAME }, enforces: true, allowPrivate: true }],
+    triggers: Object.entries(HEALTHY_RATES).map(([signal, baseline]) => ({
+      name: signal,
+      signal,
+      baseline,
+      action: 'pause',
+      trafficGoesTo: 'previous release',
+    })),
+    targets: [
+      { name: 'agent-platform', url: platformUrl, secret: { env: SECRET_NAME }, enforces: true, allowPrivate: true },
+    ],
     // Event time runs thousands of times faster than the wall clock of the platform: five minutes of it are a few milliseconds.
     safety: { stopWithinMinutes: 24 * 60 },
     log: { level: 'error' },
@@ -105,18 +141,31 @@ function demoConfig(storePath: string, platformUrl: string): Config {
 }
 
 /** The page takes its usual port, or any other when that one is taken. */
-async function startWithFreePort(options: { config: Config; env: Environment; log: ReturnType<typeof createLog> }): Promise<Running> {
+async function startWithFreePort(options: {
+  config: Config
+  env: Environment
+  log: ReturnType<typeof createLog>
+}): Promise<Running> {
   try {
     return await startMonitor({ ...options, clockMode: 'event' })
   } catch (error) {
     if (!(error instanceof AndonError) || error.code !== 'listen') throw error
-    return startMonitor({ ...options, config: { ...options.config, page: { ...options.config.page, port: 0 } }, clockMode: 'event' })
+    return startMonitor({
+      ...options,
+      config: { ...options.config, page: { ...options.config.page, port: 0 } },
+      clockMode: 'event',
+    })
   }
 }
 
 const PAINT_MS = 1_000
 
-async function paint(screen: ReturnType<typeof createScreen>, running: Running, progress: () => Progress, signal: AbortSignal): Promise<void> {
+async function paint(
+  screen: ReturnType<typeof createScreen>,
+  running: Running,
+  progress: () => Progress,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     screen.paint(await running.monitor.overview(), progress())
     await wallClock.sleep(PAINT_MS, signal)
@@ -126,14 +175,23 @@ async function paint(screen: ReturnType<typeof createScreen>, running: Running, 
 /** Waits until every accepted pause is proven drained, or it takes too long. */
 async function drained(running: Running, signal: AbortSignal): Promise<void> {
   const untilMs = wallClock.nowMs() + DRAIN_WAIT_MS
-  while (!signal.aborted && wallClock.nowMs() < untilMs && running.monitor.incidents().some((incident) => ['pausing', 'paused', 'stopped'].includes(incident.state))) await wallClock.sleep(200, signal)
+  while (
+    !signal.aborted &&
+    wallClock.nowMs() < untilMs &&
+    running.monitor.incidents().some((incident) => ['pausing', 'paused', 'stopped'].includes(incident.state))
+  )
+    await wallClock.sleep(200, signal)
 }
 
 /** Wall time from the batch that tipped the evidence (its acceptance) to the platform having obeyed. */
 async function measure(running: Running, pause: AcceptedPause): Promise<Pause> {
   const incident = running.monitor.incidents().find((candidate) => candidate.incidentId === pause.incidentId) ?? null
   if (!incident) return { pause, incident, monitorDelayMs: null }
-  const [batch] = await rowsOf<{ acceptedMs: number }>(running.monitor.store, 'SELECT toUnixTimestamp64Milli(max(accepted_at)) AS acceptedMs FROM batches WHERE seq = {seq:UInt64}', { seq: incident.finding.seq })
+  const [batch] = await rowsOf<{ acceptedMs: number }>(
+    running.monitor.store,
+    'SELECT toUnixTimestamp64Milli(max(accepted_at)) AS acceptedMs FROM batches WHERE seq = {seq:UInt64}',
+    { seq: incident.finding.seq },
+  )
   return { pause, incident, monitorDelayMs: batch ? Math.max(0, pause.acceptedAtMs - batch.acceptedMs) : null }
 }
 
@@ -142,9 +200,18 @@ export function verdictOf(truth: GroundTruth, pauses: readonly AcceptedPause[]):
   const paused = new Set(pauses.map((pause) => releaseKeyOf(pause)))
   const bad = new Set(truth.bad.map((release) => releaseKeyOf(release)))
   return [
-    ...truth.bad.filter((release) => !paused.has(releaseKeyOf(release))).map((release) => `${release.agent} ${release.release} went bad (${release.signal}) and was not paused`),
-    ...pauses.filter((pause) => !bad.has(releaseKeyOf(pause))).map((pause) => `${pause.agent} ${pause.release} is healthy and was paused`),
+    ...truth.bad
+      .filter((release) => !paused.has(releaseKeyOf(release)))
+      .map((release) => `${release.agent} ${release.release} went bad (${release.signal}) and was not paused`),
+    ...pauses
+      .filter((pause) => !bad.has(releaseKeyOf(pause)))
+      .map((pause) => `${pause.agent} ${pause.release} is healthy and was paused`),
   ]
 }
 
-export type Conclusion = Readonly<{ overview: Overview; pauses: readonly Pause[]; truth: GroundTruth; mistakes: readonly string[] }>
+export type Conclusion = Readonly<{
+  overview: Overview
+  pauses: readonly Pause[]
+  truth: GroundTruth
+  mistakes: readonly string[]
+}>

@@ -1,24 +1,66 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { ReleaseView } from '../facts/overview.ts'
+import type { ReleaseView, TriggerView } from '../facts/overview.ts'
 import type { BatchMeasures } from '../pipeline/sequencer.clickhouse.ts'
+
+type Sample = readonly [labels: Record<string, string>, value: number]
+
+const RELEASE_LABELS = ['environment', 'agent', 'release']
+const labelsOf = ({ release }: ReleaseView): Record<string, string> => ({ ...release })
 
 /** Releases with their own series; the rest is left out, so that names from outside cannot grow the page without bound. */
 const MAX_RELEASES = 200
+const newest = (views: readonly ReleaseView[]): ReleaseView[] =>
+  [...views].sort((a, b) => (b.lastContactMs ?? 0) - (a.lastContactMs ?? 0)).slice(0, MAX_RELEASES)
 
 /** The monitor's own metrics; those of the incident clock are added by alerts/clock-metrics.ts. Units last, as Prometheus asks. */
-export function createMetrics(input: { views: () => ReleaseView[]; waitingRows: () => number; lagSeconds: () => number; ready: () => boolean }) {
+export function createMetrics(input: {
+  views: () => ReleaseView[]
+  waitingRows: () => number
+  lagSeconds: () => number
+  ready: () => boolean
+}) {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
-  const rejected = new Counter({ name: 'andon_rejected_items_total', help: 'Spans, log records, points and requests that were not taken, by reason.', labelNames: ['reason'], registers })
+  const rejected = new Counter({
+    name: 'andon_rejected_items_total',
+    help: 'Spans, log records, points and requests that were not taken, by reason.',
+    labelNames: ['reason'],
+    registers,
+  })
   const batches = new Counter({ name: 'andon_batches_total', help: 'Batches counted.', registers })
-  const rows = new Counter({ name: 'andon_accepted_rows_total', help: 'Rows accepted, duplicates included.', labelNames: ['kind'], registers })
-  const batchRows = new Histogram({ name: 'andon_batch_rows', help: 'Rows of a batch.', buckets: [1, 10, 100, 1_000, 5_000, 20_000], registers })
-  const batchSeconds = new Histogram({ name: 'andon_batch_duration_seconds', help: 'Duration of a batch: accept = until durable, count = until counted.', labelNames: ['step'], buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10], registers })
-  const tickSeconds = new Histogram({ name: 'andon_tick_duration_seconds', help: 'Duration of one evaluation of new deltas.', buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5], registers })
-  const tickFailures = new Counter({ name: 'andon_tick_failures_total', help: 'Evaluations that failed and are tried again.', registers })
+  const rows = new Counter({
+    name: 'andon_accepted_rows_total',
+    help: 'Rows accepted, duplicates included.',
+    labelNames: ['kind'],
+    registers,
+  })
+  const batchRows = new Histogram({
+    name: 'andon_batch_rows',
+    help: 'Rows of a batch.',
+    buckets: [1, 10, 100, 1_000, 5_000, 20_000],
+    registers,
+  })
+  const batchSeconds = new Histogram({
+    name: 'andon_batch_duration_seconds',
+    help: 'Duration of a batch: accept = until durable, count = until counted.',
+    labelNames: ['step'],
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  })
+  const tickSeconds = new Histogram({
+    name: 'andon_tick_duration_seconds',
+    help: 'Duration of one evaluation of new deltas.',
+    buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+    registers,
+  })
+  const tickFailures = new Counter({
+    name: 'andon_tick_failures_total',
+    help: 'Evaluations that failed and are tried again.',
+    registers,
+  })
 
-  const gauge = (name: string, help: string, labelNames: string[], collect: (set: (labels: Record<string, string>, value: number) => void) => void) =>
+  const gauge = (name: string, help: string, labelNames: string[], samples: () => Iterable<Sample>) =>
     new Gauge({
       name,
       help,
@@ -26,24 +68,52 @@ export function createMetrics(input: { views: () => ReleaseView[]; waitingRows: 
       registers,
       collect() {
         this.reset()
-        collect((labels, value) => this.set(labels, value))
+        for (const [labels, value] of samples()) this.set(labels, value)
       },
     })
-  const eachRelease = (visit: (view: ReleaseView, labels: Record<string, string>) => void) => {
-    for (const view of [...input.views()].sort((a, b) => (b.lastContactMs ?? 0) - (a.lastContactMs ?? 0)).slice(0, MAX_RELEASES)) visit(view, { environment: view.release.environment, agent: view.release.agent, release: view.release.release })
-  }
-  const dimensions = ['environment', 'agent', 'release']
-  gauge('andon_waiting_rows', 'Rows that wait for a batch.', [], (set) => set({}, input.waitingRows()))
-  gauge('andon_ingest_lag_seconds', 'Time since the pipeline last made progress while there was work.', [], (set) => set({}, input.lagSeconds()))
-  gauge('andon_up', '1 while the monitor can receive, count and judge.', [], (set) => set({}, input.ready() ? 1 : 0))
-  gauge('andon_release_contacts', 'Contacts of a release.', dimensions, (set) => eachRelease((view, labels) => set(labels, view.contacts)))
-  gauge('andon_release_identified_ratio', 'Share of contacts with a known customer.', dimensions, (set) => eachRelease((view, labels) => view.contacts > 0 && set(labels, view.identified / view.contacts)))
-  gauge('andon_release_evidence_ratio', 'Evidence (log) of a release over the line at which it is paused: 1 is a pause.', dimensions, (set) => eachRelease((view, labels) => set(labels, view.logE / view.logThreshold)))
-  gauge('andon_signal_trials', 'Trials of a signal.', [...dimensions, 'signal'], (set) => eachRelease((view, labels) => view.triggers.forEach((trigger) => set({ ...labels, signal: trigger.signal }, trigger.trials))))
-  gauge('andon_signal_hits', 'Hits of a signal.', [...dimensions, 'signal'], (set) => eachRelease((view, labels) => view.triggers.forEach((trigger) => set({ ...labels, signal: trigger.signal }, trigger.hits))))
-  gauge('andon_signal_rate_ratio', 'Hits per trial.', [...dimensions, 'signal'], (set) => eachRelease((view, labels) => view.triggers.forEach((trigger) => trigger.rate !== null && set({ ...labels, signal: trigger.signal }, trigger.rate))))
-  gauge('andon_signal_limit_ratio', 'Share above which a signal is harm.', [...dimensions, 'signal'], (set) => eachRelease((view, labels) => view.triggers.forEach((trigger) => set({ ...labels, signal: trigger.signal }, trigger.limit))))
-  gauge('andon_signal_evidence_ratio', 'Evidence (log) of one signal over its own line.', [...dimensions, 'signal'], (set) => eachRelease((view, labels) => view.triggers.forEach((trigger) => set({ ...labels, signal: trigger.signal }, trigger.logE / trigger.logThreshold))))
+  const perRelease = (name: string, help: string, value: (view: ReleaseView) => number | null) =>
+    gauge(name, help, RELEASE_LABELS, function* () {
+      for (const view of newest(input.views())) {
+        const sample = value(view)
+        if (sample !== null) yield [labelsOf(view), sample]
+      }
+    })
+  const perSignal = (name: string, help: string, value: (trigger: TriggerView) => number | null) =>
+    gauge(name, help, [...RELEASE_LABELS, 'trigger', 'signal'], function* () {
+      for (const view of newest(input.views())) {
+        for (const trigger of view.triggers) {
+          const sample = value(trigger)
+          if (sample !== null) yield [{ ...labelsOf(view), trigger: trigger.trigger, signal: trigger.signal }, sample]
+        }
+      }
+    })
+  const single = (name: string, help: string, value: () => number) => gauge(name, help, [], () => [[{}, value()]])
+
+  single('andon_waiting_rows', 'Rows that wait for a batch.', input.waitingRows)
+  single(
+    'andon_ingest_lag_seconds',
+    'Time since the pipeline last made progress while there was work.',
+    input.lagSeconds,
+  )
+  single('andon_up', '1 while the monitor can receive, count and judge.', () => (input.ready() ? 1 : 0))
+  perRelease('andon_release_contacts', 'Contacts of a release.', (view) => view.contacts)
+  perRelease('andon_release_identified_ratio', 'Share of contacts with a known customer.', (view) =>
+    view.contacts > 0 ? view.identified / view.contacts : null,
+  )
+  perRelease(
+    'andon_release_evidence_ratio',
+    'Evidence (log) of a release over the line at which it is paused: 1 is a pause.',
+    (view) => view.logE / view.logThreshold,
+  )
+  perSignal('andon_signal_trials', 'Trials of a signal.', (trigger) => trigger.trials)
+  perSignal('andon_signal_hits', 'Hits of a signal.', (trigger) => trigger.hits)
+  perSignal('andon_signal_rate_ratio', 'Hits per trial.', (trigger) => trigger.rate)
+  perSignal('andon_signal_limit_ratio', 'Share above which a signal is harm.', (trigger) => trigger.limit)
+  perSignal(
+    'andon_signal_evidence_ratio',
+    'Evidence (log) of one signal over its own line.',
+    (trigger) => trigger.logE / trigger.logThreshold,
+  )
 
   return {
     registry,

@@ -19,8 +19,8 @@ import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { activityOf } from './activity.clickhouse.ts'
 import { finishForgetting } from './forget.clickhouse.ts'
 import { createMetrics } from './metrics.ts'
-import { withSilence } from './silence.ts'
 import { type Environment, readSecret } from './secrets.ts'
+import { withSilence } from './silence.ts'
 import { recordWork } from './telemetry.ts'
 
 const HOUR_MS = 3_600_000
@@ -43,7 +43,11 @@ export type MonitorOptions = Readonly<{
   onIncident?: (incident: Incident) => void
 }>
 
-export type Health = Readonly<{ live: boolean; ready: boolean; checks: Readonly<Record<string, Readonly<{ ok: boolean; detail: string }>>> }>
+export type Health = Readonly<{
+  live: boolean
+  ready: boolean
+  checks: Readonly<Record<string, Readonly<{ ok: boolean; detail: string }>>>
+}>
 
 export type Monitor = Readonly<{
   accept: (arrivals: Arrivals) => Promise<void>
@@ -65,7 +69,11 @@ export type Monitor = Readonly<{
  */
 export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   const { config, log, clockMode } = options
-  const store = await openStore({ kind: 'embedded', path: options.storePath, memoryBytes: config.store.memoryMiB * 2 ** 20 })
+  const store = await openStore({
+    kind: 'embedded',
+    path: options.storePath,
+    memoryBytes: config.store.memoryMiB * 2 ** 20,
+  })
   await finishForgetting(store)
   await applyRetention(store, config.store.retentionDays)
   const closing = new AbortController()
@@ -101,7 +109,10 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
       options.onIncident?.(incident)
     },
   })
-  const start = await rowsOf<{ clockMs: number }>(store, 'SELECT max(toUnixTimestamp64Milli(clock_at)) AS clockMs FROM batches')
+  const start = await rowsOf<{ clockMs: number }>(
+    store,
+    'SELECT max(toUnixTimestamp64Milli(clock_at)) AS clockMs FROM batches',
+  )
   event.advance(start[0]?.clockMs ?? 0)
   await alerter.resume()
   detector = await createDetector({
@@ -115,7 +126,13 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
     },
     log,
   })
-  const judging = createJudging({ detector, log, signal: closing.signal, tick: metrics.tick, tickFailed: metrics.tickFailed })
+  const judging = createJudging({
+    detector,
+    log,
+    signal: closing.signal,
+    tick: metrics.tick,
+    tickFailed: metrics.tickFailed,
+  })
   sequencer = await createSequencer({
     store,
     statements: compileSignals(signalsOf(config)),
@@ -129,7 +146,10 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
       event.advance(batch.clockMs)
       metrics.batch(batch)
       const endMs = wallClock.nowMs()
-      recordWork('andon.batch', endMs - batch.processMs - batch.acceptMs, endMs, { 'andon.seq': batch.seq, 'andon.rows': batch.spans + batch.outcomes + batch.points })
+      recordWork('andon.batch', endMs - batch.processMs - batch.acceptMs, endMs, {
+        'andon.seq': batch.seq,
+        'andon.rows': batch.spans + batch.outcomes + batch.points,
+      })
       judging.wake()
     },
   })
@@ -155,22 +175,37 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
       closing.abort()
       await Promise.all([alerting, judging.ended])
       await alerter.close()
-      await detector.save().catch((error: Error) => log.warn({ err: error.message }, 'the evidence was not stored; it is computed again at the next start'))
+      await detector
+        .save()
+        .catch((error: Error) =>
+          log.warn({ err: error.message }, 'the evidence was not stored; it is computed again at the next start'),
+        )
       await store.close()
     },
   }
 }
 
-type Judging = Readonly<{ wake: () => void; settle: () => Promise<void>; ended: Promise<void>; failure: () => string | null }>
+type Judging = Readonly<{
+  wake: () => void
+  settle: () => Promise<void>
+  ended: Promise<void>
+  failure: () => string | null
+}>
 
 /** Evaluates whenever a batch is whole, one evaluation at a time; a failed one is tried again and changes nothing until it works. */
-function createJudging(edges: { detector: Detector; log: Log; signal: AbortSignal; tick: (elapsedMs: number) => void; tickFailed: () => void }): Judging {
+function createJudging(edges: {
+  detector: Detector
+  log: Log
+  signal: AbortSignal
+  tick: (elapsedMs: number) => void
+  tickFailed: () => void
+}): Judging {
   const { detector, log, signal } = edges
   let pending = false
   let failure: string | null = null
   let savedMs = wallClock.nowMs()
   let wake: () => void = () => {}
-  let settled: (() => void)[] = []
+  const settled: (() => void)[] = []
   const run = async () => {
     while (!signal.aborted) {
       if (!pending) {
@@ -261,9 +296,25 @@ function eventClock(signal: AbortSignal): { clock: Clock; advance: (ms: number) 
   }
 }
 
-type Sources = { store: ClickHouseClient; detector: Detector; alerter: Alerter; sequencer: Sequencer; clock: Clock; clockMode: ClockMode; lagMs: () => number }
+type Sources = {
+  store: ClickHouseClient
+  detector: Detector
+  alerter: Alerter
+  sequencer: Sequencer
+  clock: Clock
+  clockMode: ClockMode
+  lagMs: () => number
+}
 
-async function overviewOf({ store, detector, alerter, sequencer, clock, clockMode, lagMs }: Sources): Promise<Overview> {
+async function overviewOf({
+  store,
+  detector,
+  alerter,
+  sequencer,
+  clock,
+  clockMode,
+  lagMs,
+}: Sources): Promise<Overview> {
   const incidents = [...alerter.incidents()].reverse()
   const states = new Map([...incidents].reverse().map((incident) => [releaseKeyOf(incident.release), incident.state]))
   const nowMs = clock.nowMs()
@@ -284,7 +335,11 @@ async function overviewOf({ store, detector, alerter, sequencer, clock, clockMod
     releases: detector.views().map((view) => {
       const key = releaseKeyOf(view.release)
       const counts = new Map((perHour.get(key) ?? []).map((row) => [row.hour, row.n]))
-      const seen = { ...view, state: states.get(key) ?? ('live' as const), contactsPerHour: Array.from({ length: HOURS_SHOWN }, (_, hour) => counts.get(fromHour + hour) ?? 0) }
+      const seen = {
+        ...view,
+        state: states.get(key) ?? ('live' as const),
+        contactsPerHour: Array.from({ length: HOURS_SHOWN }, (_, hour) => counts.get(fromHour + hour) ?? 0),
+      }
       return withSilence(seen, nowMs)
     }),
     incidents,
@@ -299,8 +354,15 @@ async function healthOf(store: ClickHouseClient, judging: Judging, lagMs: () => 
   const lag = lagMs()
   const checks = {
     store: { ok: ping.success, detail: ping.success ? 'answers' : String((ping as { error?: Error }).error?.message) },
-    pipeline: { ok: lag < STALLED_MS, detail: lag < STALLED_MS ? 'moves on' : `waits for ${Math.round(lag / 1000)} s with work to do` },
+    pipeline: {
+      ok: lag < STALLED_MS,
+      detail: lag < STALLED_MS ? 'moves on' : `waits for ${Math.round(lag / 1000)} s with work to do`,
+    },
     detector: { ok: failure === null, detail: failure ?? 'judges every batch' },
   }
-  return { live: checks.pipeline.ok || lag < 10 * STALLED_MS, ready: Object.values(checks).every((check) => check.ok), checks }
+  return {
+    live: checks.pipeline.ok || lag < 10 * STALLED_MS,
+    ready: Object.values(checks).every((check) => check.ok),
+    checks,
+  }
 }

@@ -3,7 +3,15 @@ import { open, stat } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { Transform } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { type Batch, type Decoded, decodeRequest, JSON_TYPE, MAX_ITEMS, PROTOBUF, type Signal } from '../collector/decode.ts'
+import {
+  type Batch,
+  type Decoded,
+  decodeRequest,
+  JSON_TYPE,
+  MAX_ITEMS,
+  PROTOBUF,
+  type Signal,
+} from '../collector/decode.ts'
 import type { Namer } from '../collector/name-span.ts'
 import { readCloudEvents } from '../collector/outcomes.ts'
 import { AndonError } from '../lib/errors.ts'
@@ -29,7 +37,9 @@ export async function* readOtlpFile(file: string, options: ReadOptions): AsyncGe
   const head = await headOf(file)
   const gzip = head[0] === 0x1f && head[1] === 0x8b
   const raw = createReadStream(file)
-  const counted = raw.pipe(new Transform({ transform: (chunk: Buffer, _, done) => (options.onBytes(chunk.length), done(null, chunk)) }))
+  const counted = raw.pipe(
+    new Transform({ transform: (chunk: Buffer, _, done) => (options.onBytes(chunk.length), done(null, chunk)) }),
+  )
   const bytes = gzip ? counted.pipe(createGunzip()) : counted
   raw.on('error', (error) => bytes.destroy(error))
   try {
@@ -71,7 +81,11 @@ async function firstByte(stream: NodeJS.ReadableStream): Promise<number | null> 
   }
 }
 
-async function* readJson(file: string, bytes: NodeJS.ReadableStream, options: ReadOptions): AsyncGenerator<FileRequest> {
+async function* readJson(
+  file: string,
+  bytes: NodeJS.ReadableStream,
+  options: ReadOptions,
+): AsyncGenerator<FileRequest> {
   let line = 0
   let document = '' // lines of a JSON document that is not finished yet
   let startedAt = 0
@@ -105,26 +119,52 @@ function parsed(text: string): unknown {
   }
 }
 
-function decodeJson(file: string, line: number, value: unknown, text: string, options: ReadOptions): FileRequest | null {
+function decodeJson(
+  file: string,
+  line: number,
+  value: unknown,
+  text: string,
+  options: ReadOptions,
+): FileRequest | null {
   const keys = typeof value === 'object' && value !== null ? value : {}
-  const signal: Signal | null = 'resourceSpans' in keys ? 'traces' : 'resourceLogs' in keys ? 'logs' : 'resourceMetrics' in keys ? 'metrics' : null
+  const signal: Signal | null =
+    'resourceSpans' in keys ? 'traces' : 'resourceLogs' in keys ? 'logs' : 'resourceMetrics' in keys ? 'metrics' : null
   try {
     if (signal) return requestOf(file, line, decodeRequest(signal, JSON_TYPE, Buffer.from(text), options.namer))
     if ('specversion' in keys || Array.isArray(value)) {
       const { outcomes, errors } = readCloudEvents(Buffer.from(text), options.namer, MAX_ITEMS)
       const [first] = errors
-      return { file, line, batch: { spans: [], outcomes, points: [] }, rejected: errors.length, message: first ? `event ${first.index}: ${first.message}` : '' }
+      return {
+        file,
+        line,
+        batch: { spans: [], outcomes, points: [] },
+        rejected: errors.length,
+        message: first ? `event ${first.index}: ${first.message}` : '',
+      }
     }
-    throw new AndonError('unreadable', 'is neither an OTLP request (resourceSpans, resourceLogs, resourceMetrics) nor a CloudEvent')
+    throw new AndonError(
+      'unreadable',
+      'is neither an OTLP request (resourceSpans, resourceLogs, resourceMetrics) nor a CloudEvent',
+    )
   } catch (error) {
     options.onBad(new AndonError('unreadable', `${file}:${line}: ${(error as Error).message}`, { cause: error }))
     return null
   }
 }
 
-const requestOf = (file: string, line: number, decoded: Decoded): FileRequest => ({ file, line, batch: decoded, rejected: decoded.rejected.items, message: decoded.rejected.message })
+const requestOf = (file: string, line: number, decoded: Decoded): FileRequest => ({
+  file,
+  line,
+  batch: decoded,
+  rejected: decoded.rejected.items,
+  message: decoded.rejected.message,
+})
 
-async function* readProtobuf(file: string, bytes: NodeJS.ReadableStream, options: ReadOptions): AsyncGenerator<FileRequest> {
+async function* readProtobuf(
+  file: string,
+  bytes: NodeJS.ReadableStream,
+  options: ReadOptions,
+): AsyncGenerator<FileRequest> {
   const chunks: Buffer[] = []
   for await (const chunk of bytes) chunks.push(chunk as Buffer)
   const messages = messagesOf(Buffer.concat(chunks))
@@ -132,7 +172,9 @@ async function* readProtobuf(file: string, bytes: NodeJS.ReadableStream, options
     try {
       yield requestOf(file, index + 1, decodeRequest(options.protobufSignal, PROTOBUF, message, options.namer))
     } catch (error) {
-      options.onBad(new AndonError('unreadable', `${file}: message ${index + 1}: ${(error as Error).message}`, { cause: error }))
+      options.onBad(
+        new AndonError('unreadable', `${file}: message ${index + 1}: ${(error as Error).message}`, { cause: error }),
+      )
     }
   }
 }

@@ -43,8 +43,21 @@ export async function replayFiles(options: ReplayOptions): Promise<Report & { sk
   const temporary = options.storePath === null ? mkdtempSync(join(tmpdir(), 'andon-replay-')) : null
   const storePath = options.storePath ?? join(temporary!, 'store')
   const { config, log } = options
-  const namer = createNamer(config.names, createPseudonymizer({ secret: identitySecret(storePath, config.identity.secret, options.env), keyVersion: config.identity.keyVersion }))
-  const monitor = await createMonitor({ config: { ...config, targets: [] }, env: options.env, log, clockMode: 'event', mode: 'replay', storePath })
+  const namer = createNamer(
+    config.names,
+    createPseudonymizer({
+      secret: identitySecret(storePath, config.identity.secret, options.env),
+      keyVersion: config.identity.keyVersion,
+    }),
+  )
+  const monitor = await createMonitor({
+    config: { ...config, targets: [] },
+    env: options.env,
+    log,
+    clockMode: 'event',
+    mode: 'replay',
+    storePath,
+  })
   try {
     const skipped: string[] = []
     const total = options.files.reduce((sum, file) => sum + sizeOf(file), 0)
@@ -81,7 +94,10 @@ export async function replayFiles(options: ReplayOptions): Promise<Report & { sk
     return {
       clock: 'event',
       accepted: { spans: counted?.spans ?? 0, distinct: counted?.distinct ?? 0, rejected },
-      releases: await releaseRows(monitor.store, signalsOf(config), { slices: options.slices, clockMs: monitor.nowMs() }),
+      releases: await releaseRows(monitor.store, signalsOf(config), {
+        slices: options.slices,
+        clockMs: monitor.nowMs(),
+      }),
       incidents: incidentRows(monitor.incidents()),
       skipped,
     }

@@ -7,7 +7,15 @@ const percent = (share: number | null): string => (share === null ? '–' : `${(
 export function reportText(report: Report): string {
   const names = [...new Set(report.releases.flatMap((row) => Object.keys(row.signals)))]
   const sliced = report.releases.some((row) => row.channel !== undefined)
-  const head = ['agent', 'release', 'environment', ...(sliced ? ['channel', 'queue'] : []), 'contacts', 'identified', ...names]
+  const head = [
+    'agent',
+    'release',
+    'environment',
+    ...(sliced ? ['channel', 'queue'] : []),
+    'contacts',
+    'identified',
+    ...names,
+  ]
   const rows = report.releases.map((row) => [
     row.agent || 'unknown',
     row.release || 'unknown',
@@ -21,12 +29,23 @@ export function reportText(report: Report): string {
     }),
   ])
   const { spans, distinct, rejected } = report.accepted
-  const incidents = report.incidents.map((incident) => [incident.detected, incident.agent, incident.release, incident.signal, incident.action, incident.onset ?? '–', String(incident.contactsExposed), incident.logE.toFixed(1)])
+  const incidents = report.incidents.map((incident) => [
+    incident.detected,
+    incident.agent,
+    incident.release,
+    incident.signal,
+    incident.action,
+    incident.onset ?? '–',
+    String(incident.contactsExposed),
+    incident.logE.toFixed(1),
+  ])
   return [
     `${spans} spans accepted, ${distinct} distinct, ${rejected} rejected; clock: ${report.clock}`,
     '',
     table(head, rows),
     '',
-    incidents.length === 0 ? 'No incident.' : table(['detected', 'agent', 'release', 'signal', 'action', 'onset', 'exposed', 'log E'], incidents),
+    incidents.length === 0
+      ? 'No incident.'
+      : table(['detected', 'agent', 'release', 'signal', 'action', 'onset', 'exposed', 'log E'], incidents),
   ].join('\n')
 }

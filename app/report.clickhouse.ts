@@ -1,10 +1,16 @@
 import type { ClickHouseClient } from '@clickhouse/client'
-import { type Signal, windowMsOf } from '../detectors/signals/definition.ts'
 import { wilsonInterval } from '../detectors/sequential/wilson.ts'
+import { type Signal, windowMsOf } from '../detectors/signals/definition.ts'
 import type { Incident } from '../facts/incident.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 
-export type SignalFigures = Readonly<{ hits: number; trials: number; rate: number | null; low: number | null; high: number | null }>
+export type SignalFigures = Readonly<{
+  hits: number
+  trials: number
+  rate: number | null
+  low: number | null
+  high: number | null
+}>
 
 export type ReleaseRow = Readonly<{
   environment: string
@@ -39,7 +45,18 @@ export type Report = Readonly<{
   clock: 'event' | 'wall'
   accepted: Readonly<{ spans: number; distinct: number; rejected: number }>
   releases: readonly ReleaseRow[]
-  incidents: readonly Readonly<{ release: string; signal: string; action: string; onset: string | null; detected: string; contactsExposed: number; logE: number; environment: string; agent: string; reason: string }>[]
+  incidents: readonly Readonly<{
+    release: string
+    signal: string
+    action: string
+    onset: string | null
+    detected: string
+    contactsExposed: number
+    logE: number
+    environment: string
+    agent: string
+    reason: string
+  }>[]
 }>
 
 /** Plain counts of a row and the (signal, measure) each is the sum of. */
@@ -68,21 +85,51 @@ const COUNTS = {
  * Totals of everything counted, one row per release (or per slice). The trials of a delayed signal are its mature contacts: begun at
  * least one window before the monitor's clock, to the minute; its hits are those of mature contacts.
  */
-export async function releaseRows(store: ClickHouseClient, signals: readonly Signal[], options: { slices: boolean; clockMs: number }): Promise<ReleaseRow[]> {
+export async function releaseRows(
+  store: ClickHouseClient,
+  signals: readonly Signal[],
+  options: { slices: boolean; clockMs: number },
+): Promise<ReleaseRow[]> {
   const slice = options.slices ? ', channel, queue' : ''
   const matureUntil = `multiIf(${signals.map((signal) => `signal = '${signal.name}', ${Math.floor((options.clockMs - (windowMsOf(signal) ?? 0)) / 1000)}`).join(', ')}, ${Math.floor(options.clockMs / 1000)})`
-  const rows = await rowsOf<{ environment: string; agent: string; release: string; channel?: string; queue?: string; signal: string; measure: string; total: number; mature: number }>(
+  const rows = await rowsOf<{
+    environment: string
+    agent: string
+    release: string
+    channel?: string
+    queue?: string
+    signal: string
+    measure: string
+    total: number
+    mature: number
+  }>(
     store,
     `SELECT environment, agent, release${slice}, signal, measure, sum(rollup_minutes.n) AS total, sumIf(rollup_minutes.n, toUnixTimestamp(minute) <= ${matureUntil}) AS mature
      FROM rollup_minutes GROUP BY environment, agent, release${slice}, signal, measure ORDER BY agent, release, environment${slice}`,
   )
-  const keyOf = (row: (typeof rows)[number]) => JSON.stringify([row.environment, row.agent, row.release, row.channel, row.queue])
-  return [...Map.groupBy(rows.filter((row) => row.total !== 0), keyOf).values()].flatMap((group) => {
+  const keyOf = (row: (typeof rows)[number]) =>
+    JSON.stringify([row.environment, row.agent, row.release, row.channel, row.queue])
+  return [
+    ...Map.groupBy(
+      rows.filter((row) => row.total !== 0),
+      keyOf,
+    ).values(),
+  ].flatMap((group) => {
     const { environment, agent, release, channel, queue } = group[0]!
-    const of = (signal: string, measure: string, which: 'total' | 'mature' = 'total') => group.find((row) => row.signal === signal && row.measure === measure)?.[which] ?? 0
-    const counts = Object.fromEntries(Object.entries(COUNTS).map(([name, [signal, measure]]) => [name, of(signal, measure)])) as Record<keyof typeof COUNTS, number>
+    const of = (signal: string, measure: string, which: 'total' | 'mature' = 'total') =>
+      group.find((row) => row.signal === signal && row.measure === measure)?.[which] ?? 0
+    const counts = Object.fromEntries(
+      Object.entries(COUNTS).map(([name, [signal, measure]]) => [name, of(signal, measure)]),
+    ) as Record<keyof typeof COUNTS, number>
     // The cap per release stands on rows without channel and queue: they belong to no slice.
-    if (options.slices && channel === '' && queue === '' && counts.contacts === 0 && counts.complaintsUnattributed === 0) return []
+    if (
+      options.slices &&
+      channel === '' &&
+      queue === '' &&
+      counts.contacts === 0 &&
+      counts.complaintsUnattributed === 0
+    )
+      return []
     return {
       environment,
       agent,
@@ -90,7 +137,12 @@ export async function releaseRows(store: ClickHouseClient, signals: readonly Sig
       ...(options.slices && { channel: channel!, queue: queue! }),
       ...counts,
       repeatContactsCapped: of('repeat_contacts', options.slices ? 'capped_hits' : 'release_capped_hits'),
-      signals: Object.fromEntries(signals.map((signal) => [signal.name, figuresOf(of(signal.name, 'hits', 'mature'), of(signal.name, 'trials', 'mature'))])),
+      signals: Object.fromEntries(
+        signals.map((signal) => [
+          signal.name,
+          figuresOf(of(signal.name, 'hits', 'mature'), of(signal.name, 'trials', 'mature')),
+        ]),
+      ),
     }
   })
 }

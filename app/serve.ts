@@ -13,12 +13,24 @@ import { traceMonitor } from './telemetry.ts'
 export type Running = Readonly<{ receiverUrl: string; pageUrl: string; monitor: Monitor; close: () => Promise<void> }>
 
 /** Opens the monitor and its two doors; closes them in reverse, so that what was acknowledged is counted before the store closes. */
-export async function startMonitor(options: { config: Config; env: Environment; log: Log; clockMode: ClockMode; onIncident?: MonitorOptions['onIncident'] }): Promise<Running> {
+export async function startMonitor(options: {
+  config: Config
+  env: Environment
+  log: Log
+  clockMode: ClockMode
+  onIncident?: MonitorOptions['onIncident']
+}): Promise<Running> {
   const { config, env, log } = options
   const tokenOf = (door: Config['receive']) => (door.token ? readSecret(door.token, env) : undefined)
   const receiveToken = tokenOf(config.receive)
   const pageToken = tokenOf(config.page)
-  const namer = createNamer(config.names, createPseudonymizer({ secret: identitySecret(config.store.path, config.identity.secret, env), keyVersion: config.identity.keyVersion }))
+  const namer = createNamer(
+    config.names,
+    createPseudonymizer({
+      secret: identitySecret(config.store.path, config.identity.secret, env),
+      keyVersion: config.identity.keyVersion,
+    }),
+  )
   const host = config.page.host.includes(':') ? `[${config.page.host}]` : config.page.host
   const monitor = await createMonitor({
     config,
@@ -75,8 +87,10 @@ export async function serve(options: { config: Config; env: Environment }): Prom
   const stopTracing = config.telemetry.endpoint ? traceMonitor(config.telemetry.endpoint) : null
   const running = await startMonitor({ config, env, log, clockMode: 'wall' })
   log.info({ receive: running.receiverUrl, page: running.pageUrl, store: config.store.path }, 'andon is listening')
-  if ((config.triggers ?? []).every((trigger) => trigger.action === 'notify')) log.warn({}, 'no trigger can pause: breaches are told, nothing is stopped (see docs/configuration.md, triggers)')
-  if (config.targets.length === 0) log.warn({}, 'no target is configured: breaches are shown on the page only (see docs/configuration.md, targets)')
+  if ((config.triggers ?? []).every((trigger) => trigger.action === 'notify'))
+    log.warn({}, 'no trigger can pause: breaches are told, nothing is stopped (see docs/configuration.md, triggers)')
+  if (config.targets.length === 0)
+    log.warn({}, 'no target is configured: breaches are shown on the page only (see docs/configuration.md, targets)')
   const signal = await new Promise<string>((resolve) => {
     process.once('SIGINT', () => resolve('SIGINT'))
     process.once('SIGTERM', () => resolve('SIGTERM'))
@@ -87,4 +101,3 @@ export async function serve(options: { config: Config; env: Environment }): Prom
   await stopTracing?.()
   log.info({}, 'stopped')
 }
-

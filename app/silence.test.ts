@@ -6,10 +6,36 @@ const HOUR_MS = 3_600_000
 const NOW_MS = Date.UTC(2026, 0, 5, 12)
 
 const trigger = (finding: TriggerView['finding']): TriggerView => ({
-  trigger: 't', signal: 's', title: 'S', action: 'pause', shadow: false, finding, reason: 'as before', trials: 100, hits: 1, rate: 0.01, low: 0, high: 0.05, baseline: 0.02, limit: 0.02, logE: 0, logThreshold: 4.6,
+  trigger: 't',
+  signal: 's',
+  title: 'S',
+  action: 'pause',
+  shadow: false,
+  finding,
+  reason: 'as before',
+  trials: 100,
+  hits: 1,
+  rate: 0.01,
+  low: 0,
+  high: 0.05,
+  baseline: 0.02,
+  limit: 0.02,
+  logE: 0,
+  logThreshold: 4.6,
 })
 const view = (lastContactMs: number, perHour: number, over: Partial<ReleaseView> = {}): ReleaseView => ({
-  release: { environment: 'production', agent: 'a', release: 'r' }, state: 'live', judged: true, contacts: 1000, identified: 900, firstContactMs: 0, lastContactMs, logE: 0, logThreshold: 4.6, triggers: [trigger('clear')], contactsPerHour: Array.from({ length: 24 }, () => perHour), ...over,
+  release: { environment: 'production', agent: 'a', release: 'r' },
+  state: 'live',
+  judged: true,
+  contacts: 1000,
+  identified: 900,
+  firstContactMs: 0,
+  lastContactMs,
+  logE: 0,
+  logThreshold: 4.6,
+  triggers: [trigger('clear')],
+  contactsPerHour: Array.from({ length: 24 }, () => perHour),
+  ...over,
 })
 
 test.each([
@@ -25,7 +51,12 @@ test.each([
 })
 
 test('a breach stays a breach, however silent the release is, and silence says since when', () => {
-  const silent = withSilence(view(NOW_MS - 3 * HOUR_MS, 60, { triggers: [trigger('breach'), trigger('watching')] }), NOW_MS)
+  const silent = withSilence(
+    view(NOW_MS - 3 * HOUR_MS, 60, { triggers: [trigger('breach'), trigger('watching')] }),
+    NOW_MS,
+  )
   expect(silent.triggers.map((one) => one.finding)).toEqual(['breach', 'no_data'])
-  expect(silent.triggers[1]!.reason).toBe('no contact for 3.0 h, where 1440 came in the day before: the release, or its telemetry, has fallen silent')
+  expect(silent.triggers[1]!.reason).toBe(
+    'no contact for 3.0 h, where 1440 came in the day before: the release, or its telemetry, has fallen silent',
+  )
 })

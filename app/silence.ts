@@ -17,7 +17,12 @@ export function withSilence(view: ReleaseView, nowMs: number): ReleaseView {
   if (silentMs === null) return view
   const { perDay, ms } = silentMs
   const reason = `no contact for ${(ms / HOUR_MS).toFixed(1)} h, where ${perDay} came in the day before: the release, or its telemetry, has fallen silent`
-  return { ...view, triggers: view.triggers.map((trigger) => (trigger.finding === 'breach' ? trigger : { ...trigger, finding: 'no_data', reason })) }
+  return {
+    ...view,
+    triggers: view.triggers.map((trigger) =>
+      trigger.finding === 'breach' ? trigger : { ...trigger, finding: 'no_data', reason },
+    ),
+  }
 }
 
 /** How long a release has been silent beyond the usual, null when it is not. */

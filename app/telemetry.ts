@@ -15,7 +15,12 @@ export function traceMonitor(endpoint: string): () => Promise<void> {
 }
 
 /** Records one finished piece of the monitor's work as a span; does nothing when nobody listens. */
-export function recordWork(name: string, startMs: number, endMs: number, attributes: Readonly<Record<string, string | number>>): void {
+export function recordWork(
+  name: string,
+  startMs: number,
+  endMs: number,
+  attributes: Readonly<Record<string, string | number>>,
+): void {
   const span: Span = tracer.startSpan(name, { startTime: startMs, attributes })
   span.end(endMs)
 }

@@ -12,11 +12,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { wallClock } from '../lib/clock.ts'
-import { createLoadTemplate, LOAD_SHAPE } from '../simulator/load.ts'
 import { sendLoad } from '../simulator/load.http.ts'
+import { createLoadTemplate, LOAD_SHAPE } from '../simulator/load.ts'
 import { postTraces } from '../test/fixtures/otlp.ts'
 
-const { values } = parseArgs({ options: { releases: { type: 'string', default: '40' }, 'spans-per-second': { type: 'string', default: '2000' } } })
+const { values } = parseArgs({
+  options: { releases: { type: 'string', default: '40' }, 'spans-per-second': { type: 'string', default: '2000' } },
+})
 const releases = Number(values.releases)
 const spansPerSecond = Number(values['spans-per-second'])
 
@@ -43,15 +45,33 @@ writeFileSync(
     store: { path: join(folder, 'store') },
     triggers: [
       { name: 'failed_updates', signal: 'failed_updates', baseline: 0.02, action: 'pause', trafficGoesTo: 'people' },
-      { name: 'duplicate_creations', signal: 'duplicate_creations', baseline: 0.01, action: 'pause', trafficGoesTo: 'people' },
+      {
+        name: 'duplicate_creations',
+        signal: 'duplicate_creations',
+        baseline: 0.01,
+        action: 'pause',
+        trafficGoesTo: 'people',
+      },
       { name: 'repeat_contacts', signal: 'repeat_contacts', baseline: 0.12, action: 'pause', trafficGoesTo: 'people' },
       { name: 'complaints', signal: 'complaints', baseline: 0.015, action: 'pause', trafficGoesTo: 'people' },
     ],
     safety: { pauses: { max: 10_000 } },
-    targets: [{ name: 'platform', url: `http://127.0.0.1:${(target.address() as AddressInfo).port}/`, secret: { env: 'SECRET' }, enforces: true, allowPrivate: true }],
+    targets: [
+      {
+        name: 'platform',
+        url: `http://127.0.0.1:${(target.address() as AddressInfo).port}/`,
+        secret: { env: 'SECRET' },
+        enforces: true,
+        allowPrivate: true,
+      },
+    ],
   }),
 )
-const monitor = spawn(process.execPath, [fileURLToPath(new URL('../main.ts', import.meta.url)), 'serve', '--config', config], { env: { ...process.env, SECRET: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }, stdio: ['ignore', 'ignore', 'pipe'] })
+const monitor = spawn(
+  process.execPath,
+  [fileURLToPath(new URL('../main.ts', import.meta.url)), 'serve', '--config', config],
+  { env: { ...process.env, SECRET: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }, stdio: ['ignore', 'ignore', 'pipe'] },
+)
 const url = await new Promise<string>((resolve, reject) => {
   let log = ''
   monitor.stderr.on('data', (chunk: Buffer) => {
@@ -63,7 +83,15 @@ const url = await new Promise<string>((resolve, reject) => {
 })
 
 const stop = new AbortController()
-const load = sendLoad({ receiver: { endpoint: url }, template: createLoadTemplate(LOAD_SHAPE), clock: wallClock, spansPerSecond, requests: 1_000_000, connections: 8, signal: stop.signal })
+const load = sendLoad({
+  receiver: { endpoint: url },
+  template: createLoadTemplate(LOAD_SHAPE),
+  clock: wallClock,
+  spansPerSecond,
+  requests: 1_000_000,
+  connections: 8,
+  signal: stop.signal,
+})
 await wallClock.sleep(5_000)
 const delays: number[] = []
 for (let i = 0; i < releases; i++) {
@@ -71,7 +99,17 @@ for (let i = 0; i < releases; i++) {
   const sentMs = performance.now()
   const { status } = await postTraces(
     url,
-    Array.from({ length: 12 }, (_, n) => ({ conversation: `${release}-${n}`, agent: 'tipping', release, startedAtMs: wallClock.nowMs(), writes: ['failed' as const], customer: `${release}-${n}`, intent: 'order', channel: 'chat', queue: 'q' })),
+    Array.from({ length: 12 }, (_, n) => ({
+      conversation: `${release}-${n}`,
+      agent: 'tipping',
+      release,
+      startedAtMs: wallClock.nowMs(),
+      writes: ['failed' as const],
+      customer: `${release}-${n}`,
+      intent: 'order',
+      channel: 'chat',
+      queue: 'q',
+    })),
   )
   if (status !== 200) throw new Error(`the receiver answered ${status}`)
   while (!arrivals.has(release) && performance.now() - sentMs < 30_000) await wallClock.sleep(2)
@@ -80,7 +118,8 @@ for (let i = 0; i < releases; i++) {
 }
 stop.abort()
 const { latencyMs, spansPerSecond: achieved } = await load
-const rssOf = (pid: number) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
+const rssOf = (pid: number) =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
 const { execSync } = await import('node:child_process')
 const engine = Number(execSync(`pgrep -P ${monitor.pid}`).toString().trim().split('\n')[0])
 const rssMiB = Math.round(rssOf(monitor.pid!) + rssOf(engine))
@@ -91,4 +130,9 @@ rmSync(folder, { recursive: true, force: true })
 
 const sorted = [...delays].sort((a, b) => a - b)
 const at = (share: number) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!)
-console.log({ releases, tippingToWebhookMs: { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) }, load: { wanted: spansPerSecond, achieved: Math.round(achieved), acknowledgeMs: latencyMs }, rssMiB })
+console.log({
+  releases,
+  tippingToWebhookMs: { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) },
+  load: { wanted: spansPerSecond, achieved: Math.round(achieved), acknowledgeMs: latencyMs },
+  rssMiB,
+})

@@ -6,7 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { applyBatch, type Delta, type DeltaBatch, emptyEvidence, type ReleaseEvidence, testsOf } from './evidence.ts'
-import { type Breach, judge, type Judgement } from './judge.ts'
+import { type Breach, type Judgement, judge } from './judge.ts'
 import type { JudgedTrigger } from './triggers.ts'
 
 export type DetectorOptions = Readonly<{
@@ -31,7 +31,13 @@ export type Detector = Readonly<{
   seq: () => number
 }>
 
-export type TickMeasures = Readonly<{ batches: number; deltas: number; seq: number; breaches: number; /** There may be more than one read holds. */ more: boolean }>
+export type TickMeasures = Readonly<{
+  batches: number
+  deltas: number
+  seq: number
+  breaches: number /** There may be more than one read holds. */
+  more: boolean
+}>
 
 /** Batches read at once: bounds memory when a long history is caught up. */
 const BATCHES_PER_READ = 500
@@ -50,7 +56,8 @@ export async function createDetector(options: DetectorOptions): Promise<Detector
   let cursor = await load(store, releases)
   for (const [key, evidence] of releases) judgements.set(key, judge(evidence, tests))
 
-  const judged = (release: Release) => release.agent !== '' && release.release !== '' && options.judgedEnvironments.includes(release.environment)
+  const judged = (release: Release) =>
+    release.agent !== '' && release.release !== '' && options.judgedEnvironments.includes(release.environment)
 
   const tick = async (): Promise<TickMeasures> => {
     const batches = await readBatches(store, cursor)
@@ -58,7 +65,9 @@ export async function createDetector(options: DetectorOptions): Promise<Detector
     for (const batch of batches) {
       for (const [key, deltas] of Map.groupBy(batch.deltas, (delta) => releaseKeyOf(delta))) {
         const [first] = deltas
-        const evidence = releases.get(key) ?? emptyEvidence({ environment: first!.environment, agent: first!.agent, release: first!.release })
+        const evidence =
+          releases.get(key) ??
+          emptyEvidence({ environment: first!.environment, agent: first!.agent, release: first!.release })
         releases.set(key, evidence)
         applyBatch(evidence, batch, deltas, judged(evidence.release) ? tests : [])
         changed.add(key)
@@ -71,7 +80,13 @@ export async function createDetector(options: DetectorOptions): Promise<Detector
       }
       cursor = batch.seq
     }
-    return { batches: batches.length, deltas: batches.reduce((sum, batch) => sum + batch.deltas.length, 0), seq: cursor, breaches, more: batches.length === BATCHES_PER_READ }
+    return {
+      batches: batches.length,
+      deltas: batches.reduce((sum, batch) => sum + batch.deltas.length, 0),
+      seq: cursor,
+      breaches,
+      more: batches.length === BATCHES_PER_READ,
+    }
   }
 
   return {
@@ -81,11 +96,16 @@ export async function createDetector(options: DetectorOptions): Promise<Detector
       if (keys.length === 0) return
       const rows = keys.map((key) => ({ release_key: key, seq: cursor, body: JSON.stringify(releases.get(key)) }))
       await store.insert({ table: 'evidence', values: rows, format: 'JSONEachRow' })
-      await store.insert({ table: 'evidence', values: [{ release_key: '', seq: cursor, body: '' }], format: 'JSONEachRow' })
+      await store.insert({
+        table: 'evidence',
+        values: [{ release_key: '', seq: cursor, body: '' }],
+        format: 'JSONEachRow',
+      })
       for (const key of keys) changed.delete(key)
       log.debug({ seq: cursor, releases: keys.length }, 'evidence stored')
     },
-    views: () => [...releases].map(([key, evidence]) => viewOf(evidence, judgements.get(key)!, judged(evidence.release))),
+    views: () =>
+      [...releases].map(([key, evidence]) => viewOf(evidence, judgements.get(key)!, judged(evidence.release))),
     seq: () => cursor,
   }
 }
@@ -108,8 +128,12 @@ function viewOf(evidence: ReleaseEvidence, judgement: Judgement, isJudged: boole
 
 /** The stored evidence; returns the batch up to which all of it is complete. A release stored later than that skips what it has seen. */
 async function load(store: ClickHouseClient, releases: Map<string, ReleaseEvidence>): Promise<number> {
-  const rows = await rowsOf<{ release_key: string; seq: number; body: string }>(store, 'SELECT release_key, max(evidence.seq) AS seq, argMax(body, evidence.seq) AS body FROM evidence GROUP BY release_key')
-  for (const row of rows) if (row.release_key !== '') releases.set(row.release_key, JSON.parse(row.body) as ReleaseEvidence)
+  const rows = await rowsOf<{ release_key: string; seq: number; body: string }>(
+    store,
+    'SELECT release_key, max(evidence.seq) AS seq, argMax(body, evidence.seq) AS body FROM evidence GROUP BY release_key',
+  )
+  for (const row of rows)
+    if (row.release_key !== '') releases.set(row.release_key, JSON.parse(row.body) as ReleaseEvidence)
   return rows.find((row) => row.release_key === '')?.seq ?? 0
 }
 

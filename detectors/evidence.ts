@@ -1,6 +1,14 @@
 import type { Release } from '../facts/slice.ts'
-import { type TestDesign, designTest } from './sequential/design.ts'
-import { addHits, addTrials, advance, createStream, logE, removeTrials, type StreamState } from './sequential/known-rate.ts'
+import { designTest, type TestDesign } from './sequential/design.ts'
+import {
+  addHits,
+  addTrials,
+  advance,
+  createStream,
+  logE,
+  removeTrials,
+  type StreamState,
+} from './sequential/known-rate.ts'
 import type { JudgedTrigger } from './triggers.ts'
 
 /** What one batch changed in one count: a row of `deltas`, summed per batch. */
@@ -56,7 +64,11 @@ export type Test = Readonly<{ trigger: JudgedTrigger; design: TestDesign }>
 export const testsOf = (triggers: readonly JudgedTrigger[]): Test[] =>
   triggers.map((trigger) => ({
     trigger,
-    design: designTest({ baseline: trigger.baseline, tolerance: trigger.tolerance, ...(trigger.ageProfile && { ageProfile: trigger.ageProfile }) }),
+    design: designTest({
+      baseline: trigger.baseline,
+      tolerance: trigger.tolerance,
+      ...(trigger.ageProfile && { ageProfile: trigger.ageProfile }),
+    }),
   }))
 
 export const emptyEvidence = (release: Release): ReleaseEvidence => ({
@@ -79,7 +91,12 @@ export const emptyEvidence = (release: Release): ReleaseEvidence => ({
  * Evidence is never rewound. What moves inside a batch (a contact that takes another start or slice) is neither new exposure
  * nor a new hit; what leaves a stream stops being at risk from now on.
  */
-export function applyBatch(evidence: ReleaseEvidence, batch: DeltaBatch, deltas: readonly Delta[], tests: readonly Test[]): void {
+export function applyBatch(
+  evidence: ReleaseEvidence,
+  batch: DeltaBatch,
+  deltas: readonly Delta[],
+  tests: readonly Test[],
+): void {
   if (batch.seq <= evidence.seq) return
   evidence.seq = batch.seq
   evidence.clockMs = Math.max(evidence.clockMs, batch.clockMs)
@@ -103,15 +120,32 @@ export function applyBatch(evidence: ReleaseEvidence, batch: DeltaBatch, deltas:
 function evidenceOf(evidence: ReleaseEvidence, { trigger, design }: Test): TriggerEvidence {
   const found = evidence.triggers.find((candidate) => candidate.hash === trigger.hash)
   if (found) return found
-  const fresh: TriggerEvidence = { hash: trigger.hash, trials: 0, hits: 0, pooled: createStream(design), leaves: [], breachedSeq: null }
+  const fresh: TriggerEvidence = {
+    hash: trigger.hash,
+    trials: 0,
+    hits: 0,
+    pooled: createStream(design),
+    leaves: [],
+    breachedSeq: null,
+  }
   evidence.triggers.push(fresh)
   return fresh
 }
 
-function applyToTrigger(state: TriggerEvidence, { trigger, design }: Test, batch: DeltaBatch, deltas: readonly Delta[]): void {
+function applyToTrigger(
+  state: TriggerEvidence,
+  { trigger, design }: Test,
+  batch: DeltaBatch,
+  deltas: readonly Delta[],
+): void {
   const { channel, queue } = trigger.match
   const bound = channel !== undefined || queue !== undefined
-  const mine = deltas.filter((delta) => delta.signal === trigger.signal && (channel === undefined || delta.channel === channel) && (queue === undefined || delta.queue === queue))
+  const mine = deltas.filter(
+    (delta) =>
+      delta.signal === trigger.signal &&
+      (channel === undefined || delta.channel === channel) &&
+      (queue === undefined || delta.queue === queue),
+  )
   for (const delta of mine) {
     if (delta.measure === 'trials') state.trials += delta.n
     if (delta.measure === 'hits') state.hits += delta.n
@@ -122,7 +156,10 @@ function applyToTrigger(state: TriggerEvidence, { trigger, design }: Test, batch
   const pooledHits = bound ? 'capped_hits' : 'release_capped_hits'
   move(design, state.pooled, mine, 'trials', batch.clockMs)
   move(design, state.pooled, mine, pooledHits, batch.clockMs)
-  for (const [key, ofLeaf] of Map.groupBy(mine.filter((delta) => delta.measure === 'trials' || delta.measure === 'capped_hits'), (delta) => `${delta.channel}\u001f${delta.queue}`)) {
+  for (const [key, ofLeaf] of Map.groupBy(
+    mine.filter((delta) => delta.measure === 'trials' || delta.measure === 'capped_hits'),
+    (delta) => `${delta.channel}\u001f${delta.queue}`,
+  )) {
     const stream = leafOf(state, design, key, batch.clockMs)
     if (!stream) continue
     move(design, stream, ofLeaf, 'trials', batch.clockMs)
@@ -142,9 +179,16 @@ function leafOf(state: TriggerEvidence, design: TestDesign, key: string, clockMs
 }
 
 /** Adds what is new, minute by minute; what was only moved inside the batch cancels, the oldest first. */
-function move(design: TestDesign, stream: StreamState, deltas: readonly Delta[], measure: Delta['measure'], clockMs: number): void {
+function move(
+  design: TestDesign,
+  stream: StreamState,
+  deltas: readonly Delta[],
+  measure: Delta['measure'],
+  clockMs: number,
+): void {
   const byMinute = new Map<number, number>()
-  for (const delta of deltas) if (delta.measure === measure) byMinute.set(delta.minuteMs, (byMinute.get(delta.minuteMs) ?? 0) + delta.n)
+  for (const delta of deltas)
+    if (delta.measure === measure) byMinute.set(delta.minuteMs, (byMinute.get(delta.minuteMs) ?? 0) + delta.n)
   if (byMinute.size === 0) return
   const minutes = [...byMinute].sort(([a], [b]) => a - b)
   let moved = minutes.reduce((sum, [, n]) => sum + Math.max(0, -n), 0)
@@ -167,7 +211,10 @@ function move(design: TestDesign, stream: StreamState, deltas: readonly Delta[],
 }
 
 /** log E of pooled and leaves. */
-export const evidenceLogs = (state: TriggerEvidence, design: TestDesign): { pooledLogE: number; leafLogEs: number[] } => ({
+export const evidenceLogs = (
+  state: TriggerEvidence,
+  design: TestDesign,
+): { pooledLogE: number; leafLogEs: number[] } => ({
   pooledLogE: logE(design, state.pooled),
   leafLogEs: state.leaves.map((leaf) => logE(design, leaf.stream)),
 })

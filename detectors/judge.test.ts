@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { applyBatch, type Delta, type DeltaBatch, emptyEvidence, MAX_LEAVES, type ReleaseEvidence, testsOf } from './evidence.ts'
+import {
+  applyBatch,
+  type Delta,
+  type DeltaBatch,
+  emptyEvidence,
+  MAX_LEAVES,
+  type ReleaseEvidence,
+  testsOf,
+} from './evidence.ts'
 import { judge } from './judge.ts'
 import { FOUR_SIGNALS } from './signals/library.ts'
 import { judgedTriggers, triggersSchema } from './triggers.ts'
@@ -13,16 +21,36 @@ const testsFor = (triggers: unknown) => testsOf(judgedTriggers(triggersSchema.pa
 const PAUSING = { action: 'pause', trafficGoesTo: 'people' }
 const FAILED = testsFor([{ name: 'failed', signal: 'failed_updates', baseline: 0.02, ...PAUSING }])
 
-const delta = (signal: string, measure: Delta['measure'], n: number, minuteMs: number, channel = 'chat'): Delta => ({ ...RELEASE, channel, queue: 'q', signal, measure, minuteMs, n })
+const delta = (signal: string, measure: Delta['measure'], n: number, minuteMs: number, channel = 'chat'): Delta => ({
+  ...RELEASE,
+  channel,
+  queue: 'q',
+  signal,
+  measure,
+  minuteMs,
+  n,
+})
 
 /** One batch of contacts with a write, of which `hits` failed. */
-const batchOf = (seq: number, trials: number, hits: number, atMs = START_MS + seq * HOUR_MS, channel = 'chat'): DeltaBatch => ({
+const batchOf = (
+  seq: number,
+  trials: number,
+  hits: number,
+  atMs = START_MS + seq * HOUR_MS,
+  channel = 'chat',
+): DeltaBatch => ({
   seq,
   clockMs: atMs,
   deltas: [
     delta('', 'contacts', trials, atMs, channel),
     delta('failed_updates', 'trials', trials, atMs, channel),
-    ...(hits > 0 ? [delta('failed_updates', 'hits', hits, atMs, channel), delta('failed_updates', 'capped_hits', hits, atMs, channel), delta('failed_updates', 'release_capped_hits', hits, atMs, channel)] : []),
+    ...(hits > 0
+      ? [
+          delta('failed_updates', 'hits', hits, atMs, channel),
+          delta('failed_updates', 'capped_hits', hits, atMs, channel),
+          delta('failed_updates', 'release_capped_hits', hits, atMs, channel),
+        ]
+      : []),
   ],
 })
 
@@ -50,11 +78,16 @@ test('no trial yet is no_data, few trials are insufficient: neither is ever clea
   const none = drive([{ seq: 1, clockMs: START_MS, deltas: [delta('', 'contacts', 5, START_MS)] }])
   expect(none.judgement.triggers[0]).toMatchObject({ finding: 'no_data' })
   const few = drive([batchOf(1, 20, 0)])
-  expect(few.judgement.triggers[0]).toMatchObject({ finding: 'insufficient', reason: expect.stringContaining('20 matured trials') })
+  expect(few.judgement.triggers[0]).toMatchObject({
+    finding: 'insufficient',
+    reason: expect.stringContaining('20 matured trials'),
+  })
 })
 
 test('a release that was sampled at its source is counted, not judged', () => {
-  const { judgement } = drive([{ seq: 1, clockMs: START_MS, deltas: [delta('', 'contacts', 50, START_MS), delta('', 'sampled', 50, START_MS)] }])
+  const { judgement } = drive([
+    { seq: 1, clockMs: START_MS, deltas: [delta('', 'contacts', 50, START_MS), delta('', 'sampled', 50, START_MS)] },
+  ])
   expect(judgement.triggers[0]).toMatchObject({ finding: 'sampled' })
 })
 
@@ -64,7 +97,14 @@ test('a tripled rate is told once, with its onset, its figures and the batch tha
   const { breaches, evidence } = drive([...healthy, ...bad])
   expect(breaches).toHaveLength(1)
   const [breach] = breaches
-  expect(breach).toMatchObject({ kind: 'breach', trigger: 'failed', signal: 'failed_updates', action: 'pause', trafficGoesTo: 'people', seq: evidence.breachedSeq })
+  expect(breach).toMatchObject({
+    kind: 'breach',
+    trigger: 'failed',
+    signal: 'failed_updates',
+    action: 'pause',
+    trafficGoesTo: 'people',
+    seq: evidence.breachedSeq,
+  })
   expect(breach!.seq).toBeGreaterThan(20)
   expect(breach!.logE).toBeGreaterThanOrEqual(breach!.logThreshold)
   expect(Math.abs(breach!.onsetMs! - (START_MS + 21 * HOUR_MS))).toBeLessThan(6 * HOUR_MS)
@@ -77,7 +117,10 @@ test('triggers that only notify, or are in shadow, never add to the evidence of 
     { name: 'shadow', signal: 'failed_updates', baseline: 0.02, ...PAUSING, shadow: true },
     { name: 'acting', signal: 'complaints', baseline: 0.02, ...PAUSING },
   ])
-  const { breaches, judgement } = drive(Array.from({ length: 10 }, (_, i) => batchOf(i + 1, 100, 10)), both)
+  const { breaches, judgement } = drive(
+    Array.from({ length: 10 }, (_, i) => batchOf(i + 1, 100, 10)),
+    both,
+  )
   expect(breaches.map((breach) => [breach.trigger, breach.action, breach.shadow])).toEqual([
     ['told', 'notify', false],
     ['shadow', 'pause', true],
@@ -100,28 +143,51 @@ test('a contact that only moves inside a batch is neither new exposure nor a sec
   const batch: DeltaBatch = {
     seq: 2,
     clockMs: minute,
-    deltas: ['trials', 'capped_hits', 'release_capped_hits'].flatMap((measure) => [delta('failed_updates', measure as 'trials', -1, minute), delta('failed_updates', measure as 'trials', 1, minute - 60_000)]),
+    deltas: ['trials', 'capped_hits', 'release_capped_hits'].flatMap((measure) => [
+      delta('failed_updates', measure as 'trials', -1, minute),
+      delta('failed_updates', measure as 'trials', 1, minute - 60_000),
+    ]),
   }
   applyBatch(moved, batch, batch.deltas, FAILED)
   expect(moved.triggers[0]!.pooled).toMatchObject({ trials: once.triggers[0]!.pooled.trials, hits: 3 })
 })
 
 test('names from outside cannot grow the evidence without bound', () => {
-  const { evidence } = drive(Array.from({ length: 3 * MAX_LEAVES }, (_, i) => batchOf(i + 1, 10, 0, START_MS, `channel-${i}`)))
+  const { evidence } = drive(
+    Array.from({ length: 3 * MAX_LEAVES }, (_, i) => batchOf(i + 1, 10, 0, START_MS, `channel-${i}`)),
+  )
   expect(evidence.triggers[0]!.leaves).toHaveLength(MAX_LEAVES)
   expect(evidence.triggers[0]!.pooled.trials).toBe(30 * MAX_LEAVES)
 })
 
 test('stored and read back between any two batches, or told a batch twice, the evidence is the same bit for bit', () => {
-  const four = testsFor(FOUR_SIGNALS.map((signal) => ({ name: signal.name, signal: signal.name, baseline: 0.05, ...PAUSING })))
+  const four = testsFor(
+    FOUR_SIGNALS.map((signal) => ({ name: signal.name, signal: signal.name, baseline: 0.05, ...PAUSING })),
+  )
   const batches = fc.array(
-    fc.record({ trials: fc.integer({ min: 1, max: 50 }), hits: fc.integer({ min: 0, max: 10 }), signal: fc.constantFrom(...FOUR_SIGNALS.map((signal) => signal.name)), ageH: fc.integer({ min: 0, max: 80 }), channel: fc.constantFrom('chat', 'voice'), again: fc.boolean(), store: fc.boolean() }),
+    fc.record({
+      trials: fc.integer({ min: 1, max: 50 }),
+      hits: fc.integer({ min: 0, max: 10 }),
+      signal: fc.constantFrom(...FOUR_SIGNALS.map((signal) => signal.name)),
+      ageH: fc.integer({ min: 0, max: 80 }),
+      channel: fc.constantFrom('chat', 'voice'),
+      again: fc.boolean(),
+      store: fc.boolean(),
+    }),
     { minLength: 1, maxLength: 30 },
   )
   fc.assert(
     fc.property(batches, (steps) => {
       const deltasOf = (step: (typeof steps)[number], atMs: number) =>
-        (['trials', 'capped_hits', 'release_capped_hits', 'hits'] as const).map((measure) => delta(step.signal, measure, measure === 'trials' ? step.trials : step.hits, atMs - step.ageH * HOUR_MS, step.channel))
+        (['trials', 'capped_hits', 'release_capped_hits', 'hits'] as const).map((measure) =>
+          delta(
+            step.signal,
+            measure,
+            measure === 'trials' ? step.trials : step.hits,
+            atMs - step.ageH * HOUR_MS,
+            step.channel,
+          ),
+        )
       const straight = emptyEvidence(RELEASE)
       let restarted = emptyEvidence(RELEASE)
       steps.forEach((step, i) => {

@@ -9,7 +9,16 @@ import { anytimeRatioInterval } from './sequential/ratio-interval.ts'
 import { wilsonInterval } from './sequential/wilson.ts'
 
 /** A trigger as judged on one release, and the stream in which its evidence is strongest. */
-type Judged = Readonly<{ test: Test; state: TriggerEvidence; logE: number; threshold: number; acts: boolean; channel: string; queue: string; stream: TriggerEvidence['pooled'] }>
+type Judged = Readonly<{
+  test: Test
+  state: TriggerEvidence
+  logE: number
+  threshold: number
+  acts: boolean
+  channel: string
+  queue: string
+  stream: TriggerEvidence['pooled']
+}>
 
 export type Judgement = Readonly<{
   /** Joint evidence of the triggers that can pause, and the line it is compared with. */
@@ -37,27 +46,42 @@ export function judge(evidence: ReleaseEvidence, tests: readonly Test[]): Judgem
   })
   const acting = judged.filter((one) => one.acts)
   const alpha = tests[0]?.trigger.alpha ?? 0.01
-  const jointLogE = releaseLogE(acting.map(({ test, state }) => ({ weight: test.trigger.weight, ...evidenceLogs(state, test.design) })))
+  const jointLogE = releaseLogE(
+    acting.map(({ test, state }) => ({ weight: test.trigger.weight, ...evidenceLogs(state, test.design) })),
+  )
   const line = logThreshold(alpha)
   const breached = new Map<Judged, number>()
   if (evidence.breachedSeq === null && acting.length > 0 && jointLogE >= line) {
     evidence.breachedSeq = evidence.seq
-    breached.set(acting.reduce((a, b) => (b.logE - b.threshold > a.logE - a.threshold ? b : a)), jointLogE)
+    breached.set(
+      acting.reduce((a, b) => (b.logE - b.threshold > a.logE - a.threshold ? b : a)),
+      jointLogE,
+    )
   }
-  for (const one of judged) if (one.state.breachedSeq === null && one.logE >= one.threshold && (!one.acts || evidence.breachedSeq !== null)) breached.set(one, breached.get(one) ?? one.logE)
+  for (const one of judged)
+    if (one.state.breachedSeq === null && one.logE >= one.threshold && (!one.acts || evidence.breachedSeq !== null))
+      breached.set(one, breached.get(one) ?? one.logE)
   for (const one of breached.keys()) one.state.breachedSeq = evidence.seq
   return {
     logE: jointLogE,
     logThreshold: line,
     triggers: judged.map((one) => viewOf(one, evidence)),
-    breaches: [...breached].map(([one, logE]) => breachOf(one, evidence, logE, logE === one.logE ? one.threshold : line)),
+    breaches: [...breached].map(([one, logE]) =>
+      breachOf(one, evidence, logE, logE === one.logE ? one.threshold : line),
+    ),
   }
 }
 
 function judgeTrigger(test: Test, state: TriggerEvidence): Judged {
   const { trigger, design } = test
   const logs = evidenceLogs(state, design)
-  const strongest = logs.leafLogEs.reduce((best, logE, index) => (logE + Math.log(leafWeight(index + 1)) > best.weighted ? { weighted: logE + Math.log(leafWeight(index + 1)), index } : best), { weighted: logs.pooledLogE, index: -1 })
+  const strongest = logs.leafLogEs.reduce(
+    (best, logE, index) =>
+      logE + Math.log(leafWeight(index + 1)) > best.weighted
+        ? { weighted: logE + Math.log(leafWeight(index + 1)), index }
+        : best,
+    { weighted: logs.pooledLogE, index: -1 },
+  )
   const leaf = state.leaves[strongest.index]
   return {
     test,
@@ -76,7 +100,8 @@ const percent = (share: number): string => `${(share * 100).toFixed(share < 0.1 
 function viewOf(one: Judged, evidence: ReleaseEvidence): TriggerView {
   const { test, state } = one
   const { trigger } = test
-  const interval = state.trials > 0 ? wilsonInterval(Math.max(0, Math.min(state.hits, state.trials)), state.trials) : null
+  const interval =
+    state.trials > 0 ? wilsonInterval(Math.max(0, Math.min(state.hits, state.trials)), state.trials) : null
   const { kind, reason } = findingOf(one, evidence)
   return {
     trigger: trigger.name,
@@ -102,18 +127,34 @@ function viewOf(one: Judged, evidence: ReleaseEvidence): TriggerView {
 function findingOf(one: Judged, evidence: ReleaseEvidence): { kind: FindingKind; reason: string } {
   const { test, state, logE, threshold } = one
   const { trigger, design } = test
-  if (state.breachedSeq !== null) return { kind: 'breach', reason: `the evidence crossed its line in batch ${state.breachedSeq}` }
-  if (evidence.sampled > 0 && state.trials === 0) return { kind: 'sampled', reason: `${evidence.sampled} contacts were sampled at the source; sampled contacts are counted, not judged` }
-  if (state.trials === 0) return { kind: 'no_data', reason: 'no contact of this release was a trial of this signal yet' }
+  if (state.breachedSeq !== null)
+    return { kind: 'breach', reason: `the evidence crossed its line in batch ${state.breachedSeq}` }
+  if (evidence.sampled > 0 && state.trials === 0)
+    return {
+      kind: 'sampled',
+      reason: `${evidence.sampled} contacts were sampled at the source; sampled contacts are counted, not judged`,
+    }
+  if (state.trials === 0)
+    return { kind: 'no_data', reason: 'no contact of this release was a trial of this signal yet' }
   const { hits, exposure } = summary(design, state.pooled)
   const needed = medianTrialsOf(test)
   if (exposure < needed * design.hitsPerTrial) {
     const have = Math.floor(exposure / design.hitsPerTrial)
-    return { kind: 'insufficient', reason: `about ${have} matured trials; a doubling of the rate is found in half of all cases by ${Number.isFinite(needed) ? needed : 'no number of'} trials` }
+    return {
+      kind: 'insufficient',
+      reason: `about ${have} matured trials; a doubling of the rate is found in half of all cases by ${Number.isFinite(needed) ? needed : 'no number of'} trials`,
+    }
   }
   const { high } = anytimeRatioInterval(hits, exposure, trigger.alpha)
-  if (high <= 1) return { kind: 'clear', reason: `the rate lies below the limit of ${percent(trigger.baseline * (1 + trigger.tolerance))} with probability ${percent(1 - trigger.alpha)} at any time` }
-  return { kind: 'watching', reason: `no breach: the evidence stands at ${(logE / Math.LN10).toFixed(2)} of ${(threshold / Math.LN10).toFixed(2)} powers of ten` }
+  if (high <= 1)
+    return {
+      kind: 'clear',
+      reason: `the rate lies below the limit of ${percent(trigger.baseline * (1 + trigger.tolerance))} with probability ${percent(1 - trigger.alpha)} at any time`,
+    }
+  return {
+    kind: 'watching',
+    reason: `no breach: the evidence stands at ${(logE / Math.LN10).toFixed(2)} of ${(threshold / Math.LN10).toFixed(2)} powers of ten`,
+  }
 }
 
 const medianTrials = new WeakMap<Test, number>()

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { AndonError } from '../lib/errors.ts'
 import type { Trigger } from '../facts/trigger.ts'
+import { AndonError } from '../lib/errors.ts'
 import { idOf } from '../lib/hash.ts'
 import { type AgeProfile, COMPLAINT_7D, REPEAT_CONTACT_72H } from './sequential/age-profile.ts'
 import { type Signal, windowMsOf } from './signals/definition.ts'
@@ -9,41 +9,86 @@ const HOUR_MS = 3_600_000
 
 const ageProfileSchema = z
   .strictObject({
-    edgesHours: z.array(z.number().min(0)).min(2).describe('Ages in hours, from 0, rising; the last is the window of the signal.'),
+    edgesHours: z
+      .array(z.number().min(0))
+      .min(2)
+      .describe('Ages in hours, from 0, rising; the last is the window of the signal.'),
     shares: z.array(z.number().min(0)).min(1).describe('Share of all hits between two edges; they sum to 1.'),
   })
-  .refine((profile) => profile.edgesHours[0] === 0 && profile.edgesHours.every((edge, i, edges) => i === 0 || edge > edges[i - 1]!), { path: ['edgesHours'], message: 'must start at 0 and rise' })
-  .refine((profile) => profile.shares.length === profile.edgesHours.length - 1, { path: ['shares'], message: 'must have one entry less than edgesHours' })
-  .refine((profile) => Math.abs(profile.shares.reduce((sum, share) => sum + share, 0) - 1) < 1e-6, { path: ['shares'], message: 'must sum to 1' })
+  .refine(
+    (profile) =>
+      profile.edgesHours[0] === 0 && profile.edgesHours.every((edge, i, edges) => i === 0 || edge > edges[i - 1]!),
+    { path: ['edgesHours'], message: 'must start at 0 and rise' },
+  )
+  .refine((profile) => profile.shares.length === profile.edgesHours.length - 1, {
+    path: ['shares'],
+    message: 'must have one entry less than edgesHours',
+  })
+  .refine((profile) => Math.abs(profile.shares.reduce((sum, share) => sum + share, 0) - 1) < 1e-6, {
+    path: ['shares'],
+    message: 'must sum to 1',
+  })
 
 export const triggerSchema = z
   .strictObject({
-    name: z.string().regex(/^[a-z][a-z0-9_-]{0,63}$/, 'lower-case letters, digits, - and _, at most 64').describe('Unique name of the trigger.'),
-    signal: z.string().min(1).describe('Name of the signal it judges: one of the four, one of the library, or your own under `signals`.'),
+    name: z
+      .string()
+      .regex(/^[a-z][a-z0-9_-]{0,63}$/, 'lower-case letters, digits, - and _, at most 64')
+      .describe('Unique name of the trigger.'),
+    signal: z
+      .string()
+      .min(1)
+      .describe('Name of the signal it judges: one of the four, one of the library, or your own under `signals`.'),
     match: z
       .strictObject({ agent: z.string().optional(), channel: z.string().optional(), queue: z.string().optional() })
       .default({})
       .describe('Which traffic it judges, by exact agent, channel and queue; absent judges all.'),
     baseline: z.number().gt(0).lt(1).describe('Share of trials that are hits in a healthy release: 0.02 is 2 %.'),
-    tolerance: z.number().min(0).max(10).default(0).describe('Smallest relative rise that matters: 0.2 leaves baseline × 1.2 healthy. Default 0.'),
-    weight: z.number().gt(0).max(1).optional().describe('Share of alpha spent on this trigger. Default: what the others leave, in equal parts.'),
+    tolerance: z
+      .number()
+      .min(0)
+      .max(10)
+      .default(0)
+      .describe('Smallest relative rise that matters: 0.2 leaves baseline × 1.2 healthy. Default 0.'),
+    weight: z
+      .number()
+      .gt(0)
+      .max(1)
+      .optional()
+      .describe('Share of alpha spent on this trigger. Default: what the others leave, in equal parts.'),
     action: z.enum(['notify', 'pause', 'rollback']).default('notify').describe('What a breach does. Default notify.'),
-    trafficGoesTo: z.string().default('').describe('Where traffic goes when the release is paused: a human queue, the previous release. Required for pause and rollback.'),
+    trafficGoesTo: z
+      .string()
+      .default('')
+      .describe(
+        'Where traffic goes when the release is paused: a human queue, the previous release. Required for pause and rollback.',
+      ),
     shadow: z.boolean().default(false).describe('Observe and report, never act. Default false.'),
-    ageProfile: ageProfileSchema.optional().describe('Delayed signals: when hits happen by age of the contact. Default: the written profile of the signal.'),
+    ageProfile: ageProfileSchema
+      .optional()
+      .describe('Delayed signals: when hits happen by age of the contact. Default: the written profile of the signal.'),
   })
   .superRefine((trigger, context) => {
     if (trigger.action !== 'notify' && trigger.trafficGoesTo.trim() === '')
-      context.addIssue({ code: 'custom', path: ['trafficGoesTo'], message: `a trigger that can ${trigger.action} must say where traffic goes, e.g. "human queue" or "previous release"` })
+      context.addIssue({
+        code: 'custom',
+        path: ['trafficGoesTo'],
+        message: `a trigger that can ${trigger.action} must say where traffic goes, e.g. "human queue" or "previous release"`,
+      })
   })
 
 export const triggersSchema = z.array(triggerSchema).superRefine((triggers, context) => {
   triggers.forEach(({ name }, index) => {
-    if (triggers.findIndex((other) => other.name === name) < index) context.addIssue({ code: 'custom', path: [index, 'name'], message: `the name '${name}' is used twice` })
+    if (triggers.findIndex((other) => other.name === name) < index)
+      context.addIssue({ code: 'custom', path: [index, 'name'], message: `the name '${name}' is used twice` })
   })
   const acting = triggers.filter((trigger) => !trigger.shadow && trigger.action !== 'notify')
   const sum = acting.reduce((total, trigger) => total + (trigger.weight ?? 0), 0)
-  if (sum > 1 + 1e-9) context.addIssue({ code: 'custom', message: `the weights of the triggers that can pause sum to ${sum.toFixed(3)}; they share one alpha, so at most 1` })
+  if (sum > 1 + 1e-9)
+    context.addIssue({
+      code: 'custom',
+      message: `the weights of the triggers that can pause sum to ${sum.toFixed(3)}; they share one alpha, so at most 1`,
+    })
 })
 export type TriggerConfig = z.output<typeof triggerSchema>
 
@@ -62,17 +107,28 @@ export const DEFAULT_TRIGGERS: readonly TriggerConfig[] = triggersSchema.parse([
 ])
 
 /** Joins triggers with their signals. Throws AndonError `config` that names the trigger. */
-export function judgedTriggers(configs: readonly TriggerConfig[], signals: readonly Signal[], alpha: number): JudgedTrigger[] {
+export function judgedTriggers(
+  configs: readonly TriggerConfig[],
+  signals: readonly Signal[],
+  alpha: number,
+): JudgedTrigger[] {
   const weights = weightsOf(configs)
   return configs.map((config, index) => {
     const signal = signals.find((candidate) => candidate.name === config.signal)
     if (!signal)
-      throw new AndonError('config', `triggers[${index}].signal: there is no signal '${config.signal}'; there are ${signals.map((candidate) => candidate.name).join(', ')}`)
+      throw new AndonError(
+        'config',
+        `triggers[${index}].signal: there is no signal '${config.signal}'; there are ${signals.map((candidate) => candidate.name).join(', ')}`,
+      )
     const ageProfile = ageProfileOf(config, signal, index)
     const trigger: Trigger = {
       name: config.name,
       signal: config.signal,
-      match: { ...(config.match.agent !== undefined && { agent: config.match.agent }), ...(config.match.channel !== undefined && { channel: config.match.channel }), ...(config.match.queue !== undefined && { queue: config.match.queue }) },
+      match: {
+        ...(config.match.agent !== undefined && { agent: config.match.agent }),
+        ...(config.match.channel !== undefined && { channel: config.match.channel }),
+        ...(config.match.queue !== undefined && { queue: config.match.queue }),
+      },
       baseline: config.baseline,
       alpha,
       weight: weights[index]!,
@@ -81,7 +137,12 @@ export function judgedTriggers(configs: readonly TriggerConfig[], signals: reado
       trafficGoesTo: config.trafficGoesTo,
       shadow: config.shadow,
     }
-    return { ...trigger, title: signal.title, ageProfile, hash: idOf(JSON.stringify([trigger, signal, ageProfile])).slice(0, 16) }
+    return {
+      ...trigger,
+      title: signal.title,
+      ageProfile,
+      hash: idOf(JSON.stringify([trigger, signal, ageProfile])).slice(0, 16),
+    }
   })
 }
 
@@ -97,12 +158,20 @@ function weightsOf(configs: readonly TriggerConfig[]): number[] {
 function ageProfileOf(config: TriggerConfig, signal: Signal, index: number): AgeProfile | null {
   const windowMs = windowMsOf(signal)
   if (windowMs === null) {
-    if (config.ageProfile) throw new AndonError('config', `triggers[${index}].ageProfile: the hits of '${signal.name}' are known within the contact; leave the profile out`)
+    if (config.ageProfile)
+      throw new AndonError(
+        'config',
+        `triggers[${index}].ageProfile: the hits of '${signal.name}' are known within the contact; leave the profile out`,
+      )
     return null
   }
   if (config.ageProfile) {
     const edgesMs = config.ageProfile.edgesHours.map((edge) => edge * HOUR_MS)
-    if (edgesMs.at(-1) !== windowMs) throw new AndonError('config', `triggers[${index}].ageProfile.edgesHours: ends at ${edgesMs.at(-1)! / HOUR_MS} h, the window of '${signal.name}' is ${windowMs / HOUR_MS} h`)
+    if (edgesMs.at(-1) !== windowMs)
+      throw new AndonError(
+        'config',
+        `triggers[${index}].ageProfile.edgesHours: ends at ${edgesMs.at(-1)! / HOUR_MS} h, the window of '${signal.name}' is ${windowMs / HOUR_MS} h`,
+      )
     return { edgesMs, shares: config.ageProfile.shares }
   }
   return stretched(signal.evaluator === 'recurrence' ? REPEAT_CONTACT_72H : COMPLAINT_7D, windowMs)

@@ -20,4 +20,5 @@ export const releaseKeyOf = (r: Release): string => [r.environment, r.agent, r.r
 export const sliceKeyOf = (s: Slice): string => [s.environment, s.agent, s.release, s.channel, s.queue].join('\u001f')
 
 /** How a release is written for people: `agent release (environment)`. */
-export const releaseLabelOf = (r: Release): string => `${r.agent || 'unknown agent'} ${r.release || 'unknown release'} (${r.environment || 'no environment'})`
+export const releaseLabelOf = (r: Release): string =>
+  `${r.agent || 'unknown agent'} ${r.release || 'unknown release'} (${r.environment || 'no environment'})`

@@ -24,7 +24,9 @@ export const wallClock: Clock = {
 }
 
 /** A clock that moves only when told to; sleepers wake in order of their deadline. */
-export function manualClock(startMs: number): Clock & { advance: (ms: number) => Promise<void>; set: (ms: number) => Promise<void> } {
+export function manualClock(
+  startMs: number,
+): Clock & { advance: (ms: number) => Promise<void>; set: (ms: number) => Promise<void> } {
   let nowMs = startMs
   const sleepers: { wakeAtMs: number; wake: () => void }[] = []
   const set = async (targetMs: number) => {

@@ -8,6 +8,7 @@ export type Log = Readonly<{
 }>
 
 /** Structured JSON lines on stderr: stdout belongs to reports. */
-export const createLog = (level: string): Log => pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2))
+export const createLog = (level: string): Log =>
+  pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2))
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }

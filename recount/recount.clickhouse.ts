@@ -88,7 +88,7 @@ export function renderRecount(result: Recount): string {
 /** Steps are sorted by what the next one joins on, so most joins and groups need no memory; a walk joins few rows with all, by hash. */
 const settingsOf = (statement: string): ClickHouseSettings => ({
   join_algorithm: /WITH RECURSIVE|ASOF/.test(statement) ? 'hash' : 'full_sorting_merge',
-  optimize_aggregation_in_order: 1,
+  optimize_aggregation_in_order: 0,
   max_bytes_before_external_group_by: String(SPILL_BYTES),
   max_bytes_before_external_sort: String(SPILL_BYTES),
   min_insert_block_size_rows: String(BLOCK_ROWS),

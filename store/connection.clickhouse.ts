@@ -48,12 +48,23 @@ export function createEmbeddedConnection(path: string, options: { memoryBytes: n
       waiting.delete(reply.id)
       if (reply.ok) isLocked = false
       if (reply.ok) request?.resolve(reply)
-      else if (isLocked && reply.code === undefined) request?.reject(new AndonError('store_locked', `the store in ${path} is held by another process: stop that one, or choose another --store`, { retryable: true }))
+      else if (isLocked && reply.code === undefined)
+        request?.reject(
+          new AndonError(
+            'store_locked',
+            `the store in ${path} is held by another process: stop that one, or choose another --store`,
+            { retryable: true },
+          ),
+        )
       else request?.reject(errorOf(reply))
     })
     started.on('exit', (code, signal) => {
       if (child === started) child = null
-      const gone = new AndonError('store_gone', `the embedded ClickHouse ended (${signal ?? `exit code ${code}`}); it is started again on the next request`, { retryable: true })
+      const gone = new AndonError(
+        'store_gone',
+        `the embedded ClickHouse ended (${signal ?? `exit code ${code}`}); it is started again on the next request`,
+        { retryable: true },
+      )
       for (const [id, request] of waiting) {
         waiting.delete(id)
         request.reject(gone)
@@ -62,7 +73,11 @@ export function createEmbeddedConnection(path: string, options: { memoryBytes: n
     return started
   }
 
-  const request = (method: EngineRequest['method'], query: string, query_params?: Record<string, unknown>): Promise<Extract<EngineReply, { ok: true }>> =>
+  const request = (
+    method: EngineRequest['method'],
+    query: string,
+    query_params?: Record<string, unknown>,
+  ): Promise<Extract<EngineReply, { ok: true }>> =>
     new Promise((resolve, reject) => {
       if (closed) return reject(new AndonError('store_closed', 'the store is closed'))
       child ??= start()
@@ -72,11 +87,21 @@ export function createEmbeddedConnection(path: string, options: { memoryBytes: n
       child.send(message, (error) => {
         if (!error) return
         waiting.delete(id)
-        reject(new AndonError('store_gone', `the embedded ClickHouse cannot be reached: ${error.message}`, { retryable: true, cause: error }))
+        reject(
+          new AndonError('store_gone', `the embedded ClickHouse cannot be reached: ${error.message}`, {
+            retryable: true,
+            cause: error,
+          }),
+        )
       })
     })
 
-  const result = (summary: object = {}) => ({ query_id: '', response_headers: {}, http_status_code: 200, summary: summary as never })
+  const result = (summary: object = {}) => ({
+    query_id: '',
+    response_headers: {},
+    http_status_code: 200,
+    summary: summary as never,
+  })
   const run = async (params: QueryParams) => {
     const reply = await request('query', withSettings(params.query, params.clickhouse_settings), params.query_params)
     return { ...result(), stream: Readable.from([Buffer.from(reply.bytes)], { objectMode: false }) }
@@ -91,7 +116,8 @@ export function createEmbeddedConnection(path: string, options: { memoryBytes: n
     },
     insert: async (params: QueryParams) => {
       const values = typeof params.values === 'string' ? params.values : await textOf(params.values)
-      if (values.trim() !== '') await request('query', `${withSettings(params.query, params.clickhouse_settings)}\n${values}`)
+      if (values.trim() !== '')
+        await request('query', `${withSettings(params.query, params.clickhouse_settings)}\n${values}`)
       return result()
     },
     ping: async () => {
@@ -117,7 +143,9 @@ export function createEmbeddedConnection(path: string, options: { memoryBytes: n
 
 /** Moves settings into the statement: `INSERT … SETTINGS a = 1 FORMAT JSONEachRow`, `SELECT … SETTINGS a = 1 FORMAT JSON`. */
 function withSettings(query: string, settings: ClickHouseSettings | undefined): string {
-  const named = Object.entries(settings ?? {}).filter(([name, value]) => value !== undefined && !TRANSPORT_SETTINGS.has(name))
+  const named = Object.entries(settings ?? {}).filter(
+    ([name, value]) => value !== undefined && !TRANSPORT_SETTINGS.has(name),
+  )
   if (named.length === 0) return query
   const clause = `SETTINGS ${named.map(([name, value]) => `${name} = ${typeof value === 'number' ? value : `'${String(value).replaceAll("'", "''")}'`}`).join(', ')}`
   const format = /\sFORMAT\s+\w+\s*$/.exec(query)
@@ -132,6 +160,7 @@ async function textOf(stream: Readable | undefined): Promise<string> {
 }
 
 function errorOf(reply: Extract<EngineReply, { ok: false }>): Error {
-  if (reply.code === undefined) return new AndonError(reply.kind ?? 'store_failed', reply.message, { retryable: reply.kind === 'store_locked' })
+  if (reply.code === undefined)
+    return new AndonError(reply.kind ?? 'store_failed', reply.message, { retryable: reply.kind === 'store_locked' })
   return new ClickHouseError({ message: reply.message, code: reply.code, type: reply.type ?? '' })
 }

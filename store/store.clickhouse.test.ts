@@ -22,7 +22,13 @@ afterEach(async () => {
 
 test('the client of the server speaks to the embedded engine: parameters, formats, typed errors', async () => {
   const hostile = "it's\n\n; DROP TABLE spans -- \\"
-  expect(await rowsOf(store, 'SELECT {text:String} AS text, toUInt64({n:UInt64}) AS n, {list:Array(String)} AS list', { text: hostile, n: 5, list: ['a', "b'c"] })).toEqual([{ text: hostile, n: 5, list: ['a', "b'c"] }])
+  expect(
+    await rowsOf(store, 'SELECT {text:String} AS text, toUInt64({n:UInt64}) AS n, {list:Array(String)} AS list', {
+      text: hostile,
+      n: 5,
+      list: ['a', "b'c"],
+    }),
+  ).toEqual([{ text: hostile, n: 5, list: ['a', "b'c"] }])
   await expect(rowsOf(store, 'SELECT nonsense')).rejects.toMatchObject({ type: 'UNKNOWN_IDENTIFIER' })
 })
 
@@ -33,7 +39,13 @@ test('values that look like statements stay values', async () => {
 })
 
 test('an insert with a token it has seen changes nothing, also after the store was closed and opened', async () => {
-  const insert = () => store.insert({ table: 'batches', values: [{ seq: 1 }], format: 'JSONEachRow', clickhouse_settings: { insert_deduplication_token: 'b1' } })
+  const insert = () =>
+    store.insert({
+      table: 'batches',
+      values: [{ seq: 1 }],
+      format: 'JSONEachRow',
+      clickhouse_settings: { insert_deduplication_token: 'b1' },
+    })
   await insert()
   await insert()
   await store.close()
@@ -46,20 +58,27 @@ test('migrations are applied once, and one that changed afterwards is refused', 
   await migrate(store)
   const applied = await rowsOf<{ version: number }>(store, 'SELECT version FROM schema_migrations ORDER BY version')
   expect(applied.map((row) => row.version)).toEqual([...applied.keys()].map((index) => index + 1))
-  await store.command({ query: "ALTER TABLE schema_migrations UPDATE hash = 'other' WHERE version = 1 SETTINGS mutations_sync = 1" })
+  await store.command({
+    query: "ALTER TABLE schema_migrations UPDATE hash = 'other' WHERE version = 1 SETTINGS mutations_sync = 1",
+  })
   await expect(migrate(store)).rejects.toMatchObject({ code: 'migration_changed' })
 })
 
 test('retention follows the configuration', async () => {
   await applyRetention(store, 45)
   await applyRetention(store, 45)
-  const [row] = await rowsOf<{ sql: string }>(store, "SELECT create_table_query AS sql FROM system.tables WHERE name = 'spans' AND database = currentDatabase()")
+  const [row] = await rowsOf<{ sql: string }>(
+    store,
+    "SELECT create_table_query AS sql FROM system.tables WHERE name = 'spans' AND database = currentDatabase()",
+  )
   expect(row!.sql).toContain('toIntervalDay(45)')
 })
 
 test('a killed engine is a retryable error, and the next statement starts a new one with everything in it', async () => {
   await store.insert({ table: 'batches', values: [{ seq: 7 }], format: 'JSONEachRow' })
-  const engines = spawnSync('pgrep', ['-P', String(process.pid), '-f', 'engine.clickhouse'], { encoding: 'utf8' }).stdout.trim().split('\n')
+  const engines = spawnSync('pgrep', ['-P', String(process.pid), '-f', 'engine.clickhouse'], { encoding: 'utf8' })
+    .stdout.trim()
+    .split('\n')
   const sleeping = rowsOf(store, 'SELECT sleep(2)')
   for (const pid of engines) process.kill(Number(pid), 'SIGKILL')
   await expect(sleeping).rejects.toMatchObject({ code: 'store_gone', retryable: true })

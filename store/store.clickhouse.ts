@@ -25,7 +25,11 @@ export async function openStore(options: StoreOptions): Promise<ClickHouseClient
 
 function embedded(options: Extract<StoreOptions, { kind: 'embedded' }>): ClickHouseClient {
   mkdirSync(options.path, { recursive: true })
-  return createClient({ connection: createEmbeddedConnection(options.path, { memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES }) as never })
+  return createClient({
+    connection: createEmbeddedConnection(options.path, {
+      memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
+    }) as never,
+  })
 }
 
 const MIGRATIONS = new URL('./migrations/', import.meta.url)
@@ -36,26 +40,45 @@ const MIGRATIONS = new URL('./migrations/', import.meta.url)
  */
 export async function migrate(client: ClickHouseClient): Promise<void> {
   await client.command({
-    query: 'CREATE TABLE IF NOT EXISTS schema_migrations (version UInt32, name String, hash String, applied_at DateTime DEFAULT now()) ENGINE = MergeTree ORDER BY version',
+    query:
+      'CREATE TABLE IF NOT EXISTS schema_migrations (version UInt32, name String, hash String, applied_at DateTime DEFAULT now()) ENGINE = MergeTree ORDER BY version',
   })
-  const applied = new Map((await rowsOf<{ version: number; hash: string }>(client, 'SELECT version, hash FROM schema_migrations')).map((row) => [row.version, row.hash]))
-  for (const name of readdirSync(MIGRATIONS).filter((file) => file.endsWith('.sql')).sort()) {
+  const applied = new Map(
+    (await rowsOf<{ version: number; hash: string }>(client, 'SELECT version, hash FROM schema_migrations')).map(
+      (row) => [row.version, row.hash],
+    ),
+  )
+  for (const name of readdirSync(MIGRATIONS)
+    .filter((file) => file.endsWith('.sql'))
+    .sort()) {
     const version = Number.parseInt(name, 10)
     const sql = readFileSync(new URL(name, MIGRATIONS), 'utf8')
     const hash = idOf(sql)
     const known = applied.get(version)
     if (known === hash) continue
-    if (known !== undefined) throw new AndonError('migration_changed', `store/migrations/${name} differs from what this store was made with; migrations go forward only: restore the file and add a new one`)
+    if (known !== undefined)
+      throw new AndonError(
+        'migration_changed',
+        `store/migrations/${name} differs from what this store was made with; migrations go forward only: restore the file and add a new one`,
+      )
     for (const statement of statementsOf(sql)) await client.command({ query: statement })
     await client.insert({ table: 'schema_migrations', values: [{ version, name, hash }], format: 'JSONEachRow' })
   }
 }
 
 /** Statements end with a semicolon at the end of a line; comments stay with the statement they precede. */
-const statementsOf = (sql: string): string[] => sql.split(/;\s*$/m).map((text) => text.trim()).filter((text) => text.replace(/^--.*$/gm, '').trim() !== '')
+const statementsOf = (sql: string): string[] =>
+  sql
+    .split(/;\s*$/m)
+    .map((text) => text.trim())
+    .filter((text) => text.replace(/^--.*$/gm, '').trim() !== '')
 
 /** Runs a SELECT and returns its rows; 64-bit integers come as numbers (all of ours stay below 2^53). */
-export async function rowsOf<Row>(client: ClickHouseClient, query: string, params: Record<string, unknown> = {}): Promise<Row[]> {
+export async function rowsOf<Row>(
+  client: ClickHouseClient,
+  query: string,
+  params: Record<string, unknown> = {},
+): Promise<Row[]> {
   const result = await client.query({ query, query_params: params, format: 'JSONEachRow' })
   return result.json<Row>()
 }

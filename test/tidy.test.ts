@@ -16,8 +16,11 @@ function* filesUnder(folder: string): Generator<string> {
 }
 
 const files = [...filesUnder('.')]
-const sources = files.filter((file) => file.endsWith('.ts')).map((file) => ({ file, text: readFileSync(join(ROOT, file), 'utf8') }))
-const isTest = (file: string) => file.includes('.test.ts') || file.startsWith('test/') || /(^|\/)fixtures\.ts$|\.fixtures\.ts$/.test(file)
+const sources = files
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => ({ file, text: readFileSync(join(ROOT, file), 'utf8') }))
+const isTest = (file: string) =>
+  file.includes('.test.ts') || file.startsWith('test/') || /(^|\/)fixtures\.ts$|\.fixtures\.ts$/.test(file)
 const roomOf = (file: string): string => (file.includes('/') ? file.split('/')[0]! : file)
 
 /** Which rooms a room may import from; `facts` and `lib` are open to all. Files at the top (main.ts, config.ts) and app/ wire the rest. */
@@ -38,7 +41,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 }
 
 const importsOf = (file: string, text: string): string[] =>
-  [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)].map((match) => normalize(join(dirname(file), match[1]!)))
+  [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)].map((match) =>
+    normalize(join(dirname(file), match[1]!)),
+  )
 
 test('rooms import only what they may: topics and tables join the rest', () => {
   const broken = sources
@@ -59,12 +64,26 @@ test('time and chance come in through lib/ only', () => {
   const doors = /\bDate\.now\b|\bMath\.random\b|\bsetTimeout\b|\bsetInterval\b|\bnew Date\(\)/
   // The engine child has no room to be handed a clock: it waits for its parent's predecessor to let go of the store.
   const excused = new Set(['store/engine.clickhouse.ts'])
-  const broken = sources.filter(({ file, text }) => !isTest(file) && !file.startsWith('lib/') && !file.startsWith('bench/') && !excused.has(file) && doors.test(codeOf(text))).map(({ file }) => file)
+  const broken = sources
+    .filter(
+      ({ file, text }) =>
+        !isTest(file) &&
+        !file.startsWith('lib/') &&
+        !file.startsWith('bench/') &&
+        !excused.has(file) &&
+        doors.test(codeOf(text)),
+    )
+    .map(({ file }) => file)
   expect(broken).toEqual([])
 })
 
 test('only main.ts reads the environment', () => {
-  const broken = sources.filter(({ file, text }) => !isTest(file) && !file.startsWith('bench/') && file !== 'main.ts' && /process\.env/.test(codeOf(text))).map(({ file }) => file)
+  const broken = sources
+    .filter(
+      ({ file, text }) =>
+        !isTest(file) && !file.startsWith('bench/') && file !== 'main.ts' && /process\.env/.test(codeOf(text)),
+    )
+    .map(({ file }) => file)
   expect(broken).toEqual([])
 })
 
@@ -78,9 +97,19 @@ test('files and functions stay readable', () => {
 })
 
 test('nothing in the project tells where or how it was made', () => {
-  const forbidden = [/\/work\//, /\/tmp\/andon/, /registry\.npmjs|pypi\.org|repo1\.maven|deb\.debian/i, /\bTODO\b|\bFIXME\b/]
+  const forbidden = [
+    /\/work\//,
+    /\/tmp\/andon/,
+    /registry\.npmjs|pypi\.org|repo1\.maven|deb\.debian/i,
+    /\bTODO\b|\bFIXME\b/,
+  ]
   const broken = files
-    .filter((file) => /\.(ts|js|json|md|sql|yml|yaml|css|html|svg|toml|sh)$/.test(file) && !file.endsWith('package-lock.json') && file !== relative(ROOT, fileURLToPath(import.meta.url)))
+    .filter(
+      (file) =>
+        /\.(ts|js|json|md|sql|yml|yaml|css|html|svg|toml|sh)$/.test(file) &&
+        !file.endsWith('package-lock.json') &&
+        file !== relative(ROOT, fileURLToPath(import.meta.url)),
+    )
     .flatMap((file) => {
       const text = readFileSync(join(ROOT, file), 'utf8')
       return forbidden.filter((pattern) => pattern.test(text)).map((pattern) => `${file} has ${pattern}`)
@@ -90,5 +119,8 @@ test('nothing in the project tells where or how it was made', () => {
 
 /** The text without comments and strings, roughly: enough to tell a call from a mention. */
 function codeOf(text: string): string {
-  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\/\/.*$/gm, '').replace(/'[^'\n]*'/g, "''")
+  return text
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/\/\/.*$/gm, '')
+    .replace(/'[^'\n]*'/g, "''")
 }

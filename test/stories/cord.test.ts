@@ -38,7 +38,12 @@ beforeEach(async () => {
         verified = false
       }
       const event = JSON.parse(body) as { type: string; data: { release: unknown } }
-      received.push({ id: String(request.headers['webhook-id']), type: event.type, release: event.data.release, verified })
+      received.push({
+        id: String(request.headers['webhook-id']),
+        type: event.type,
+        release: event.data.release,
+        verified,
+      })
       response.writeHead(answers.shift() ?? 200).end()
     })
   })
@@ -58,8 +63,24 @@ const start = (): Promise<Running> =>
       receive: { port: 0 },
       page: { port: 0 },
       store: { path: join(folder, 'store') },
-      triggers: [{ name: 'failed_updates', signal: 'failed_updates', baseline: 0.02, action: 'pause', trafficGoesTo: 'human queue' }],
-      targets: [{ name: 'platform', url: `http://127.0.0.1:${(target.address() as AddressInfo).port}/pause`, secret: { env: 'SECRET' }, enforces: true, allowPrivate: true }],
+      triggers: [
+        {
+          name: 'failed_updates',
+          signal: 'failed_updates',
+          baseline: 0.02,
+          action: 'pause',
+          trafficGoesTo: 'human queue',
+        },
+      ],
+      targets: [
+        {
+          name: 'platform',
+          url: `http://127.0.0.1:${(target.address() as AddressInfo).port}/pause`,
+          secret: { env: 'SECRET' },
+          enforces: true,
+          allowPrivate: true,
+        },
+      ],
     }),
     env: { SECRET },
     log: silentLog,
@@ -92,11 +113,29 @@ async function until<T>(what: () => T | Promise<T>, done: (value: T) => boolean,
 test('a release whose updates fail is paused by a signed webhook, a healthy one beside it is not', async () => {
   expect((await postTraces(running.receiverUrl, contacts('r42', 200, 50))).status).toBe(200)
   expect((await postTraces(running.receiverUrl, contacts('r43', 60, 4))).status).toBe(200)
-  await until(() => received.length, (n) => n > 0)
+  await until(
+    () => received.length,
+    (n) => n > 0,
+  )
 
-  expect(received).toEqual([{ id: expect.any(String), type: 'andon.release.pause', release: { environment: 'production', agent: 'order-status', release: 'r43' }, verified: true }])
-  const [incident] = await until(() => running.monitor.incidents(), ([first]) => first?.state === 'paused')
-  expect(incident).toMatchObject({ state: 'paused', reason: 'first_breach', release: { agent: 'order-status', release: 'r43' }, acceptedBy: ['platform'] })
+  expect(received).toEqual([
+    {
+      id: expect.any(String),
+      type: 'andon.release.pause',
+      release: { environment: 'production', agent: 'order-status', release: 'r43' },
+      verified: true,
+    },
+  ])
+  const [incident] = await until(
+    () => running.monitor.incidents(),
+    ([first]) => first?.state === 'paused',
+  )
+  expect(incident).toMatchObject({
+    state: 'paused',
+    reason: 'first_breach',
+    release: { agent: 'order-status', release: 'r43' },
+    acceptedBy: ['platform'],
+  })
   expect(incident!.clock.acceptedMs).toBeGreaterThanOrEqual(incident!.clock.detectedMs)
   const overview = await running.monitor.overview()
   expect(overview.releases.map((view) => [view.release.release, view.state, view.contacts])).toEqual([
@@ -108,7 +147,10 @@ test('a release whose updates fail is paused by a signed webhook, a healthy one 
 test('a platform that is away for a moment is asked again under the same id, and the release is paused once', async () => {
   answers = [503, 500]
   await postTraces(running.receiverUrl, contacts('r43', 60, 3))
-  await until(() => running.monitor.incidents()[0]?.state, (state) => state === 'paused')
+  await until(
+    () => running.monitor.incidents()[0]?.state,
+    (state) => state === 'paused',
+  )
 
   expect(received).toHaveLength(3)
   expect(new Set(received.map((webhook) => webhook.id)).size).toBe(1)
@@ -117,7 +159,10 @@ test('a platform that is away for a moment is asked again under the same id, and
 test('after a restart the same telemetry, sent again, counts nothing twice and pauses nobody twice', async () => {
   const bad = contacts('r43', 60, 3)
   await postTraces(running.receiverUrl, bad)
-  await until(() => running.monitor.incidents()[0]?.state, (state) => state === 'paused')
+  await until(
+    () => running.monitor.incidents()[0]?.state,
+    (state) => state === 'paused',
+  )
   await running.close()
 
   running = await start()
@@ -130,7 +175,10 @@ test('after a restart the same telemetry, sent again, counts nothing twice and p
 })
 
 test('a release that only a stranger environment knows is counted and never judged', async () => {
-  await postTraces(running.receiverUrl, contacts('r43', 60, 2).map((contact) => ({ ...contact, environment: 'staging' })))
+  await postTraces(
+    running.receiverUrl,
+    contacts('r43', 60, 2).map((contact) => ({ ...contact, environment: 'staging' })),
+  )
   await running.monitor.settle()
 
   const [view] = (await running.monitor.overview()).releases
