@@ -38,7 +38,12 @@ export async function* readOtlpFile(file: string, options: ReadOptions): AsyncGe
   const gzip = head[0] === 0x1f && head[1] === 0x8b
   const raw = createReadStream(file)
   const counted = raw.pipe(
-    new Transform({ transform: (chunk: Buffer, _, done) => (options.onBytes(chunk.length), done(null, chunk)) }),
+    new Transform({
+      transform: (chunk: Buffer, _, done) => {
+        options.onBytes(chunk.length)
+        done(null, chunk)
+      },
+    }),
   )
   const bytes = gzip ? counted.pipe(createGunzip()) : counted
   raw.on('error', (error) => bytes.destroy(error))
