@@ -65,8 +65,7 @@ export type BatchResult = Readonly<{
  */
 export async function processBatch(context: BatchContext, batch: StoredBatch): Promise<BatchResult> {
   const { stamp } = batch
-  const { store, statements, scopeOf } = context
-  const stored: Stored = { store, seq: stamp.seq }
+  const stored: Stored = { store: context.store, seq: stamp.seq }
 
   const traces =
     batch.spans.length === 0
@@ -77,39 +76,26 @@ export async function processBatch(context: BatchContext, batch: StoredBatch): P
     parts.length === 0
       ? []
       : contactChanges(parts, await storedParts(stored, unique(parts.map((part) => part.contactId))), context.idleMs)
-  const places = contacts.flatMap(({ before, after }) => placeChanges(before, after, scopeOf))
-  const received = { seq: stamp.seq, received_at: wholeSeconds(stamp.receivedAtMs) }
-  await insert(
-    context,
-    'contact_parts',
-    [...parts.map((part) => partRow(part, stamp)), ...traces.flatMap((trace) => heldRow(trace, stamp))],
-    `p${stamp.seq}`,
-  )
-  await insert(
-    context,
-    'places',
-    places.map((change) => placeRow(change, stamp)),
-    `l${stamp.seq}`,
-  )
-
-  const outcomes = await linkOutcomes(context, stored, batch, places)
+  const places = contacts.flatMap(({ before, after }) => placeChanges(before, after, context.scopeOf))
+  const [outcomes] = await together([
+    linkOutcomes(context, stored, batch, places),
+    insert(
+      context,
+      'contact_parts',
+      [...parts.map((part) => partRow(part, stamp)), ...traces.flatMap((trace) => heldRow(trace, stamp))],
+      `p${stamp.seq}`,
+    ),
+    insert(
+      context,
+      'places',
+      places.map((change) => placeRow(change, stamp)),
+      `l${stamp.seq}`,
+    ),
+    countIncreases(context, stored, batch.points),
+  ])
   const marks = await changedMarks(context, stored, places, outcomes)
   const rows = await changedRows(stored, contacts, marks, stamp)
-  await insert(context, 'contact_changes', rows, `k${stamp.seq}`)
-  if (rows.length > 0) {
-    await run(context, statements.deltas, { seq: stamp.seq }, `d${stamp.seq}`)
-    const customers = unique(rows.map((row) => row.customer).filter((customer) => customer !== ''))
-    if (customers.length > 0) await run(context, statements.capped, { seq: stamp.seq, customers }, `h${stamp.seq}`)
-  }
-  const unattributed = [...(marks.get('') ?? [])].filter(([mark]) => mark.endsWith('.events'))
-  await insert(
-    context,
-    'deltas',
-    unattributed.map(([mark, n]) => ({ signal: mark.split('.')[0], measure: 'unattributed', n, ...received })),
-    `u${stamp.seq}`,
-  )
-
-  await countIncreases(context, stored, batch.points)
+  await together([countContacts(context, rows, stamp), countUnattributed(context, marks, stamp)])
 
   const newSpans = traces.reduce((sum, trace) => sum + trace.newSpans, 0)
   await insert(
@@ -139,6 +125,17 @@ export async function processBatch(context: BatchContext, batch: StoredBatch): P
 const heldRow = ({ traceId, held, wasHeld }: TraceChange, stamp: Stamp) =>
   held === wasHeld ? [] : [partRow({ contactId: '', traceId, part: held ? {} : null }, stamp)]
 
+/**
+ * Steps that do not need each other, side by side. Fails when all have ended: nothing of a failed batch may still be under way
+ * when it is driven again.
+ */
+async function together<T extends readonly Promise<unknown>[]>(
+  steps: readonly [...T],
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(steps)
+  return Promise.all(steps)
+}
+
 const unique = (values: readonly string[]): string[] => [...new Set(values)]
 
 /** Stores first deliveries of outcomes under their keys and returns all outcomes whose attribution the batch may change. */
@@ -160,12 +157,11 @@ async function linkOutcomes(
     arrived.push({ id: outcome.outcomeId, keys, kind: outcome.kind })
     rows.push(...linkedOutcomeRows(outcome, keys, batch.stamp))
   }
-  await insert(context, 'linked_outcomes', rows, `o${batch.stamp.seq}`)
-  const touched =
-    statements.outcomeKinds.length > 0
-      ? unique(places.map((change) => change.place.key).filter((key) => !isRecordKey(key)))
-      : []
-  const known = touched.length > 0 ? await outcomesUnder(stored, touched) : []
+  const touched = unique(places.map((change) => change.place.key).filter((key) => !isRecordKey(key)))
+  const [known] = await together([
+    outcomesUnder(stored, statements.outcomeKinds.length > 0 ? touched : []),
+    insert(context, 'linked_outcomes', rows, `o${batch.stamp.seq}`),
+  ])
   return [...arrived, ...known].filter((outcome) => statements.outcomeKinds.includes(outcome.kind))
 }
 
@@ -181,29 +177,30 @@ async function changedMarks(
   const keys = unique(places.map((change) => change.place.key))
   const customers = keys.filter(isCustomerKey)
   const records = keys.filter(isRecordKey)
-  const select = statements.marks({
-    contacts: customers.length > 0,
-    creates: records.length > 0,
-    outcomes: outcomes.length > 0,
-  })
-  if (!select) return new Map()
+  const none = { contacts: false, creates: false, outcomes: false }
+  const touches = [
+    { ...none, contacts: customers.length > 0 },
+    { ...none, creates: records.length > 0 },
+    { ...none, outcomes: outcomes.length > 0 },
+  ]
+  const selects = touches.map(statements.marks).filter((select) => select !== null)
   let [from, to] = [Number.MAX_SAFE_INTEGER, 0]
   for (const { place } of places) [from, to] = [Math.min(from, place.atMs), Math.max(to, place.atMs)]
-  const changed = await rowsOf<{ contact_id: string; mark: string; n: number }>(
-    store,
-    `${select}\nSETTINGS max_threads = 1`,
-    {
-      seq,
-      from,
-      to,
-      customers,
-      records,
-      outcome_keys: unique(outcomes.flatMap((outcome) => outcome.keys)),
-      outcomes: unique(outcomes.map((outcome) => outcome.id)),
-    },
+  const params = {
+    seq,
+    from,
+    to,
+    customers,
+    records,
+    outcome_keys: unique(outcomes.flatMap((outcome) => outcome.keys)),
+    outcomes: unique(outcomes.map((outcome) => outcome.id)),
+  }
+  type Row = { contact_id: string; mark: string; n: number }
+  const changed = await together(
+    selects.map((select) => rowsOf<Row>(store, `${select}\nSETTINGS max_threads = 1`, params)),
   )
   const marks = new Map<string, Map<string, number>>()
-  for (const { contact_id, mark, n } of changed)
+  for (const { contact_id, mark, n } of changed.flat())
     marks.set(contact_id, (marks.get(contact_id) ?? new Map<string, number>()).set(mark, n))
   return marks
 }
@@ -240,6 +237,23 @@ function addMarks(
   const sum: Record<string, number> = { ...marks }
   for (const [signal, n] of changes ?? []) sum[signal] = Math.round(((sum[signal] ?? 0) + n) * 1e6) / 1e6
   return Object.fromEntries(Object.entries(sum).filter(([, n]) => n !== 0))
+}
+
+/** Stores the changed rows of contacts and counts what they changed. */
+async function countContacts(context: BatchContext, rows: readonly ContactRow[], { seq }: Stamp): Promise<void> {
+  if (rows.length === 0) return
+  await insert(context, 'contact_changes', rows, `k${seq}`)
+  await run(context, context.statements.deltas, { seq }, `d${seq}`)
+  const customers = unique(rows.map((row) => row.customer).filter((customer) => customer !== ''))
+  if (customers.length > 0) await run(context, context.statements.capped, { seq, customers }, `h${seq}`)
+}
+
+/** Outcomes that no contact can be charged with stand in no slice. */
+async function countUnattributed(context: BatchContext, marks: Marks, stamp: Stamp): Promise<void> {
+  const changes = [...(marks.get('') ?? [])].filter(([mark]) => mark.endsWith('.events'))
+  const received = { seq: stamp.seq, received_at: wholeSeconds(stamp.receivedAtMs) }
+  const rows = changes.map(([mark, n]) => ({ signal: mark.split('.')[0], measure: 'unattributed', n, ...received }))
+  await insert(context, 'deltas', rows, `u${stamp.seq}`)
 }
 
 /** Counts the increases of the counters that signals read. */

@@ -45,7 +45,8 @@ afterAll(async () => {
 /** Retries come at once; everything else is the wall clock. */
 const hastyClock: Clock = { nowMs: wallClock.nowMs, sleep: (ms, signal) => wallClock.sleep(Math.min(ms, 5), signal) }
 
-const open = (client: ClickHouseClient): Promise<Sequencer> =>
+/** `eagerRows` 1: the next batch is stored while one is being counted, as under load. */
+const open = (client: ClickHouseClient, eagerRows: number): Promise<Sequencer> =>
   createSequencer({
     store: client,
     statements: compileSignals(SIGNALS),
@@ -54,6 +55,7 @@ const open = (client: ClickHouseClient): Promise<Sequencer> =>
     clockMode: 'event',
     holdMs: 3_600_000,
     onBatch: () => {},
+    eagerRows,
     log: silentLog,
   })
 
@@ -110,7 +112,7 @@ async function live(history: History, random: Random): Promise<{ spans: SpanFact
     random,
   )
   let faulty = failingAfter(store, random)
-  let sequencer = await open(faulty.client)
+  let sequencer = await open(faulty.client, random.pick([1, 1_000_000]))
   while (spans.length + outcomes.length > 0) {
     const size = 1 + random.integer(40)
     const arrivals = { spans: spans.splice(0, size), outcomes: outcomes.splice(0, random.integer(8)), points: [] }
@@ -131,7 +133,7 @@ async function live(history: History, random: Random): Promise<{ spans: SpanFact
         if (!dies) continue
         await sequencer.close()
         faulty = failingAfter(store, random)
-        sequencer = await open(faulty.client)
+        sequencer = await open(faulty.client, random.pick([1, 1_000_000]))
       }
     }
     accepted.spans.push(...arrivals.spans)
@@ -139,7 +141,7 @@ async function live(history: History, random: Random): Promise<{ spans: SpanFact
     if (dies) {
       await sequencer.close()
       faulty = failingAfter(store, random)
-      sequencer = await open(faulty.client)
+      sequencer = await open(faulty.client, random.pick([1, 1_000_000]))
     } else if (random.chance(0.1)) await sequencer.settle()
   }
   await sequencer.settle()

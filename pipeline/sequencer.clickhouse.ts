@@ -1,35 +1,13 @@
-import type { ClickHouseClient } from '@clickhouse/client'
-import type { MetricPoint, OutcomeFact, SpanFact } from '../facts/span.ts'
 import type { Clock } from '../lib/clock.ts'
-import { AndonError, assert } from '../lib/errors.ts'
+import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
+import { type Arrivals, type ClockMode, type Position, readBatch, storeBatch } from './accept.clickhouse.ts'
 import { type BatchContext, type BatchResult, processBatch, type StoredBatch } from './batch.clickhouse.ts'
-import { expiryOf } from './changes.ts'
 import { JUDGED_ENVIRONMENTS, scopesOf } from './places.ts'
-import {
-  OUTCOME_SELECT,
-  outcomeRow,
-  POINT_SELECT,
-  pointRow,
-  SPAN_SELECT,
-  SPAN_TABLE_COLUMNS,
-  type Stamp,
-  spanValues,
-} from './rows.ts'
 import { heldTraces } from './stored.clickhouse.ts'
 
-export type Arrivals = Readonly<{
-  spans: readonly SpanFact[]
-  outcomes: readonly OutcomeFact[]
-  points: readonly MetricPoint[]
-}>
-
-/**
- * wall: facts are accepted at the monitor's clock (live). event: at the greatest event time accepted so far (replay, demo),
- * so that a month of history takes its own month.
- */
-export type ClockMode = 'wall' | 'event'
+export type { Arrivals, ClockMode }
 
 export type SequencerOptions = Omit<BatchContext, 'scopeOf'> &
   Readonly<{
@@ -45,6 +23,8 @@ export type SequencerOptions = Omit<BatchContext, 'scopeOf'> &
     /** Rows that may wait for a batch; beyond it `accept` refuses with `overloaded`. */
     maxWaitingRows?: number
     maxBatchRows?: number
+    /** Where so many rows wait, a batch is stored while the one before is being counted. */
+    eagerRows?: number
   }>
 
 export type BatchMeasures = BatchResult &
@@ -79,10 +59,14 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   const options: Options = { ...given, scopeOf: scopesOf(given.judgedEnvironments ?? JUDGED_ENVIRONMENTS) }
   const { clock, log } = options
   const maxWaitingRows = options.maxWaitingRows ?? MAX_WAITING_ROWS
+  const eagerRows = options.eagerRows ?? EAGER_ROWS
   const stop = new AbortController()
   let waiting: Submission[] = []
   let waitingRows = 0
   let wake: () => void = () => {}
+  let crowded: () => void = () => {}
+  /** The batch that is being counted; at most one more is being stored meanwhile. */
+  let counting: Promise<void> = Promise.resolve()
   const whole: (() => void)[] = []
   let expireAll = false
   let busy = false
@@ -108,6 +92,7 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
       waiting.push({ arrivals, rows, resolve, reject })
       waitingRows += rows
       wake()
+      crowded()
     })
   }
 
@@ -131,14 +116,10 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
     return [...holds].filter(([, untilMs]) => expireAll || untilMs <= nowMs).map(([traceId]) => traceId)
   }
 
-  const driveNext = async (taken: Submission[], expired: readonly string[]): Promise<void> => {
-    const startedMs = clock.nowMs()
-    const stored = await storeBatch(options, position, taken, expired)
-    for (const submission of taken) submission.resolve()
+  const count = async (stored: StoredBatch, startedMs: number): Promise<void> => {
     const acceptedMs = clock.nowMs()
     const result = await processBatch(options, stored)
-    position = { nextSeq: stored.stamp.seq + 1, clockMs: stored.stamp.acceptedAtMs }
-    for (const traceId of [...result.resolvedTraces, ...expired]) holds.delete(traceId)
+    for (const traceId of result.resolvedTraces) holds.delete(traceId)
     for (const traceId of result.heldTraces) if (!holds.has(traceId)) holds.set(traceId, startedMs + options.holdMs)
     lastProgressMs = clock.nowMs()
     options.onBatch({
@@ -151,43 +132,79 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
     })
   }
 
+  /** Stores a batch, and counts it when the batch before is counted; where much waits already, the next one may be stored meanwhile. */
+  const driveNext = async (taken: Submission[], expired: readonly string[]): Promise<void> => {
+    const startedMs = clock.nowMs()
+    const stored = await storeBatch(
+      options,
+      position,
+      taken.map((submission) => submission.arrivals),
+      expired,
+    )
+    for (const submission of taken) submission.resolve()
+    for (const traceId of expired) holds.delete(traceId)
+    position = { nextSeq: stored.stamp.seq + 1, clockMs: stored.stamp.acceptedAtMs }
+    await counting
+    counting = count(stored, startedMs)
+    counting.catch(() => {}) // whoever awaits it is told
+    await Promise.race([counting, muchWaits()])
+  }
+
+  const muchWaits = (): Promise<void> =>
+    new Promise((resolve) => {
+      crowded = () => waitingRows >= eagerRows && resolve()
+      crowded()
+    })
+
+  /** Waits for what is under way, then goes on from what is stored. */
+  const startAgain = async (taken: readonly Submission[], error: unknown): Promise<void> => {
+    const { message } = error as Error
+    const refusal = new AndonError('unavailable', `the store did not take the batch: ${message}`, {
+      retryable: true,
+      cause: error,
+    })
+    for (const submission of taken) submission.reject(refusal)
+    log.error({ err: message, seq: position.nextSeq }, 'a batch failed; it is driven again from what is stored')
+    await counting.catch(() => {})
+    counting = Promise.resolve()
+    await recoverUntilItWorks()
+  }
+
+  /** Sleeps until something arrives or a trace has waited long enough. */
+  const idle = async (): Promise<void> => {
+    if (holds.size === 0) expireAll = false
+    for (const done of whole.splice(0)) done()
+    const nextHoldMs = Math.min(...holds.values())
+    const pause = new AbortController()
+    wake = () => pause.abort()
+    const idleMs = Number.isFinite(nextHoldMs) ? Math.max(1, nextHoldMs - clock.nowMs()) : IDLE_MS
+    await clock.sleep(idleMs, AbortSignal.any([stop.signal, pause.signal]))
+    wake = () => {}
+    // Exporters send side by side: what comes within a moment of the first request shares its batch.
+    if (waiting.length > 0) await clock.sleep(LINGER_MS, stop.signal)
+  }
+
   const loop = async () => {
     while (!stop.signal.aborted) {
-      const expired = overdue()
-      if (waiting.length === 0 && expired.length === 0) {
-        if (holds.size === 0) expireAll = false
-        for (const done of whole.splice(0)) done()
-        const nextHoldMs = Math.min(...holds.values())
-        const pause = new AbortController()
-        wake = () => pause.abort()
-        const idleMs = Number.isFinite(nextHoldMs) ? Math.max(1, nextHoldMs - clock.nowMs()) : IDLE_MS
-        await clock.sleep(idleMs, AbortSignal.any([stop.signal, pause.signal]))
-        wake = () => {}
-        // Exporters send side by side: what comes within a moment of the first request shares its batch.
-        if (waiting.length > 0) await clock.sleep(LINGER_MS, stop.signal)
-        continue
-      }
-      const taken = take()
+      let taken: Submission[] = []
       busy = true
       try {
-        await driveNext(taken, expired)
+        if (waitingRows < eagerRows) await counting
+        const expired = overdue()
+        if (waiting.length > 0 || expired.length > 0) {
+          taken = take()
+          await driveNext(taken, expired)
+          continue
+        }
       } catch (error) {
-        for (const submission of taken)
-          submission.reject(
-            new AndonError('unavailable', `the store did not take the batch: ${(error as Error).message}`, {
-              retryable: true,
-              cause: error,
-            }),
-          )
-        log.error(
-          { err: (error as Error).message, seq: position.nextSeq },
-          'a batch failed; it is driven again from what is stored',
-        )
-        await recoverUntilItWorks()
+        await startAgain(taken, error)
+        continue
       } finally {
         busy = false
       }
+      await idle()
     }
+    await counting.catch(() => {}) // what is stored but not counted is counted after the next start
   }
 
   const recoverUntilItWorks = async () => {
@@ -225,89 +242,8 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
 
 const IDLE_MS = 60_000
 const LINGER_MS = 15
-
-type Position = Readonly<{ nextSeq: number; clockMs: number }>
-
-/** Makes a batch durable. Its number and clock are stored with every row, so it can be driven again as it was. */
-async function storeBatch(
-  options: Options,
-  position: Position,
-  taken: readonly Submission[],
-  expired: readonly string[],
-): Promise<StoredBatch> {
-  const { store, clock } = options
-  const arrivedOutcomes = taken.flatMap((submission) => submission.arrivals.outcomes)
-  const arrivedPoints = taken.flatMap((submission) => submission.arrivals.points)
-  const receivedAtMs = clock.nowMs()
-  const arrived = taken.flatMap((submission) => submission.arrivals.spans)
-  const acceptedAtMs =
-    options.clockMode === 'wall' ? receivedAtMs : eventClock(position.clockMs, arrived, arrivedOutcomes, arrivedPoints)
-  const spans = [
-    ...arrived.map((span) => withTimes(span, acceptedAtMs)),
-    ...expired.map((traceId) => expiryOf(traceId, acceptedAtMs)),
-  ]
-  const outcomes = arrivedOutcomes.map((outcome) => ({ ...outcome, atMs: plausible(outcome.atMs) || acceptedAtMs }))
-  const points = arrivedPoints.map((point) => ({
-    ...point,
-    startMs: plausible(point.startMs),
-    atMs: plausible(point.atMs) || acceptedAtMs,
-  }))
-  const stamp: Stamp = { seq: position.nextSeq, acceptedAtMs, receivedAtMs }
-  const token = {
-    insert_deduplication_token: `a${stamp.seq}`,
-    async_insert: 0,
-    deduplicate_blocks_in_dependent_materialized_views: 1,
-  } as const
-  if (spans.length > 0)
-    await store.insert({
-      table: 'spans',
-      columns: [...SPAN_TABLE_COLUMNS] as [string, ...string[]],
-      values: spans.map((span, position) => spanValues(span, position, stamp)),
-      format: 'JSONCompactEachRow',
-      clickhouse_settings: token,
-    })
-  if (outcomes.length > 0)
-    await store.insert({
-      table: 'outcomes',
-      values: outcomes.map((outcome, position) => outcomeRow(outcome, position, stamp)),
-      format: 'JSONEachRow',
-      clickhouse_settings: token,
-    })
-  if (points.length > 0)
-    await store.insert({
-      table: 'metric_points',
-      values: points.map((point, position) => pointRow(point, position, stamp)),
-      format: 'JSONEachRow',
-      clickhouse_settings: token,
-    })
-  return { stamp, spans, outcomes, points }
-}
-
-/** The greatest event time accepted so far: times of starts and outcomes, never of ends, which may lie far ahead. */
-function eventClock(
-  clockMs: number,
-  spans: readonly SpanFact[],
-  outcomes: readonly OutcomeFact[],
-  points: readonly MetricPoint[],
-): number {
-  let latestMs = clockMs
-  for (const span of spans) latestMs = Math.max(latestMs, plausible(span.startedAtMs))
-  for (const outcome of outcomes) latestMs = Math.max(latestMs, plausible(outcome.atMs))
-  for (const point of points) latestMs = Math.max(latestMs, plausible(point.atMs))
-  return latestMs
-}
-
-/** 2100-01-01: later times are mistakes of the sender, and ClickHouse's DateTime ends in 2106. */
-const LAST_TIME_MS = 4_102_444_800_000
-/** Whole milliseconds, as the store keeps them: what is counted now must be what a later batch reads. */
-const plausible = (ms: number): number => (ms > 0 && ms < LAST_TIME_MS ? Math.floor(ms) : 0)
-
-/** A fact without a (plausible) time happened when it was accepted. */
-const withTimes = (span: SpanFact, acceptedAtMs: number): SpanFact => {
-  const startedAtMs = plausible(span.startedAtMs) || plausible(span.endedAtMs) || acceptedAtMs
-  const endedAtMs = Math.max(plausible(span.endedAtMs), startedAtMs)
-  return span.startedAtMs === startedAtMs && span.endedAtMs === endedAtMs ? span : { ...span, startedAtMs, endedAtMs }
-}
+/** From here on throughput counts more than the time until a fact is counted. */
+const EAGER_ROWS = 2_000
 
 /**
  * Where to go on: after the last whole batch. Batches that are stored but not whole are driven to their end first, and
@@ -342,34 +278,4 @@ async function recover(options: Options, holds: Map<string, number>): Promise<Po
   for (const traceId of holds.keys()) if (!held.has(traceId)) holds.delete(traceId)
   for (const traceId of held) if (!holds.has(traceId)) holds.set(traceId, clock.nowMs() + options.holdMs)
   return position
-}
-
-async function readBatch(store: ClickHouseClient, seq: number): Promise<StoredBatch> {
-  const spans = await rowsOf<SpanFact>(
-    store,
-    `SELECT ${SPAN_SELECT} FROM spans WHERE seq = {seq:UInt64} ORDER BY position`,
-    { seq },
-  )
-  const outcomes = await rowsOf<OutcomeFact>(
-    store,
-    `SELECT ${OUTCOME_SELECT} FROM outcomes WHERE seq = {seq:UInt64} ORDER BY position`,
-    {
-      seq,
-    },
-  )
-  const points = await rowsOf<MetricPoint>(
-    store,
-    `SELECT ${POINT_SELECT} FROM metric_points WHERE seq = {seq:UInt64} ORDER BY position`,
-    { seq },
-  )
-  const [stamp] = await rowsOf<{ acceptedAtMs: number; receivedAtMs: number }>(
-    store,
-    `SELECT toUnixTimestamp64Milli(max(accepted_at)) AS acceptedAtMs, toUnixTimestamp(max(received_at)) * 1000 AS receivedAtMs
-     FROM (SELECT accepted_at, received_at FROM spans WHERE seq = {seq:UInt64}
-       UNION ALL SELECT accepted_at, received_at FROM outcomes WHERE seq = {seq:UInt64}
-       UNION ALL SELECT accepted_at, received_at FROM metric_points WHERE seq = {seq:UInt64})`,
-    { seq },
-  )
-  assert(stamp, `batch ${seq} has rows`)
-  return { stamp: { seq, acceptedAtMs: stamp.acceptedAtMs, receivedAtMs: stamp.receivedAtMs }, spans, outcomes, points }
 }

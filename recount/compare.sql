@@ -7,23 +7,39 @@ SELECT contact_id, sumMap(map(name, n)) AS found FROM (
 ) GROUP BY contact_id;
 
 CREATE TEMPORARY TABLE recount_measured ENGINE = MergeTree ORDER BY (signal, measure) AS
-SELECT c.environment AS environment, c.agent AS agent, c.release AS release, c.channel AS channel, c.queue AS queue, c.customer AS customer,
-  toDate(c.started_at) AS day, count.1 AS signal, count.2 AS measure, count.3 AS n
-FROM recount_contacts AS c LEFT JOIN recount_found AS f ON f.contact_id = c.contact_id
-ARRAY JOIN [
+SELECT environment, agent, release, channel, queue, name.1 AS signal, name.2 AS measure, n
+FROM (
+  SELECT c.environment AS environment, c.agent AS agent, c.release AS release, c.channel AS channel, c.queue AS queue, sumForEach([
 %counts%
-] AS count
-WHERE n != 0;
+  ]::Array(Float64)) AS totals
+  FROM recount_contacts AS c LEFT JOIN recount_found AS f ON f.contact_id = c.contact_id
+  GROUP BY environment, agent, release, channel, queue
+)
+ARRAY JOIN totals AS n, [
+%names%
+] AS name;
 
--- One customer counts at most %cap% times per signal, slice (or release) and UTC day of the trial.
+-- One customer counts at most %cap% times per signal, slice (or release) and UTC day of the trial; who is unknown counts as it is.
+CREATE TEMPORARY TABLE recount_hits ENGINE = MergeTree ORDER BY (environment, agent, release) AS
+SELECT c.environment AS environment, c.agent AS agent, c.release AS release, c.channel AS channel, c.queue AS queue, c.customer AS customer,
+  toDate(c.started_at) AS day, [
+%hits%
+  ]::Array(Float64) AS hits
+FROM recount_contacts AS c LEFT JOIN recount_found AS f ON f.contact_id = c.contact_id
+WHERE has(hits, 1);
+
 CREATE TEMPORARY TABLE recount_capped ENGINE = MergeTree ORDER BY (signal, measure) AS
-SELECT signal, 'capped_hits' AS measure, environment, agent, release, channel, queue, if(customer = '', sum(m.n), least(sum(m.n), %cap%)) AS n
-FROM recount_measured AS m WHERE m.measure = 'hits'
-GROUP BY signal, environment, agent, release, channel, queue, customer, day
-UNION ALL
-SELECT signal, 'release_capped_hits' AS measure, environment, agent, release, '' AS channel, '' AS queue, if(customer = '', sum(m.n), least(sum(m.n), %cap%)) AS n
-FROM recount_measured AS m WHERE m.measure = 'hits'
-GROUP BY signal, environment, agent, release, customer, day;
+SELECT signal, measure, environment, agent, release, channel, queue, n
+FROM (
+  SELECT 'capped_hits' AS measure, environment, agent, release, channel, queue,
+    arrayMap(total -> if(customer = '', total, least(total, %cap%)), sumForEach(hits)) AS totals
+  FROM recount_hits GROUP BY environment, agent, release, channel, queue, customer, day
+  UNION ALL
+  SELECT 'release_capped_hits' AS measure, environment, agent, release, '' AS channel, '' AS queue,
+    arrayMap(total -> if(customer = '', total, least(total, %cap%)), sumForEach(hits)) AS totals
+  FROM recount_hits GROUP BY environment, agent, release, customer, day
+)
+ARRAY JOIN totals AS n, [%hit_names%]::Array(String) AS signal;
 
 -- The cap per release belongs to no slice: it is compared per release.
 CREATE TEMPORARY TABLE recount_compared ENGINE = MergeTree ORDER BY (signal, measure, environment, agent, release, channel, queue) AS

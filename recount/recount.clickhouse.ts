@@ -31,7 +31,7 @@ const HOUR_MS = 3_600_000
 /** Longest chain of parents in one trace that can be followed. */
 const DEEPEST_TRACE = 100_000
 /** Sorts and groups beyond this go to disk. */
-const SPILL_BYTES = 64 * 2 ** 20
+const SPILL_BYTES = 128 * 2 ** 20
 /** Rows of a part of a step's table: larger ones cost memory. */
 const BLOCK_ROWS = 131_072
 /** Longest ring of parents that is followed round. */
@@ -88,7 +88,8 @@ export function renderRecount(result: Recount): string {
 /** Steps are sorted by what the next one joins on, so most joins and groups need no memory; a walk joins few rows with all, by hash. */
 const settingsOf = (statement: string): ClickHouseSettings => ({
   join_algorithm: /WITH RECURSIVE|ASOF/.test(statement) ? 'hash' : 'full_sorting_merge',
-  optimize_aggregation_in_order: 0,
+  // Groups in order hold whole blocks of states: too many for texts.
+  optimize_aggregation_in_order: statement.includes('TABLE recount_parts') ? 0 : 1,
   max_bytes_before_external_group_by: String(SPILL_BYTES),
   max_bytes_before_external_sort: String(SPILL_BYTES),
   min_insert_block_size_rows: String(BLOCK_ROWS),
@@ -102,15 +103,17 @@ type ContactSignal = Exclude<Signal, { evaluator: 'counters' }>
 function statementsOf(all: readonly Signal[], judged: readonly string[]): string[] {
   const signals = all.filter((signal): signal is ContactSignal => signal.evaluator !== 'counters')
   const counts = [...PLAIN_COUNTS, ...signals.flatMap(countsOf)]
+  const hits = counts.filter(([, measure]) => measure === 'hits')
   return STEPS.replace('%found%', () =>
     unionOf(signals.flatMap(foundBy), "SELECT '' AS contact_id, '' AS name, toFloat64(0) AS n WHERE 0"),
   )
     .replace('%unattributed%', () =>
       unionOf(signals.flatMap(unattributedOf), "SELECT '' AS signal, toFloat64(0) AS n WHERE 0"),
     )
-    .replace('%counts%', () =>
-      counts.map(([signal, measure, sql]) => `  (${quote(signal)}, ${quote(measure)}, toFloat64(${sql}))`).join(',\n'),
-    )
+    .replace('%counts%', () => counts.map(([, , sql]) => `    ${sql}`).join(',\n'))
+    .replace('%names%', () => counts.map(([signal, measure]) => `  (${quote(signal)}, ${quote(measure)})`).join(',\n'))
+    .replace('%hits%', () => hits.map(([, , sql]) => `    ${sql}`).join(',\n'))
+    .replace('%hit_names%', () => hits.map(([signal]) => quote(signal)).join(', '))
     .replace('%signals%', () => ['', ...signals.map((signal) => signal.name)].map(quote).join(', '))
     .replaceAll('%cap%', String(HITS_PER_CUSTOMER_DAY))
     .replaceAll('%longest_ring%', String(LONGEST_RING))

@@ -60,5 +60,4 @@ ORDER BY (agent, release, environment, signal, measure, channel, queue, minute)
 SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS rollup_minutes_of_deltas TO rollup_minutes AS
-SELECT signal, measure, environment, agent, release, channel, queue, minute, sum(n) AS n
-FROM deltas GROUP BY signal, measure, environment, agent, release, channel, queue, minute;
+SELECT signal, measure, environment, agent, release, channel, queue, minute, n FROM deltas;

@@ -72,11 +72,11 @@ describe('pipeline and recount', () => {
     const statements: CompiledSignals = {
       ...compiled,
       // both windows end a millisecond early
-      marks: () =>
-        early(
-          early(compiled.marks({ contacts: true, creates: true, outcomes: true })!, 'at, next.1'),
-          'previous_at, at',
-        ),
+      marks: (touches) => {
+        const marks = compiled.marks(touches)
+        if (touches.contacts) return early(marks!, 'at, next.1')
+        return touches.creates ? early(marks!, 'previous_at, at') : marks
+      },
       // a contact needs two failed writes to count among those with one
       deltas: changed(compiled.deltas, 'failed_writes > 0', 'failed_writes > 1'),
       // four hits of one customer and day count

@@ -1,0 +1,143 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { MetricPoint, OutcomeFact, SpanFact } from '../facts/span.ts'
+import type { Clock } from '../lib/clock.ts'
+import { assert } from '../lib/errors.ts'
+import { rowsOf } from '../store/store.clickhouse.ts'
+import type { StoredBatch } from './batch.clickhouse.ts'
+import { expiryOf } from './changes.ts'
+import {
+  OUTCOME_SELECT,
+  outcomeRow,
+  POINT_SELECT,
+  pointRow,
+  SPAN_SELECT,
+  SPAN_TABLE_COLUMNS,
+  type Stamp,
+  spanValues,
+} from './rows.ts'
+
+export type Arrivals = Readonly<{
+  spans: readonly SpanFact[]
+  outcomes: readonly OutcomeFact[]
+  points: readonly MetricPoint[]
+}>
+
+/**
+ * wall: facts are accepted at the monitor's clock (live). event: at the greatest event time accepted so far (replay, demo),
+ * so that a month of history takes its own month.
+ */
+export type ClockMode = 'wall' | 'event'
+
+/** The number that the next batch gets, and the event clock before it. */
+export type Position = Readonly<{ nextSeq: number; clockMs: number }>
+
+/** Makes a batch durable. Its number and clock are stored with every row, so it can be driven again as it was. */
+export async function storeBatch(
+  { store, clock, clockMode }: Readonly<{ store: ClickHouseClient; clock: Clock; clockMode: ClockMode }>,
+  position: Position,
+  taken: readonly Arrivals[],
+  expired: readonly string[],
+): Promise<StoredBatch> {
+  const arrivedOutcomes = taken.flatMap((arrivals) => arrivals.outcomes)
+  const arrivedPoints = taken.flatMap((arrivals) => arrivals.points)
+  const receivedAtMs = clock.nowMs()
+  const arrived = taken.flatMap((arrivals) => arrivals.spans)
+  const acceptedAtMs =
+    clockMode === 'wall' ? receivedAtMs : eventClock(position.clockMs, arrived, arrivedOutcomes, arrivedPoints)
+  const spans = [
+    ...arrived.map((span) => withTimes(span, acceptedAtMs)),
+    ...expired.map((traceId) => expiryOf(traceId, acceptedAtMs)),
+  ]
+  const outcomes = arrivedOutcomes.map((outcome) => ({ ...outcome, atMs: plausible(outcome.atMs) || acceptedAtMs }))
+  const points = arrivedPoints.map((point) => ({
+    ...point,
+    startMs: plausible(point.startMs),
+    atMs: plausible(point.atMs) || acceptedAtMs,
+  }))
+  const stamp: Stamp = { seq: position.nextSeq, acceptedAtMs, receivedAtMs }
+  const token = {
+    insert_deduplication_token: `a${stamp.seq}`,
+    async_insert: 0,
+    deduplicate_blocks_in_dependent_materialized_views: 1,
+  } as const
+  if (spans.length > 0)
+    await store.insert({
+      table: 'spans',
+      columns: [...SPAN_TABLE_COLUMNS] as [string, ...string[]],
+      values: spans.map((span, position) => spanValues(span, position, stamp)),
+      format: 'JSONCompactEachRow',
+      clickhouse_settings: token,
+    })
+  if (outcomes.length > 0)
+    await store.insert({
+      table: 'outcomes',
+      values: outcomes.map((outcome, position) => outcomeRow(outcome, position, stamp)),
+      format: 'JSONEachRow',
+      clickhouse_settings: token,
+    })
+  if (points.length > 0)
+    await store.insert({
+      table: 'metric_points',
+      values: points.map((point, position) => pointRow(point, position, stamp)),
+      format: 'JSONEachRow',
+      clickhouse_settings: token,
+    })
+  return { stamp, spans, outcomes, points }
+}
+
+/** The greatest event time accepted so far: times of starts and outcomes, never of ends, which may lie far ahead. */
+function eventClock(
+  clockMs: number,
+  spans: readonly SpanFact[],
+  outcomes: readonly OutcomeFact[],
+  points: readonly MetricPoint[],
+): number {
+  let latestMs = clockMs
+  for (const span of spans) latestMs = Math.max(latestMs, plausible(span.startedAtMs))
+  for (const outcome of outcomes) latestMs = Math.max(latestMs, plausible(outcome.atMs))
+  for (const point of points) latestMs = Math.max(latestMs, plausible(point.atMs))
+  return latestMs
+}
+
+/** 2100-01-01: later times are mistakes of the sender, and ClickHouse's DateTime ends in 2106. */
+const LAST_TIME_MS = 4_102_444_800_000
+/** Whole milliseconds, as the store keeps them: what is counted now must be what a later batch reads. */
+const plausible = (ms: number): number => (ms > 0 && ms < LAST_TIME_MS ? Math.floor(ms) : 0)
+
+/** A fact without a (plausible) time happened when it was accepted. */
+const withTimes = (span: SpanFact, acceptedAtMs: number): SpanFact => {
+  const startedAtMs = plausible(span.startedAtMs) || plausible(span.endedAtMs) || acceptedAtMs
+  const endedAtMs = Math.max(plausible(span.endedAtMs), startedAtMs)
+  return span.startedAtMs === startedAtMs && span.endedAtMs === endedAtMs ? span : { ...span, startedAtMs, endedAtMs }
+}
+
+/** A batch as it was stored, to be driven again. */
+export async function readBatch(store: ClickHouseClient, seq: number): Promise<StoredBatch> {
+  const spans = await rowsOf<SpanFact>(
+    store,
+    `SELECT ${SPAN_SELECT} FROM spans WHERE seq = {seq:UInt64} ORDER BY position`,
+    { seq },
+  )
+  const outcomes = await rowsOf<OutcomeFact>(
+    store,
+    `SELECT ${OUTCOME_SELECT} FROM outcomes WHERE seq = {seq:UInt64} ORDER BY position`,
+    {
+      seq,
+    },
+  )
+  const points = await rowsOf<MetricPoint>(
+    store,
+    `SELECT ${POINT_SELECT} FROM metric_points WHERE seq = {seq:UInt64} ORDER BY position`,
+    { seq },
+  )
+  const [stamp] = await rowsOf<{ acceptedAtMs: number; receivedAtMs: number }>(
+    store,
+    `SELECT toUnixTimestamp64Milli(max(accepted_at)) AS acceptedAtMs, toUnixTimestamp(max(received_at)) * 1000 AS receivedAtMs
+     FROM (SELECT accepted_at, received_at FROM spans WHERE seq = {seq:UInt64}
+       UNION ALL SELECT accepted_at, received_at FROM outcomes WHERE seq = {seq:UInt64}
+       UNION ALL SELECT accepted_at, received_at FROM metric_points WHERE seq = {seq:UInt64})`,
+    { seq },
+  )
+  assert(stamp, `batch ${seq} has rows`)
+  return { stamp: { seq, acceptedAtMs: stamp.acceptedAtMs, receivedAtMs: stamp.receivedAtMs }, spans, outcomes, points }
+}
