@@ -207,7 +207,7 @@ async function preload(store: ClickHouseClient): Promise<void> {
     })
   }
 }
-const PRELOAD_STEP = 250_000
+const PRELOAD_STEP = 100_000
 
 /** Resident memory of this process and of the engine's, MiB. */
 function residentMiB(): { own: number; engine: number } {

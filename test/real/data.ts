@@ -5,6 +5,9 @@ import { gunzipSync } from 'node:zlib'
 /** Recorded data beside the project; it is never part of it. */
 const ROOT = new URL('../../../shared/data/', import.meta.url)
 
+/** How long a test of real data may take on a machine that has other things to do. */
+export const PATIENCE_MS = 240_000
+
 /** Whether the data set is there; says so on stderr when it is not, because its tests are then skipped. */
 export function hasData(set: string): boolean {
   const found = existsSync(new URL(`${set}/dev/`, ROOT))

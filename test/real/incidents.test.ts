@@ -13,7 +13,7 @@ import { recount } from '../../recount/recount.clickhouse.ts'
 import { openStore, rowsOf } from '../../store/store.clickhouse.ts'
 import { type IncidentField, type IncidentRow, incidentRequest, type OtlpRequest } from './convert.ts'
 import { type Counting, factsOf, plainNamer, startCounting, sumsOf, writeLines } from './counting.ts'
-import { hasData, readCsv, readJson } from './data.ts'
+import { hasData, PATIENCE_MS, readCsv, readJson } from './data.ts'
 
 const found = hasData('incidents')
 
@@ -35,7 +35,7 @@ signals:
   - { name: strict, title: Strictly within 72 h, evaluator: recurrence, over: contacts, windowHours: ${72 - 1 / 3_600_000} }
 `
 
-describe.skipIf(!found)('incidents of a service desk as contacts', () => {
+describe.skipIf(!found)('incidents of a service desk as contacts', { timeout: PATIENCE_MS }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'andon-incidents-'))
   const config = parseConfig(CONFIG, 'the configuration of this test')
   const signals = signalsOf(config)

@@ -9,7 +9,7 @@ import { silentLog } from '../../lib/log.ts'
 import { recount } from '../../recount/recount.clickhouse.ts'
 import { rowsOf } from '../../store/store.clickhouse.ts'
 import { type Counting, plainNamer, startCounting } from './counting.ts'
-import { hasData, readJson, readJsonLines } from './data.ts'
+import { hasData, PATIENCE_MS, readJson, readJsonLines } from './data.ts'
 
 type Payload = Readonly<{ id: string; kind: 'valid' | 'odd' | 'malformed'; payload: unknown }>
 type Counts = Readonly<{
@@ -26,81 +26,85 @@ type Reply = Readonly<{
 
 const found = hasData('otlp')
 
-describe.skipIf(!found)("payloads of other people's instrumentations, posted to the receiver", () => {
-  const folder = mkdtempSync(join(tmpdir(), 'andon-otlp-'))
-  const payloads = found ? readJsonLines<Payload>('otlp/dev/payloads.jsonl.gz') : []
-  const truth = found ? readJson<Truth>('otlp/dev/truth.json') : { total: {}, per_payload: [] }
-  const replies = new Map<string, Reply>()
-  let counting: Counting
-  let receiver: Awaited<ReturnType<typeof startReceiver>>
+describe.skipIf(!found)(
+  "payloads of other people's instrumentations, posted to the receiver",
+  { timeout: PATIENCE_MS },
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), 'andon-otlp-'))
+    const payloads = found ? readJsonLines<Payload>('otlp/dev/payloads.jsonl.gz') : []
+    const truth = found ? readJson<Truth>('otlp/dev/truth.json') : { total: {}, per_payload: [] }
+    const replies = new Map<string, Reply>()
+    let counting: Counting
+    let receiver: Awaited<ReturnType<typeof startReceiver>>
 
-  beforeAll(async () => {
-    counting = await startCounting({ folder, signals: FOUR_SIGNALS })
-    receiver = await startReceiver({
-      listen: { host: '127.0.0.1', port: 0 },
-      token: undefined,
-      accept: counting.accept,
-      namer: plainNamer(),
-      clock: wallClock,
-      log: silentLog,
-      count: () => {},
-    })
-    const send = async ({ id, payload }: Payload) => {
-      const response = await fetch(`${receiver.url}/v1/traces`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(payload),
+    beforeAll(async () => {
+      counting = await startCounting({ folder, signals: FOUR_SIGNALS })
+      receiver = await startReceiver({
+        listen: { host: '127.0.0.1', port: 0 },
+        token: undefined,
+        accept: counting.accept,
+        namer: plainNamer(),
+        clock: wallClock,
+        log: silentLog,
+        count: () => {},
       })
-      replies.set(id, { status: response.status, body: (await response.json()) as Reply['body'] })
-    }
-    await Promise.all(payloads.map(send))
-    await counting.settle()
-  })
-  afterAll(async () => {
-    await receiver?.close()
-    await counting?.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-
-  test('every one is answered, with 200 or with 400 and a reason', () => {
-    expect(replies.size).toBe(payloads.length)
-    for (const [id, { status, body }] of replies) {
-      expect([200, 400], id).toContain(status)
-      if (status === 400) expect(body.message, id).toMatch(/\w/)
-    }
-  })
-
-  test('of each, exactly the valid spans are accepted and a message says what was rejected', () => {
-    for (const { id, spans_on_wire = 0, valid_spans = 0 } of truth.per_payload) {
-      const { status, body } = replies.get(id)!
-      const rejected = Number(body.partialSuccess?.rejectedSpans ?? 0)
-      if (status === 400) {
-        expect(valid_spans, `${id} is refused whole`).toBe(0)
-        continue
+      const send = async ({ id, payload }: Payload) => {
+        const response = await fetch(`${receiver.url}/v1/traces`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(payload),
+        })
+        replies.set(id, { status: response.status, body: (await response.json()) as Reply['body'] })
       }
-      // A part of a request that is no list of spans is rejected too, though there is no span in it to be counted by the truth.
-      expect(rejected, id).toBeGreaterThanOrEqual(spans_on_wire - valid_spans)
-      if (rejected > 0) expect(body.partialSuccess?.errorMessage, id).toMatch(/resourceSpans/)
-    }
-  })
+      await Promise.all(payloads.map(send))
+      await counting.settle()
+    }, PATIENCE_MS)
+    afterAll(async () => {
+      await receiver?.close()
+      await counting?.close()
+      rmSync(folder, { recursive: true, force: true })
+    })
 
-  test('stored and counted are the valid and the distinct spans of the truth', async () => {
-    const [stored] = await rowsOf<{ accepted: number; distinct: number }>(
-      counting.store,
-      "SELECT toUInt32(countIf(span_id != '')) AS accepted, toUInt32(uniqExactIf((trace_id, span_id), span_id != '')) AS distinct FROM spans",
-    )
-    // Ids of two payloads may be the same: distinct counts them once.
-    expect(stored?.accepted).toBe(truth.total.valid_spans)
-    expect(stored?.distinct).toBe(distinctIn(payloads))
-    expect(stored?.distinct).toBeLessThanOrEqual(truth.total.distinct_spans!)
-  })
+    test('every one is answered, with 200 or with 400 and a reason', () => {
+      expect(replies.size).toBe(payloads.length)
+      for (const [id, { status, body }] of replies) {
+        expect([200, 400], id).toContain(status)
+        if (status === 400) expect(body.message, id).toMatch(/\w/)
+      }
+    })
 
-  test('the totals are those of a recount, parents in rings included', async () => {
-    const result = await recount({ store: counting.store, signals: FOUR_SIGNALS })
-    expect(result.differences).toEqual([])
-    expect(result.checked).toBeGreaterThan(0)
-  })
-})
+    test('of each, exactly the valid spans are accepted and a message says what was rejected', () => {
+      for (const { id, spans_on_wire = 0, valid_spans = 0 } of truth.per_payload) {
+        const { status, body } = replies.get(id)!
+        const rejected = Number(body.partialSuccess?.rejectedSpans ?? 0)
+        if (status === 400) {
+          expect(valid_spans, `${id} is refused whole`).toBe(0)
+          continue
+        }
+        // A part of a request that is no list of spans is rejected too, though there is no span in it to be counted by the truth.
+        expect(rejected, id).toBeGreaterThanOrEqual(spans_on_wire - valid_spans)
+        if (rejected > 0) expect(body.partialSuccess?.errorMessage, id).toMatch(/resourceSpans/)
+      }
+    })
+
+    test('stored and counted are the valid and the distinct spans of the truth', async () => {
+      const [stored] = await rowsOf<{ accepted: number; distinct: number }>(
+        counting.store,
+        "SELECT toUInt32(countIf(span_id != '')) AS accepted, toUInt32(uniqExactIf((trace_id, span_id), span_id != '')) AS distinct FROM spans",
+      )
+      // Ids of two payloads may be the same: distinct counts them once.
+      expect(stored?.accepted).toBe(truth.total.valid_spans)
+      expect(stored?.distinct).toBe(distinctIn(payloads))
+      expect(stored?.distinct).toBeLessThanOrEqual(truth.total.distinct_spans!)
+    })
+
+    test('the totals are those of a recount, parents in rings included', async () => {
+      const result = await recount({ store: counting.store, signals: FOUR_SIGNALS })
+      expect(result.differences).toEqual([])
+      expect(result.checked).toBeGreaterThan(0)
+    })
+  },
+)
 
 type Raw = Readonly<Record<string, unknown>>
 const isObject = (value: unknown): value is Raw => typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -10,7 +10,7 @@ import { silentLog } from '../../lib/log.ts'
 import { recount } from '../../recount/recount.clickhouse.ts'
 import { openStore } from '../../store/store.clickhouse.ts'
 import { type TauConversation, tauRequest } from './convert.ts'
-import { hasData, namesIn, readJson, readJsonLines } from './data.ts'
+import { hasData, namesIn, PATIENCE_MS, readJson, readJsonLines } from './data.ts'
 
 type Truth = Readonly<{
   run: string
@@ -30,7 +30,7 @@ type Truth = Readonly<{
   customer_identified: number
 }>
 
-describe.skipIf(!hasData('tau'))('conversations of real agents, nine runs', () => {
+describe.skipIf(!hasData('tau'))('conversations of real agents, nine runs', { timeout: PATIENCE_MS }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'andon-tau-'))
   const storePath = join(folder, 'store')
   const config = readConfig(fileURLToPath(new URL('../fixtures/tau.yaml', import.meta.url)))
@@ -51,7 +51,7 @@ describe.skipIf(!hasData('tau'))('conversations of real agents, nine runs', () =
       skipBad: false,
       storePath,
     })
-  })
+  }, PATIENCE_MS)
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   test.each(truths)('$run: calls, writes, failures, duplicates, transfers and customers equal the truth', (truth) => {
