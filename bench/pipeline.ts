@@ -103,27 +103,31 @@ const sequencerFor = (store: ClickHouseClient, onBatch: (batch: BatchMeasures) =
 /** Medians in milliseconds over batches that are sent one after the other. */
 async function measureBatches(
   store: ClickHouseClient,
-): Promise<{ acceptMs: number; processMs: number; totalMs: number }> {
+): Promise<{ acceptMs: number; processMs: number; totalMs: number; cpuMs: number }> {
   const measures: BatchMeasures[] = []
   const sequencer = await sequencerFor(store, (batch) => measures.push(batch))
+  let startedCpuMs = 0
   for (let batch = 0; batch < batches + WARM_UP_BATCHES; batch++) {
+    if (batch === WARM_UP_BATCHES) startedCpuMs = cpuMs()
     await sequencer.accept(nextBatch(batchSpans))
     while (measures.length <= batch) await wallClock.sleep(1)
   }
+  const usedMs = cpuMs() - startedCpuMs
   await sequencer.close()
   const counted = measures.slice(WARM_UP_BATCHES)
   return {
     acceptMs: median(counted.map((batch) => batch.acceptMs)),
     processMs: median(counted.map((batch) => batch.processMs)),
     totalMs: median(counted.map((batch) => batch.acceptMs + batch.processMs)),
+    cpuMs: usedMs / batches,
   }
 }
 
-/** Spans per second over large batches, several under way; their encoding in this process is part of it. */
-async function measureSustained(store: ClickHouseClient): Promise<number> {
+/** Spans per second, and per second of processor time, over large batches of which several are under way; encoding is part of it. */
+async function measureSustained(store: ClickHouseClient): Promise<Speed> {
   const sequencer = await sequencerFor(store, () => {})
   const prepared = Array.from({ length: LARGE_BATCHES }, () => nextBatch(LARGE_BATCH_SPANS))
-  const startedMs = performance.now()
+  const [startedMs, startedCpuMs] = [performance.now(), cpuMs()]
   const underWay: Promise<void>[] = []
   for (const batch of prepared) {
     underWay.push(sequencer.accept(batch))
@@ -131,10 +135,16 @@ async function measureSustained(store: ClickHouseClient): Promise<number> {
   }
   await Promise.all(underWay)
   await sequencer.settle()
-  const seconds = (performance.now() - startedMs) / 1000
+  const speed = speedOf(LARGE_BATCHES * LARGE_BATCH_SPANS, startedMs, startedCpuMs)
   await sequencer.close()
-  return (LARGE_BATCHES * LARGE_BATCH_SPANS) / seconds
+  return speed
 }
+
+type Speed = Readonly<{ perSecond: number; perCpuSecond: number }>
+const speedOf = (spans: number, startedMs: number, startedCpuMs: number): Speed => ({
+  perSecond: (spans / (performance.now() - startedMs)) * 1000,
+  perCpuSecond: (spans / (cpuMs() - startedCpuMs)) * 1000,
+})
 
 /** Tables that a batch inserts into; views fill the others. */
 const WRITTEN = [
@@ -168,13 +178,13 @@ async function exportBatches(store: ClickHouseClient, directory: string): Promis
 async function measureFloor(
   store: ClickHouseClient,
   { spans, files }: { spans: number; files: readonly Export[] },
-): Promise<number> {
-  const startedMs = performance.now()
+): Promise<Speed> {
+  const [startedMs, startedCpuMs] = [performance.now(), cpuMs()]
   for (const { table, file, seq } of files)
     await store.command({
       query: `INSERT INTO ${table} FROM INFILE '${file}' SETTINGS insert_deduplication_token = 'floor ${seq}', deduplicate_blocks_in_dependent_materialized_views = 1 FORMAT Native`,
     })
-  return spans / ((performance.now() - startedMs) / 1000)
+  return speedOf(spans, startedMs, startedCpuMs)
 }
 
 /** Contacts as months of traffic leave them, spread over 30 days, customers with three contacts each; negative numbers never meet the live ones. */
@@ -209,24 +219,48 @@ async function preload(store: ClickHouseClient): Promise<void> {
 }
 const PRELOAD_STEP = 100_000
 
-/** Resident memory of this process and of the engine's, MiB. */
-function residentMiB(): { own: number; engine: number } {
-  const of = (pid: string): number =>
-    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
-  const children = readdirSync('/proc').filter((pid) => {
-    if (!/^\d+$/.test(pid)) return false
-    try {
-      return /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] === String(process.pid)
-    } catch {
-      return false
-    }
-  })
-  return { own: of(String(process.pid)), engine: children.reduce((sum, pid) => sum + of(pid), 0) }
+/** Processes that this one started: the engine. */
+const children = (): string[] =>
+  readdirSync('/proc').filter(
+    (pid) => /^\d+$/.test(pid) && new RegExp(`^PPid:\\s+${process.pid}$`, 'm').test(read(`/proc/${pid}/status`)),
+  )
+
+/** '' where a process ended meanwhile. */
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
+/** Resident memory of this process and of the engine's, MiB. */
+function residentMiB(): { own: number; engine: number } {
+  const of = (pid: string): number => Number(/VmRSS:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) / 1024
+  return { own: of(String(process.pid)), engine: children().reduce((sum, pid) => sum + of(pid), 0) }
+}
+
+/** Processor time of this process and of the engine's so far, milliseconds: it depends less than wall time on what else runs. */
+function cpuMs(): number {
+  const of = (pid: string): number => {
+    const fields = read(`/proc/${pid}/stat`).split(') ')[1]?.split(' ') ?? []
+    return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * CLOCK_TICK_MS
+  }
+  return [String(process.pid), ...children()].reduce((sum, pid) => sum + of(pid), 0)
+}
+/** Linux counts processor time in hundredths of a second. */
+const CLOCK_TICK_MS = 10
+
 const say = (name: string, value: string): void => console.log(`${name.padEnd(52)} ${value}`)
-const sayBatches = (name: string, { acceptMs, processMs, totalMs }: Awaited<ReturnType<typeof measureBatches>>) =>
-  say(name, `accept ${acceptMs.toFixed(0)} ms, count ${processMs.toFixed(0)} ms, together ${totalMs.toFixed(0)} ms`)
+const sayBatches = (name: string, measured: Awaited<ReturnType<typeof measureBatches>>): void => {
+  const [accept, count, total, cpu] = [measured.acceptMs, measured.processMs, measured.totalMs, measured.cpuMs].map(
+    (ms) => ms.toFixed(0),
+  )
+  say(name, `accept ${accept} ms, count ${count} ms, together ${total} ms; ${cpu} ms of processor time`)
+}
+
+const saySpeed = (name: string, { perSecond, perCpuSecond }: Speed): void =>
+  say(name, `${perSecond.toFixed(0)} spans/s, ${perCpuSecond.toFixed(0)} per second of processor time`)
 
 /** A fresh store for one measurement. */
 async function inStore<T>(name: string, use: (store: ClickHouseClient) => Promise<T>): Promise<T> {
@@ -247,11 +281,12 @@ try {
     await measureSustained(store),
     await exportBatches(store, options.store),
   ])
-  say(`sustained, batches of ${LARGE_BATCH_SPANS} and more`, `${sustained.toFixed(0)} spans/s`)
+  saySpeed(`sustained, ${LARGE_BATCH_SPANS} spans a request`, sustained)
   const floor = await inStore('floor', (store) => measureFloor(store, files))
+  saySpeed('floor: the same rows, native format, no computing', floor)
   say(
-    'floor: the same rows, native format, no computing',
-    `${floor.toFixed(0)} spans/s, of which sustained is ${(sustained / floor).toFixed(2)}`,
+    'sustained / floor',
+    `${(sustained.perSecond / floor.perSecond).toFixed(2)}, by processor time ${(sustained.perCpuSecond / floor.perCpuSecond).toFixed(2)}`,
   )
   await inStore('large', async (store) => {
     const startedMs = performance.now()
@@ -259,7 +294,10 @@ try {
     say(`${contacts} contacts stored before`, `in ${((performance.now() - startedMs) / 1000).toFixed(0)} s`)
     const full = await measureBatches(store)
     sayBatches(`batch of ${batchSpans} spans over them, p50`, full)
-    say('ratio to the empty store', (full.totalMs / empty.totalMs).toFixed(2))
+    say(
+      'ratio to the empty store',
+      `${(full.totalMs / empty.totalMs).toFixed(2)}, by processor time ${(full.cpuMs / empty.cpuMs).toFixed(2)}`,
+    )
     const resident = residentMiB()
     say('resident memory', `${resident.own.toFixed(0)} MiB here, ${resident.engine.toFixed(0)} MiB engine`)
   })

@@ -135,7 +135,7 @@ export function createEmbeddedConnection(path: string, options: { memoryBytes: n
       if (!ending) return
       await new Promise<void>((resolve) => {
         ending.once('exit', () => resolve())
-        ending.disconnect() // the engine finishes what it is doing, closes the store and exits
+        ending.send('close') // the engine finishes what it is doing, closes the store and exits
       })
     },
   }

@@ -104,19 +104,23 @@ function next(): void {
   })
 }
 
-process.on('message', (request: EngineRequest) => {
-  waiting.push(request)
+process.on('message', (request: EngineRequest | 'close') => {
+  if (request === 'close') drained = close
+  else waiting.push(request)
   next()
 })
-process.on('disconnect', () => {
-  drained = () =>
-    void opened
-      .then(
-        (connections) => Promise.all(connections.map((connection) => connection.close())),
-        () => {}, // it never opened; whoever asked was told why
-      )
-      .then(() => process.exit(0))
-  next()
-})
+
+/** Asked to end, after everything that was asked before. */
+const close = () =>
+  void opened
+    .then(
+      (connections) => Promise.all(connections.map((connection) => connection.close())),
+      () => {}, // it never opened; whoever asked was told why
+    )
+    .then(() => process.exit(0))
+
+// The parent died: it can take no answer any more, and its successor waits for the directory. The store survives SIGKILL at any
+// moment, a statement that goes on would only keep it locked.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 process.on('SIGINT', () => {}) // Ctrl-C reaches the whole group; the parent decides when to stop
 process.on('SIGTERM', () => {})
