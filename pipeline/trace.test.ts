@@ -239,3 +239,17 @@ test('a chain of ten thousand spans is walked once', () => {
   ])
   expect(performance.now() - startedMs).toBeLessThan(2_000)
 })
+
+test("of spans that are each other's parents in a ring the earliest is the root, in whatever order they come", () => {
+  const ring = [
+    agentSpan({ id: 'b', parent: 'c', conversation: 'c1', startedAtMs: 2_000 }),
+    agentSpan({ id: 'a', parent: 'b', conversation: 'c1', startedAtMs: 1_000 }),
+    agentSpan({ id: 'c', parent: 'a', conversation: 'c1', startedAtMs: 3_000 }),
+    toolSpan({ id: 't', parent: 'c', startedAtMs: 3_500 }),
+  ]
+  fc.assert(
+    fc.property(fc.shuffledSubarray(ring, { minLength: ring.length }), (spans) => {
+      expect(resolveTrace(spans, false).contacts.map((one) => nameOf(one.top!.spanId))).toEqual(['a'])
+    }),
+  )
+})

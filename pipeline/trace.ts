@@ -118,7 +118,7 @@ function ownerOf(
 const carriesIdentity = (span: SpanFact): boolean =>
   span.agentName !== '' && span.release !== '' && span.conversation !== '' && span.serviceName === span.agentName
 
-/** Walks every span up to its root once, remembering the way; a cycle of parents counts as a root. */
+/** Walks every span up to its root once, remembering the way; of a ring of parents the earliest span is the root. */
 function standingsOf(spans: readonly SpanFact[]): Map<string, Standing> {
   const byId = new Map(spans.map((span) => [span.spanId, span]))
   const standings = new Map<string, Standing>()
@@ -131,6 +131,7 @@ function standingsOf(spans: readonly SpanFact[]): Map<string, Standing> {
       onPath.add(span.spanId)
       span = byId.get(span.parentSpanId)
     }
+    if (span && onPath.has(span.spanId)) turnRing(path, span)
     for (const current of path.reverse()) {
       const parent = byId.get(current.parentSpanId)
       const above = parent ? standings.get(parent.spanId) : undefined
@@ -148,6 +149,13 @@ function standingsOf(spans: readonly SpanFact[]): Map<string, Standing> {
     }
   }
   return standings
+}
+
+/** `path` leads from child to parent and ends in a ring that begins at `entry`: turns the ring so that its earliest span comes last. */
+function turnRing(path: SpanFact[], entry: SpanFact): void {
+  const ring = path.splice(path.indexOf(entry))
+  const root = ring.indexOf(ring.reduce((a, b) => (byStart(b, a) < 0 ? b : a)))
+  path.push(...ring.slice(root + 1), ...ring.slice(0, root + 1))
 }
 
 /** The outermost tool span above of the same tool, reached without passing an agent: the other side of the same call. */
