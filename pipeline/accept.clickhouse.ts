@@ -15,6 +15,8 @@ import {
   type Stamp,
   spanValues,
 } from './rows.ts'
+import { storedSpans } from './stored.clickhouse.ts'
+import { together, unique } from './together.ts'
 
 export type Arrivals = Readonly<{
   spans: readonly SpanFact[]
@@ -60,30 +62,33 @@ export async function storeBatch(
     async_insert: 0,
     deduplicate_blocks_in_dependent_materialized_views: 1,
   } as const
-  if (spans.length > 0)
-    await store.insert({
-      table: 'spans',
-      columns: [...SPAN_TABLE_COLUMNS] as [string, ...string[]],
-      values: spans.map((span, position) => spanValues(span, position, stamp)),
-      format: 'JSONCompactEachRow',
-      clickhouse_settings: token,
-    })
-  if (outcomes.length > 0)
-    await store.insert({
-      table: 'outcomes',
-      values: outcomes.map((outcome, position) => outcomeRow(outcome, position, stamp)),
-      format: 'JSONEachRow',
-      clickhouse_settings: token,
-    })
-  if (points.length > 0)
-    await store.insert({
-      table: 'metric_points',
-      values: points.map((point, position) => pointRow(point, position, stamp)),
-      format: 'JSONEachRow',
-      clickhouse_settings: token,
-    })
-  return { stamp, spans, outcomes, points }
+  const insert = (table: string, values: readonly object[]) =>
+    values.length > 0 && store.insert({ table, values, format: 'JSONEachRow', clickhouse_settings: token })
+  const [known] = await together([
+    spansBefore(store, stamp.seq, spans),
+    spans.length > 0 &&
+      store.insert({
+        table: 'spans',
+        columns: [...SPAN_TABLE_COLUMNS] as [string, ...string[]],
+        values: spans.map((span, position) => spanValues(span, position, stamp)),
+        format: 'JSONCompactEachRow',
+        clickhouse_settings: token,
+      }),
+    insert(
+      'outcomes',
+      outcomes.map((outcome, position) => outcomeRow(outcome, position, stamp)),
+    ),
+    insert(
+      'metric_points',
+      points.map((point, position) => pointRow(point, position, stamp)),
+    ),
+  ])
+  return { stamp, spans, known, outcomes, points }
 }
+
+/** What is stored of the same traces: their spans in batches before `seq`. */
+const spansBefore = (store: ClickHouseClient, seq: number, spans: readonly SpanFact[]): Promise<SpanFact[]> =>
+  storedSpans({ store, seq }, unique(spans.map((span) => span.traceId)))
 
 /** The greatest event time accepted so far: times of starts and outcomes, never of ends, which may lie far ahead. */
 function eventClock(
@@ -113,23 +118,11 @@ const withTimes = (span: SpanFact, acceptedAtMs: number): SpanFact => {
 
 /** A batch as it was stored, to be driven again. */
 export async function readBatch(store: ClickHouseClient, seq: number): Promise<StoredBatch> {
-  const spans = await rowsOf<SpanFact>(
-    store,
-    `SELECT ${SPAN_SELECT} FROM spans WHERE seq = {seq:UInt64} ORDER BY position`,
-    { seq },
-  )
-  const outcomes = await rowsOf<OutcomeFact>(
-    store,
-    `SELECT ${OUTCOME_SELECT} FROM outcomes WHERE seq = {seq:UInt64} ORDER BY position`,
-    {
-      seq,
-    },
-  )
-  const points = await rowsOf<MetricPoint>(
-    store,
-    `SELECT ${POINT_SELECT} FROM metric_points WHERE seq = {seq:UInt64} ORDER BY position`,
-    { seq },
-  )
+  const facts = <Fact>(select: string, table: string): Promise<Fact[]> =>
+    rowsOf<Fact>(store, `SELECT ${select} FROM ${table} WHERE seq = {seq:UInt64} ORDER BY position`, { seq })
+  const spans = await facts<SpanFact>(SPAN_SELECT, 'spans')
+  const outcomes = await facts<OutcomeFact>(OUTCOME_SELECT, 'outcomes')
+  const points = await facts<MetricPoint>(POINT_SELECT, 'metric_points')
   const [stamp] = await rowsOf<{ acceptedAtMs: number; receivedAtMs: number }>(
     store,
     `SELECT toUnixTimestamp64Milli(max(accepted_at)) AS acceptedAtMs, toUnixTimestamp(max(received_at)) * 1000 AS receivedAtMs
@@ -139,5 +132,5 @@ export async function readBatch(store: ClickHouseClient, seq: number): Promise<S
     { seq },
   )
   assert(stamp, `batch ${seq} has rows`)
-  return { stamp: { seq, acceptedAtMs: stamp.acceptedAtMs, receivedAtMs: stamp.receivedAtMs }, spans, outcomes, points }
+  return { stamp: { seq, ...stamp }, spans, known: await spansBefore(store, seq, spans), outcomes, points }
 }

@@ -21,8 +21,8 @@ import {
   type Stored,
   storedContacts,
   storedParts,
-  storedSpans,
 } from './stored.clickhouse.ts'
+import { together, unique } from './together.ts'
 
 /** SQL of the signals for one batch: see detectors/signals/compile.ts, which makes it from data. */
 export type SignalStatements = Readonly<{
@@ -41,10 +41,11 @@ export type BatchContext = Readonly<{
   scopeOf: ScopeOf
 }>
 
-/** What stands in the store under this batch number. */
+/** What stands in the store under this batch number, and what batches before it had brought of the same traces. */
 export type StoredBatch = Readonly<{
   stamp: Stamp
   spans: readonly SpanFact[]
+  known: readonly SpanFact[]
   outcomes: readonly OutcomeFact[]
   points: readonly MetricPoint[]
 }>
@@ -67,10 +68,7 @@ export async function processBatch(context: BatchContext, batch: StoredBatch): P
   const { stamp } = batch
   const stored: Stored = { store: context.store, seq: stamp.seq }
 
-  const traces =
-    batch.spans.length === 0
-      ? []
-      : traceChanges(batch.spans, await storedSpans(stored, unique(batch.spans.map((span) => span.traceId))))
+  const traces = traceChanges(batch.spans, batch.known)
   const parts = partChanges(traces)
   const contacts =
     parts.length === 0
@@ -124,19 +122,6 @@ export async function processBatch(context: BatchContext, batch: StoredBatch): P
 /** Traces that wait stand in contact_parts under no contact, so that a restart waits for them again. */
 const heldRow = ({ traceId, held, wasHeld }: TraceChange, stamp: Stamp) =>
   held === wasHeld ? [] : [partRow({ contactId: '', traceId, part: held ? {} : null }, stamp)]
-
-/**
- * Steps that do not need each other, side by side. Fails when all have ended: nothing of a failed batch may still be under way
- * when it is driven again.
- */
-async function together<T extends readonly Promise<unknown>[]>(
-  steps: readonly [...T],
-): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
-  await Promise.allSettled(steps)
-  return Promise.all(steps)
-}
-
-const unique = (values: readonly string[]): string[] => [...new Set(values)]
 
 /** Stores first deliveries of outcomes under their keys and returns all outcomes whose attribution the batch may change. */
 async function linkOutcomes(

@@ -1,0 +1,12 @@
+/**
+ * Steps that do not need each other, side by side. Fails when all have ended: nothing of a failed batch may still be under way
+ * when it is driven again.
+ */
+export async function together<T extends readonly unknown[]>(
+  steps: readonly [...T],
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(steps)
+  return Promise.all(steps)
+}
+
+export const unique = (values: readonly string[]): string[] => [...new Set(values)]
