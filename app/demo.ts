@@ -19,10 +19,10 @@ import type { Environment } from './secrets.ts'
 import { type Running, startMonitor } from './serve.ts'
 
 /** Wall time that the fortnight takes when nobody says otherwise: time to watch, and well inside what a check may take. */
-const DEFAULT_SECONDS = 45
+const DEFAULT_SECONDS = 40
 const FORTNIGHT_MS = 14 * DAY_MS
 /** Event time per step of the contact centre; a step is a round of requests, and mostly one batch. */
-const STEP_MS = 2 * 3_600_000
+const STEP_MS = 3 * 3_600_000
 const SECRET_NAME = 'ANDON_DEMO_SECRET'
 /** The last pauses are proven stopped and drained by telemetry that follows; this much wall time at most. */
 const DRAIN_WAIT_MS = 6_000

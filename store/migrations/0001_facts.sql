@@ -1,6 +1,6 @@
 -- Every accepted span, once per delivery: a re-sent span is a second row with a later seq and never counts.
 -- This insert is what makes a request durable. seq is the batch, position the order in it (the first copy of a span counts),
--- accepted_at the monitor's clock.
+-- accepted_at the monitor's clock. Small granules and compressed blocks, here and below: a batch looks up single keys.
 CREATE TABLE IF NOT EXISTS spans (
   seq UInt64 CODEC(Delta, LZ4),
   position UInt32 CODEC(Delta, LZ4),
@@ -45,7 +45,8 @@ ENGINE = MergeTree
 PARTITION BY toMonday(received_at)
 ORDER BY (trace_id, span_id, seq, position)
 TTL received_at + INTERVAL 60 DAY
-SETTINGS index_granularity = 512, non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
+  non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
 
 -- Every accepted outcome (complaint, correction, …), once per delivery; the first row of an outcome_id counts.
 CREATE TABLE IF NOT EXISTS outcomes (
@@ -69,7 +70,8 @@ ENGINE = MergeTree
 PARTITION BY toMonday(received_at)
 ORDER BY (outcome_id, seq, position)
 TTL received_at + INTERVAL 60 DAY
-SETTINGS index_granularity = 512, non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
+  non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
 
 -- Every accepted number data point.
 CREATE TABLE IF NOT EXISTS metric_points (

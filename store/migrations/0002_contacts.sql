@@ -10,7 +10,8 @@ CREATE TABLE IF NOT EXISTS contact_parts (
 ENGINE = MergeTree
 ORDER BY (contact_id, trace_id, seq)
 TTL received_at + INTERVAL 60 DAY
-SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000;
+SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
+  non_replicated_deduplication_window = 1000;
 
 -- What a batch changed in contacts: the version before with sign -1 and the version after with sign 1, so that any count of
 -- contacts changes by the sum of sign x value. gone = 1 marks the last row of a contact that is no more (its sign is -1).
@@ -86,7 +87,8 @@ CREATE TABLE IF NOT EXISTS contacts (
 ENGINE = MergeTree
 ORDER BY (contact_id, seq)
 TTL received_at + INTERVAL 60 DAY
-SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000;
+SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
+  non_replicated_deduplication_window = 1000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS contacts_of_changes TO contacts AS
 SELECT * EXCEPT sign FROM contact_changes WHERE sign = 1 OR gone = 1;
@@ -109,7 +111,8 @@ CREATE TABLE IF NOT EXISTS places (
 ENGINE = MergeTree
 ORDER BY (key, at, contact_id, item, seq)
 TTL received_at + INTERVAL 60 DAY
-SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000;
+SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
+  non_replicated_deduplication_window = 1000;
 
 -- The first delivery of every outcome under the same keys (conversation, customer), or under 'none' when it names neither.
 -- keys holds all keys of the outcome.
@@ -127,4 +130,5 @@ CREATE TABLE IF NOT EXISTS linked_outcomes (
 ENGINE = MergeTree
 ORDER BY (key, at, outcome_id)
 TTL received_at + INTERVAL 60 DAY
-SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000;
+SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
+  non_replicated_deduplication_window = 1000;

@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS customer_hits (
 ENGINE = MergeTree
 ORDER BY (customer, signal, day, seq)
 TTL received_at + INTERVAL 90 DAY
-SETTINGS index_granularity = 256, non_replicated_deduplication_window = 1000;
+SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
+  non_replicated_deduplication_window = 1000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS customer_hits_of_deltas TO customer_hits AS
 SELECT customer, signal, toDate(minute) AS day, environment, agent, release, channel, queue, minute, seq, n, received_at
