@@ -255,12 +255,20 @@ async function countIncreases(context: BatchContext, stored: Stored, points: rea
 /** Set explicitly: a replayed batch must be dropped by the views as well. */
 const DEDUPLICATE = { deduplicate_blocks_in_dependent_materialized_views: 1, async_insert: 0 } as const
 
-async function insert({ store }: BatchContext, table: string, values: readonly object[], token: string): Promise<void> {
-  if (values.length === 0) return
+/** All rows have the columns of the first one, in any order. */
+async function insert<Row extends object>(
+  { store }: BatchContext,
+  table: string,
+  rows: readonly Row[],
+  token: string,
+): Promise<void> {
+  if (rows.length === 0) return
+  const columns = Object.keys(rows[0]!) as [string & keyof Row, ...(string & keyof Row)[]]
   await store.insert({
     table,
-    values,
-    format: 'JSONEachRow',
+    columns,
+    values: rows.map((row) => columns.map((column) => row[column])),
+    format: 'JSONCompactEachRow',
     clickhouse_settings: { insert_deduplication_token: token, ...DEDUPLICATE },
   })
 }
