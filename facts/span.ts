@@ -34,7 +34,7 @@ export type SpanFact = Readonly<{
   conversation: string
   /** Pseudonym (32 hex digits) or ''. */
   customer: string
-  /** Normalised (NFKC, trimmed, spaces collapsed, case-folded), as are channel, queue and region. */
+  /** Normalised (NFKC, trimmed, spaces collapsed, case kept), as are channel, queue and region. */
   intent: string
   channel: string
   queue: string
@@ -62,6 +62,43 @@ export type SpanFact = Readonly<{
   /** 1 when the exporter dropped some of the agent's spans (tracestate `ot=th` or configuration), else 0. */
   sampled: 0 | 1
 }>
+
+/** A span that says nothing: every field absent. */
+export const EMPTY_SPAN: SpanFact = {
+  traceId: '',
+  spanId: '',
+  parentSpanId: '',
+  parentIsRemote: -1,
+  role: 'link',
+  startedAtMs: 0,
+  endedAtMs: 0,
+  agentName: '',
+  serviceName: '',
+  release: '',
+  environment: '',
+  conversation: '',
+  customer: '',
+  intent: '',
+  channel: '',
+  queue: '',
+  region: '',
+  autonomy: '',
+  initiator: '',
+  contactEnd: '',
+  tool: '',
+  action: '',
+  system: '',
+  recordType: '',
+  recordKey: '',
+  argumentsHash: '',
+  result: '',
+  items: 0,
+  failedItems: 0,
+  errorType: '',
+  amount: 0,
+  currency: '',
+  sampled: 0,
+}
 
 /** A later fact about a contact or a customer: complaint, correction, reopen, review, recontact or a named flag. */
 export type OutcomeFact = Readonly<{

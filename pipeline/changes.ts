@@ -1,4 +1,4 @@
-import type { SpanFact } from '../facts/span.ts'
+import { EMPTY_SPAN, type SpanFact } from '../facts/span.ts'
 import { type Contact, type ContactPart, contactIdOf, contactsOf, joinParts, partOf } from './contact.ts'
 import { resolveTrace } from './trace.ts'
 
@@ -105,40 +105,4 @@ export function contactChanges(
     for (const [contactId, old] of was) changed.push({ contactId, before: old, after: null })
   }
   return changed
-}
-
-const EMPTY_SPAN: SpanFact = {
-  traceId: '',
-  spanId: '',
-  parentSpanId: '',
-  parentIsRemote: -1,
-  role: 'link',
-  startedAtMs: 0,
-  endedAtMs: 0,
-  agentName: '',
-  serviceName: '',
-  release: '',
-  environment: '',
-  conversation: '',
-  customer: '',
-  intent: '',
-  channel: '',
-  queue: '',
-  region: '',
-  autonomy: '',
-  initiator: '',
-  contactEnd: '',
-  tool: '',
-  action: '',
-  system: '',
-  recordType: '',
-  recordKey: '',
-  argumentsHash: '',
-  result: '',
-  items: 0,
-  failedItems: 0,
-  errorType: '',
-  amount: 0,
-  currency: '',
-  sampled: 0,
 }

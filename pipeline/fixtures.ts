@@ -1,41 +1,5 @@
-import type { OutcomeFact, SpanFact } from '../facts/span.ts'
+import { EMPTY_SPAN, type OutcomeFact, type SpanFact } from '../facts/span.ts'
 import type { Random } from '../lib/random.ts'
-
-const EMPTY: SpanFact = {
-  traceId: '',
-  spanId: '',
-  parentSpanId: '',
-  parentIsRemote: -1,
-  role: 'link',
-  startedAtMs: 0,
-  endedAtMs: 0,
-  agentName: '',
-  serviceName: '',
-  release: '',
-  environment: '',
-  conversation: '',
-  customer: '',
-  intent: '',
-  channel: '',
-  queue: '',
-  region: '',
-  autonomy: '',
-  initiator: '',
-  contactEnd: '',
-  tool: '',
-  action: '',
-  system: '',
-  recordType: '',
-  recordKey: '',
-  argumentsHash: '',
-  result: '',
-  items: 0,
-  failedItems: 0,
-  errorType: '',
-  amount: 0,
-  currency: '',
-  sampled: 0,
-}
 
 const hex = (text: string, digits: number): string =>
   Buffer.from(text).toString('hex').padStart(digits, '0').slice(-digits)
@@ -51,7 +15,7 @@ export function spanOf({
 }: { trace?: string; id: string; parent?: string } & Partial<SpanFact>): SpanFact {
   const startedAtMs = fields.startedAtMs ?? 1_000
   return {
-    ...EMPTY,
+    ...EMPTY_SPAN,
     endedAtMs: startedAtMs + 100,
     ...fields,
     startedAtMs,

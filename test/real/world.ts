@@ -1,4 +1,4 @@
-import type { OutcomeFact, SpanFact } from '../../facts/span.ts'
+import { EMPTY_SPAN, type OutcomeFact, type SpanFact } from '../../facts/span.ts'
 import { type Random, seededRandom } from '../../lib/random.ts'
 
 export type World = Readonly<{ spans: readonly SpanFact[]; outcomes: readonly OutcomeFact[] }>
@@ -29,7 +29,7 @@ function edgesFrom(firstTrace: number): SpanFact[] {
     const times = { startedAtMs: START_MS + atMs, endedAtMs: START_MS + atMs + 1_000 }
     const agent = { agentName: 'desk', serviceName: 'desk', release: '1', environment: 'production' }
     const root = {
-      ...NOTHING,
+      ...EMPTY_SPAN,
       ...times,
       ...agent,
       traceId,
@@ -40,7 +40,7 @@ function edgesFrom(firstTrace: number): SpanFact[] {
       intent: 'return',
     }
     const create = {
-      ...NOTHING,
+      ...EMPTY_SPAN,
       ...times,
       traceId,
       spanId: hex(2, 16),
@@ -79,7 +79,7 @@ function traceOf(random: Random, trace: number): SpanFact[] {
     const startedAtMs = startMs + random.integer(4) * 1_000
     const odd = random.chance(0.1)
     return {
-      ...NOTHING,
+      ...EMPTY_SPAN,
       traceId: hex(trace, 32),
       spanId: hex(i + 1, 16),
       parentSpanId: odd
@@ -154,40 +154,4 @@ export function shuffled({ spans, outcomes }: World, seed: number, resent: numbe
     .map((fact) => ({ fact, place: random.uniform() }))
     .sort((a, b) => a.place - b.place)
     .map(({ fact }) => fact)
-}
-
-const NOTHING: SpanFact = {
-  traceId: '',
-  spanId: '',
-  parentSpanId: '',
-  parentIsRemote: -1,
-  role: 'link',
-  startedAtMs: 0,
-  endedAtMs: 0,
-  agentName: '',
-  serviceName: '',
-  release: '',
-  environment: '',
-  conversation: '',
-  customer: '',
-  intent: '',
-  channel: '',
-  queue: '',
-  region: '',
-  autonomy: '',
-  initiator: '',
-  contactEnd: '',
-  tool: '',
-  action: '',
-  system: '',
-  recordType: '',
-  recordKey: '',
-  argumentsHash: '',
-  result: '',
-  items: 0,
-  failedItems: 0,
-  errorType: '',
-  amount: 0,
-  currency: '',
-  sampled: 0,
 }
