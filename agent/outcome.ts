@@ -12,6 +12,9 @@ export type Outcome = Readonly<{
   /** When it happened, which is seldom when it is reported. */
   at: Moment
   environment?: string
+  /** The record that it is about: what was corrected, and its id in that system. */
+  recordType?: string
+  recordId?: string
   /** For kind `flag`: hallucination, data_exposure, policy_fail, … */
   flag?: string
   /** For kind `review`: minutes that a person spent. */
@@ -64,6 +67,8 @@ export function emitOutcome(provider: LoggerProvider, outcome: Outcome): void {
     [attribute.conversation]: outcome.conversation,
     [attribute.customer]: outcome.customer,
     [attribute.environment]: outcome.environment,
+    [attribute.recordType]: outcome.recordType,
+    [attribute.recordId]: outcome.recordId,
     [attribute.flag]: outcome.flag,
     [attribute.reviewMinutes]: outcome.reviewMinutes,
     [attribute.amount]: outcome.amount,

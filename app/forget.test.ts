@@ -5,7 +5,7 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { DEFAULT_CONFIG, signalsOf } from '../config.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
-import type { OutcomeFact, SpanFact } from '../facts/span.ts'
+import { EMPTY_OUTCOME, EMPTY_SPAN, type OutcomeFact, type SpanFact } from '../facts/span.ts'
 import { wallClock } from '../lib/clock.ts'
 import { idOf } from '../lib/hash.ts'
 import { silentLog } from '../lib/log.ts'
@@ -27,10 +27,9 @@ function turn(contact: number, number: number, fields: Partial<SpanFact> = {}): 
   const startedAtMs = MONDAY_MS + contact * HOUR_MS + number * 60_000
   const traceId = idOf('trace', contact, number)
   const base: SpanFact = {
+    ...EMPTY_SPAN,
     traceId,
     spanId: traceId.slice(0, 16),
-    parentSpanId: '',
-    parentIsRemote: -1,
     role: 'agent',
     startedAtMs,
     endedAtMs: startedAtMs + 5_000,
@@ -43,23 +42,7 @@ function turn(contact: number, number: number, fields: Partial<SpanFact> = {}): 
     intent: 'delivery',
     channel: 'chat',
     queue: 'q',
-    region: '',
-    autonomy: '',
     initiator: 'customer',
-    contactEnd: '',
-    tool: '',
-    action: '',
-    system: '',
-    recordType: '',
-    recordKey: '',
-    argumentsHash: '',
-    result: '',
-    items: 0,
-    failedItems: 0,
-    errorType: '',
-    amount: 0,
-    currency: '',
-    sampled: 0,
     ...fields,
   }
   const tool: SpanFact = {
@@ -76,16 +59,13 @@ function turn(contact: number, number: number, fields: Partial<SpanFact> = {}): 
 }
 
 const complaint = (contact: number, byConversation: boolean): OutcomeFact => ({
+  ...EMPTY_OUTCOME,
   outcomeId: idOf('complaint', contact),
   kind: 'complaint',
   atMs: MONDAY_MS + contact * HOUR_MS + 600_000,
   conversation: byConversation ? `c${contact}` : '',
   customer: customerOf(Math.floor(contact / 3)),
   environment: 'production',
-  flag: '',
-  reviewMinutes: 0,
-  amount: 0,
-  currency: '',
 })
 
 /** Counts these facts, each list as a batch of its own. */

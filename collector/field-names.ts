@@ -101,6 +101,7 @@ export const ATTRIBUTE_NAMES = {
   action: ['andon.action'],
   system: ['andon.system'],
   recordType: ['andon.record.type'],
+  recordId: ['andon.record.id'],
   recordKey: ['andon.record.key'],
   arguments: [
     'gen_ai.tool.call.arguments',
@@ -130,6 +131,8 @@ export const ATTRIBUTE_NAMES = {
   observationLevel: ['langfuse.observation.level'],
   amount: ['andon.amount'],
   currency: ['andon.currency'],
+  policy: ['andon.policy'],
+  reviewer: ['andon.reviewer'],
   metadata: ['metadata'],
   eventName: ['event.name'],
   outcomeId: ['andon.outcome.id'],

@@ -246,6 +246,24 @@ describe('record key and arguments', () => {
     expect(key('order')).not.toBe(name({ 'user.id': 'W1' }).customer)
   })
 
+  test('the id of the record is kept as given, from its attribute or from the arguments, and never a list', () => {
+    const names = { tools: { update_order: { action: 'update', recordId: 'order.id' } } }
+    const idIn = (args: object) => tool({ 'gen_ai.tool.call.arguments': JSON.stringify(args) }, { names }).recordId
+    expect(tool({ 'andon.record.id': ' CASE-4711 ' }).recordId).toBe('CASE-4711')
+    expect(idIn({ order: { id: 7 } })).toBe('7')
+    expect(idIn({ order: { id: [7, 8] } })).toBe('')
+    expect(idIn({})).toBe('')
+  })
+
+  test('the policy is kept as given, the reviewer as a pseudonym of its own kind', () => {
+    const fact = tool({ 'andon.policy': 'refund-v3', 'andon.reviewer': 'Ann Lee' })
+    expect(fact.policy).toBe('refund-v3')
+    expect(fact.reviewer).toMatch(/^[0-9a-f]{32}$/)
+    expect(tool({ 'andon.reviewer': ' ann  lee' }).reviewer).toBe(fact.reviewer)
+    expect(name({ 'user.id': 'Ann Lee' }).customer).not.toBe(fact.reviewer)
+    expect(tool({}).reviewer).toBe('')
+  })
+
   test.each([
     ['{"a":1,"b":[1,2]}', '{ "b": [1, 2], "a": 1.0 }', true],
     ['{"a":1}', '{"a":"1"}', false],

@@ -68,6 +68,7 @@ export function createNamer(names: Names, pseudonymizer: Pseudonymizer): Namer {
         action: tool.action,
         system: tool.system,
         recordType: tool.recordType,
+        recordId: tool.recordId,
         recordKey: tool.recordKey,
         argumentsHash: tool.argumentsHash,
         result: tool.result,
@@ -76,6 +77,8 @@ export function createNamer(names: Names, pseudonymizer: Pseudonymizer): Namer {
         errorType: tool.errorType,
         amount: tool.amount,
         currency: tool.currency,
+        policy: tool.policy,
+        reviewer: tool.reviewer,
         sampled: isSampled(span.traceState) || sampledServices(serviceName) === true ? 1 : 0,
       }
     },
@@ -178,6 +181,7 @@ type ToolFact = Pick<
   | 'action'
   | 'system'
   | 'recordType'
+  | 'recordId'
   | 'recordKey'
   | 'argumentsHash'
   | 'result'
@@ -186,6 +190,8 @@ type ToolFact = Pick<
   | 'errorType'
   | 'amount'
   | 'currency'
+  | 'policy'
+  | 'reviewer'
 >
 
 const NO_TOOL: ToolFact = {
@@ -193,6 +199,7 @@ const NO_TOOL: ToolFact = {
   action: '',
   system: '',
   recordType: '',
+  recordId: '',
   recordKey: '',
   argumentsHash: '',
   result: '',
@@ -201,11 +208,18 @@ const NO_TOOL: ToolFact = {
   errorType: '',
   amount: 0,
   currency: '',
+  policy: '',
+  reviewer: '',
 }
 
-type Rule = Omit<ToolRule, 'recordKey'> & Readonly<{ recordKey: readonly (readonly string[])[] }>
+type Rule = Omit<ToolRule, 'recordKey' | 'recordId'> &
+  Readonly<{ recordKey: readonly (readonly string[])[]; recordId: readonly string[] | undefined }>
 
-const compileRule = (rule: ToolRule): Rule => ({ ...rule, recordKey: (rule.recordKey ?? []).map(pathOf) })
+const compileRule = (rule: ToolRule): Rule => ({
+  ...rule,
+  recordKey: (rule.recordKey ?? []).map(pathOf),
+  recordId: rule.recordId === undefined ? undefined : pathOf(rule.recordId),
+})
 
 const ACTIONS = new Set<string>(['create', 'update', 'merge', 'delete', 'read', 'transfer'])
 const RESULTS = new Set<string>(['ok', 'failed', 'partial', 'unverified'])
@@ -231,6 +245,7 @@ function createToolReader(
       action: ACTIONS.has(action) ? (action as ActionKind) : (rule?.action ?? ''),
       system: textAt(attributes, FIELD.system) || rule?.system || textAt(resource, FIELD.system),
       recordType,
+      recordId: recordIdOf(attributes, rule, parsed),
       recordKey: pseudonymizer.record(recordType, naturalKeyOf(attributes, rule, parsed)),
       argumentsHash: pseudonymizer.arguments(parsed === undefined ? plainText(given) : canonicalJson(parsed)),
       result: resultOf(span, items, failedItems, () => isFailure(span, errorType)),
@@ -239,6 +254,8 @@ function createToolReader(
       errorType,
       amount: numberAt(attributes, FIELD.amount),
       currency: (textAt(attributes, FIELD.currency) || textAt(resource, FIELD.currency)).toUpperCase(),
+      policy: textAt(attributes, FIELD.policy),
+      reviewer: pseudonymizer.reviewer(textAt(attributes, FIELD.reviewer)),
     }
   }
 }
@@ -250,6 +267,13 @@ const toolOfSpanName = (name: string): string =>
 function naturalKeyOf(attributes: Picked, rule: Rule | undefined, args: Value | undefined): readonly string[] {
   if (attributes.ranks[FIELD.recordKey] !== ABSENT) return [plainText(attributes.values[FIELD.recordKey])]
   return rule === undefined ? [] : rule.recordKey.map((path) => plainText(valueAt(args, path)))
+}
+
+/** Never a list or an object: those name no single record. */
+function recordIdOf(attributes: Picked, rule: Rule | undefined, args: Value | undefined): string {
+  if (attributes.ranks[FIELD.recordId] !== ABSENT) return textAt(attributes, FIELD.recordId)
+  const found = rule?.recordId === undefined ? undefined : valueAt(args, rule.recordId)
+  return typeof found === 'object' ? '' : plainText(found).slice(0, LONGEST_TEXT)
 }
 
 /** Truth of a call, the most telling source first: explicit result, item-level results, then errors and results of the call. */

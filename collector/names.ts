@@ -25,6 +25,7 @@ const CONFIGURABLE = {
   action: 'create, update, merge, delete, read or transfer.',
   system: 'System of record: crm, erp, finance …',
   recordType: 'Type of the record that a tool call acts on.',
+  recordId: "The system's own id of that record, kept as given so that people can find it: no identity of a customer.",
   recordKey: 'Natural key of that record; only its pseudonym is kept.',
   arguments: 'Arguments of a tool call, as JSON text or as a map; only their keyed hash is kept.',
   resultText: 'Text that a tool call returned; looked at by the rules under `failure`, never kept.',
@@ -34,6 +35,8 @@ const CONFIGURABLE = {
   errorType: 'Type of the error of a tool call.',
   amount: 'Amount of money.',
   currency: 'Currency of that amount.',
+  policy: 'The policy that allowed the action.',
+  reviewer: 'The person who approved it; only a pseudonym is kept.',
   outcomeId: "The sender's id of an outcome, so that a repeated one counts once.",
   flag: 'Name of a flag outcome.',
   reviewMinutes: 'Minutes that a person spent on a review.',
@@ -58,6 +61,11 @@ const toolRule = z.strictObject({
     .describe(
       'Paths into the arguments that make up the natural key, e.g. [order_id] or [customer.email, items.0.sku]. All must be there, else the call has no key.',
     ),
+  recordId: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Path into the arguments that holds the system's own id of the record, kept as given, e.g. order_id."),
   system: z.string().min(1).optional().describe('System of record, e.g. crm.'),
 })
 

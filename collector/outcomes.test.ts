@@ -38,6 +38,14 @@ describe('outcomes from log events', () => {
     expect(decode([record('', { ...CONVERSATION, 'event.name': 'andon.complaint' })]).outcomes.length).toBe(1)
   })
 
+  test('a correction names the record that was corrected', () => {
+    const corrected = { 'andon.record.type': 'case', 'andon.record.id': 'CASE-4711' }
+    expect(decode([record('andon.correction', { ...CONVERSATION, ...corrected })]).outcomes[0]).toMatchObject({
+      recordType: 'case',
+      recordId: 'CASE-4711',
+    })
+  })
+
   test('a flag needs its name, an outcome needs somebody it belongs to; both are said with the place', () => {
     const { outcomes, rejected } = decode([
       record('andon.flag', { ...CONVERSATION, 'andon.flag.name': 'hallucination' }),

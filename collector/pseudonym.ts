@@ -6,6 +6,8 @@ export type Pseudonymizer = Readonly<{
   customer: (identity: string) => string
   /** 32 hex digits for a record: its type and its natural key (one part or several), '' when any part is empty. */
   record: (recordType: string, naturalKey: readonly string[]) => string
+  /** 32 hex digits for a person who reviewed, '' for none. */
+  reviewer: (identity: string) => string
   /**
    * 32 hex digits for the canonical text of arguments, '' for none. Not normalised: programs compare exactly. Not cached: hardly
    * two are equal, so it is one SHA-256 behind a derived key of one block (four times the speed of an HMAC); half of the digest
@@ -39,6 +41,7 @@ export function createPseudonymizer(options: {
   const mac = createMac(secret)
   const prefixOf = (purpose: string) => `${purpose}${SEPARATOR}${options.keyVersion}${SEPARATOR}`
   const customerPrefix = prefixOf('customer')
+  const reviewerPrefix = prefixOf('reviewer')
   const recordPrefix = prefixOf('record')
   const argumentsKey = createHmac('sha256', secret).update(prefixOf('arguments')).digest('hex')
   const cacheSize = options.cacheSize ?? 100_000
@@ -59,6 +62,10 @@ export function createPseudonymizer(options: {
         if (parts.includes('')) return ''
         return mac(recordPrefix + [normalizeKey(recordType), ...parts].join(SEPARATOR))
       })
+    },
+    reviewer: (identity) => {
+      const key = normalizeKey(identity)
+      return key === '' ? '' : mac(reviewerPrefix + key)
     },
     arguments: (canonical) => (canonical === '' ? '' : hash('sha256', argumentsKey + canonical, 'hex').slice(0, 32)),
   }

@@ -49,6 +49,8 @@ export type SpanFact = Readonly<{
   action: ActionKind
   system: string
   recordType: string
+  /** The system's own id of the record, as given: what people look up to correct it. Kept plain: no identity of a customer. */
+  recordId: string
   /** Pseudonym of (record type, natural key), '' without a natural key. */
   recordKey: string
   /** Keyed hash of the canonical arguments, '' without arguments: equal hashes are equal calls of `tool`. */
@@ -59,6 +61,10 @@ export type SpanFact = Readonly<{
   errorType: string
   amount: number
   currency: string
+  /** The policy that allowed the action, '' when not told. */
+  policy: string
+  /** Pseudonym of the person who approved it, or ''. */
+  reviewer: string
   /** 1 when the exporter dropped some of the agent's spans (tracestate `ot=th` or configuration), else 0. */
   sampled: 0 | 1
 }>
@@ -89,6 +95,7 @@ export const EMPTY_SPAN: SpanFact = {
   action: '',
   system: '',
   recordType: '',
+  recordId: '',
   recordKey: '',
   argumentsHash: '',
   result: '',
@@ -97,6 +104,8 @@ export const EMPTY_SPAN: SpanFact = {
   errorType: '',
   amount: 0,
   currency: '',
+  policy: '',
+  reviewer: '',
   sampled: 0,
 }
 
@@ -109,6 +118,9 @@ export type OutcomeFact = Readonly<{
   conversation: string
   customer: string
   environment: string
+  /** The record that it is about (a corrected one), as the system names it; '' when not told. */
+  recordType: string
+  recordId: string
   /** `andon.flag.name`, else ''. */
   flag: string
   /** Human minutes of a review, else 0. */
@@ -116,6 +128,22 @@ export type OutcomeFact = Readonly<{
   amount: number
   currency: string
 }>
+
+/** A complaint that says nothing: every field absent. */
+export const EMPTY_OUTCOME: OutcomeFact = {
+  outcomeId: '',
+  kind: 'complaint',
+  atMs: 0,
+  conversation: '',
+  customer: '',
+  environment: '',
+  recordType: '',
+  recordId: '',
+  flag: '',
+  reviewMinutes: 0,
+  amount: 0,
+  currency: '',
+}
 
 export const OUTCOME_KINDS = ['complaint', 'correction', 'reopen', 'review', 'recontact', 'flag'] as const
 export type OutcomeKind = (typeof OUTCOME_KINDS)[number]

@@ -1,4 +1,4 @@
-import { EMPTY_SPAN, type OutcomeFact, type SpanFact } from '../facts/span.ts'
+import { EMPTY_OUTCOME, EMPTY_SPAN, type OutcomeFact, type SpanFact } from '../facts/span.ts'
 import type { Random } from '../lib/random.ts'
 
 const hex = (text: string, digits: number): string =>
@@ -31,15 +31,8 @@ export const toolSpan = (fields: { trace?: string; id: string; parent?: string }
   spanOf({ role: 'tool', serviceName: 'desk', tool: 'lookup', action: 'read', result: 'ok', ...fields })
 
 export const outcomeOf = (fields: Partial<OutcomeFact> & Pick<OutcomeFact, 'outcomeId'>): OutcomeFact => ({
-  kind: 'complaint',
+  ...EMPTY_OUTCOME,
   atMs: 1_000,
-  conversation: '',
-  customer: '',
-  environment: '',
-  flag: '',
-  reviewMinutes: 0,
-  amount: 0,
-  currency: '',
   ...fields,
 })
 

@@ -33,6 +33,7 @@ const SPAN_COLUMNS = {
   action: 'action',
   system: 'system',
   record_type: 'recordType',
+  record_id: 'recordId',
   record_key: 'recordKey',
   arguments_hash: 'argumentsHash',
   result: 'result',
@@ -41,6 +42,8 @@ const SPAN_COLUMNS = {
   error_type: 'errorType',
   amount: 'amount',
   currency: 'currency',
+  policy: 'policy',
+  reviewer: 'reviewer',
   sampled: 'sampled',
 } as const satisfies Record<string, keyof SpanFact>
 
@@ -74,7 +77,7 @@ export const spanValues = (span: SpanFact, position: number, stamp: Stamp): unkn
 export const SPAN_SELECT = `toUnixTimestamp64Milli(started_at) AS startedAtMs, toUnixTimestamp64Milli(ended_at) AS endedAtMs, ${SPAN_FIELDS.map(([column, field]) => `${column} AS ${field}`).join(', ')}`
 
 /** SELECT lists of facts as they were accepted. */
-export const OUTCOME_SELECT = `outcome_id AS outcomeId, kind, toUnixTimestamp64Milli(at) AS atMs, conversation, customer, environment, flag, review_minutes AS reviewMinutes, amount, currency`
+export const OUTCOME_SELECT = `outcome_id AS outcomeId, kind, toUnixTimestamp64Milli(at) AS atMs, conversation, customer, environment, record_type AS recordType, record_id AS recordId, flag, review_minutes AS reviewMinutes, amount, currency`
 export const POINT_SELECT = `name, series, environment, agent, release, channel, queue, toUnixTimestamp64Milli(start_at) AS startMs, toUnixTimestamp64Milli(at) AS atMs, value, temporality, monotonic`
 
 export const outcomeRow = (outcome: OutcomeFact, position: number, stamp: Stamp) => ({
@@ -88,6 +91,8 @@ export const outcomeRow = (outcome: OutcomeFact, position: number, stamp: Stamp)
   conversation: outcome.conversation,
   customer: outcome.customer,
   environment: outcome.environment,
+  record_type: outcome.recordType,
+  record_id: outcome.recordId,
   flag: outcome.flag,
   review_minutes: outcome.reviewMinutes,
   amount: outcome.amount,

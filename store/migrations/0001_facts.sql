@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS spans (
   action LowCardinality(String),
   system LowCardinality(String),
   record_type LowCardinality(String),
+  record_id String,
   record_key String,
   arguments_hash String,
   result LowCardinality(String),
@@ -38,6 +39,8 @@ CREATE TABLE IF NOT EXISTS spans (
   error_type LowCardinality(String),
   amount Float64,
   currency LowCardinality(String),
+  policy LowCardinality(String),
+  reviewer String,
   sampled UInt8,
   INDEX seq_range seq TYPE minmax GRANULARITY 1
 )
@@ -60,6 +63,8 @@ CREATE TABLE IF NOT EXISTS outcomes (
   conversation String,
   customer String,
   environment LowCardinality(String),
+  record_type LowCardinality(String),
+  record_id String,
   flag LowCardinality(String),
   review_minutes Float64,
   amount Float64,

@@ -1,4 +1,4 @@
-import { EMPTY_SPAN, type OutcomeFact, type SpanFact } from '../../facts/span.ts'
+import { EMPTY_OUTCOME, EMPTY_SPAN, type OutcomeFact, type SpanFact } from '../../facts/span.ts'
 import { type Random, seededRandom } from '../../lib/random.ts'
 
 export type World = Readonly<{ spans: readonly SpanFact[]; outcomes: readonly OutcomeFact[] }>
@@ -131,6 +131,7 @@ const callOf = (random: Random): Partial<SpanFact> => ({
 })
 
 const outcomeOf = (random: Random, number: number, traces: number): OutcomeFact => ({
+  ...EMPTY_OUTCOME,
   outcomeId: `o${number}`,
   kind: random.pick(['complaint', 'complaint', 'complaint', 'correction', 'reopen', 'review', 'flag'] as const),
   atMs: momentOf(random),
@@ -141,8 +142,6 @@ const outcomeOf = (random: Random, number: number, traces: number): OutcomeFact 
   environment: random.pick(['', 'production', 'staging']),
   flag: random.pick(['hallucination', 'wrong_eta']),
   reviewMinutes: random.integer(100) / 10,
-  amount: 0,
-  currency: '',
 })
 
 /** The facts in another order, a share of them twice. */
