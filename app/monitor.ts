@@ -7,6 +7,7 @@ import { createPost } from '../alerts/post.http.ts'
 import { resolveTargets, safetyOf } from '../alerts/targets.ts'
 import { type Config, signalsOf, triggersOf } from '../config.ts'
 import { createDetector, type Detector } from '../detectors/detector.clickhouse.ts'
+import { createHistory } from '../detectors/history.clickhouse.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import type { Incident } from '../facts/incident.ts'
 import type { Overview } from '../facts/overview.ts'
@@ -124,6 +125,7 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
     onBreach: async (finding) => {
       await alerter.handle(finding)
     },
+    history: createHistory(store),
     log,
   })
   const judging = createJudging({

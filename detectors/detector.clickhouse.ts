@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { applyBatch, type Delta, type DeltaBatch, emptyEvidence, type ReleaseEvidence, testsOf } from './evidence.ts'
+import type { History } from './history.clickhouse.ts'
 import { type Breach, type Judgement, judge } from './judge.ts'
 import type { JudgedTrigger } from './triggers.ts'
 
@@ -19,6 +20,8 @@ export type DetectorOptions = Readonly<{
   clockMode: 'wall' | 'event'
   /** Called once per breach, before the cursor moves past its batch: a finding that was not taken is told again. */
   onBreach: (finding: Finding) => Promise<void>
+  /** Where boards find how evidence moved; absent keeps none. */
+  history?: History
   log: Log
 }>
 
@@ -73,6 +76,7 @@ export async function createDetector(options: DetectorOptions): Promise<Detector
         changed.add(key)
         const judgement = judge(evidence, tests)
         judgements.set(key, judgement)
+        options.history?.note(viewOf(evidence, judgement, judged(evidence.release)), batch)
         for (const breach of judgement.breaches) {
           await options.onBreach(await completed(options, breach, batch))
           breaches++
@@ -80,6 +84,7 @@ export async function createDetector(options: DetectorOptions): Promise<Detector
       }
       cursor = batch.seq
     }
+    await options.history?.store(breaches > 0)
     return {
       batches: batches.length,
       deltas: batches.reduce((sum, batch) => sum + batch.deltas.length, 0),
@@ -92,6 +97,7 @@ export async function createDetector(options: DetectorOptions): Promise<Detector
   return {
     tick,
     save: async () => {
+      await options.history?.store(true)
       const keys = [...changed]
       if (keys.length === 0) return
       const rows = keys.map((key) => ({ release_key: key, seq: cursor, body: JSON.stringify(releases.get(key)) }))

@@ -57,7 +57,8 @@ test('an insert with a token it has seen changes nothing, also after the store w
 test('migrations are applied once, and one that changed afterwards is refused', async () => {
   await migrate(store)
   const applied = await rowsOf<{ version: number }>(store, 'SELECT version FROM schema_migrations ORDER BY version')
-  expect(applied.map((row) => row.version)).toEqual([...applied.keys()].map((index) => index + 1))
+  expect(applied.length).toBeGreaterThan(3)
+  expect(new Set(applied.map((row) => row.version)).size).toBe(applied.length)
   await store.command({
     query: "ALTER TABLE schema_migrations UPDATE hash = 'other' WHERE version = 1 SETTINGS mutations_sync = 1",
   })

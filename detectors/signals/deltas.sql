@@ -1,11 +1,11 @@
 -- What batch {seq} changed in every count: contacts as they count after it minus as they counted before, by sign x value. A count
 -- is named signal.measure; marks come with their own names. Hits keep the customer and count in evidence as they are;
 -- capped.sql takes back what is too much for one customer.
-INSERT INTO deltas (seq, signal, measure, environment, agent, release, channel, queue, minute, customer, n)
+INSERT INTO deltas (seq, signal, measure, environment, agent, release, channel, queue, region, minute, customer, n)
 SELECT {seq:UInt64}, splitByChar('.', name)[1], arrayJoin(if(is_hit, ['hits', 'capped_hits', 'release_capped_hits'], [splitByChar('.', name)[2]])) AS measure,
-  environment, agent, release, channel, queue, minute, if(measure = 'hits', hit_by, ''), change
+  environment, agent, release, channel, queue, region, minute, if(measure = 'hits', hit_by, ''), change
 FROM (
-  SELECT name, endsWith(name, '.hits') AS is_hit, environment, agent, release, channel, queue, toStartOfMinute(started_at) AS minute,
+  SELECT name, endsWith(name, '.hits') AS is_hit, environment, agent, release, channel, queue, region, toStartOfMinute(started_at) AS minute,
     if(is_hit, customer, '') AS hit_by, round(sum(sign * value), 6) AS change
   FROM contact_changes
   ARRAY JOIN

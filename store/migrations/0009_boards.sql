@@ -1,0 +1,160 @@
+-- What boards read. Region joins the counts: it is a dimension of boards, not of judgement, so it stands last in every key.
+ALTER TABLE deltas ADD COLUMN IF NOT EXISTS region LowCardinality(String) AFTER queue;
+
+ALTER TABLE rollup_minutes ADD COLUMN IF NOT EXISTS region LowCardinality(String) AFTER queue,
+  MODIFY ORDER BY (agent, release, environment, signal, measure, channel, queue, minute, region);
+
+-- Releases follow each other, so the granules of one release hold a short stretch of time: a board of the last day skips the others.
+ALTER TABLE rollup_minutes ADD INDEX IF NOT EXISTS minute_range minute TYPE minmax GRANULARITY 1;
+
+ALTER TABLE rollup_minutes_of_deltas MODIFY QUERY
+SELECT signal, measure, environment, agent, release, channel, queue, region, minute, n FROM deltas;
+
+-- Totals per hour for long ranges, in the order in which they are read: one count over all releases of a stretch of time.
+CREATE TABLE IF NOT EXISTS rollup_hours (
+  signal LowCardinality(String),
+  measure LowCardinality(String),
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  release LowCardinality(String),
+  channel LowCardinality(String),
+  queue LowCardinality(String),
+  region LowCardinality(String),
+  hour DateTime('UTC'),
+  n Float64
+)
+ENGINE = SummingMergeTree(n)
+ORDER BY (signal, measure, hour, agent, release, environment, channel, queue, region)
+SETTINGS non_replicated_deduplication_window = 1000;
+
+-- What was counted before this table: once, however often this file is tried.
+INSERT INTO rollup_hours
+SELECT signal, measure, environment, agent, release, channel, queue, region, toStartOfHour(minute), sum(rollup_minutes.n)
+FROM rollup_minutes WHERE (SELECT count() FROM rollup_hours) = 0 GROUP BY ALL;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS rollup_hours_of_deltas TO rollup_hours AS
+SELECT signal, measure, environment, agent, release, channel, queue, region, toStartOfHour(minute) AS hour, n FROM deltas;
+
+-- Every slice that ever had a contact, when it was first and last seen, to the minute: the lists and launches of boards. A contact
+-- that moves to another slice leaves its times behind; contacts stays exact.
+CREATE TABLE IF NOT EXISTS slice_times (
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  release LowCardinality(String),
+  channel LowCardinality(String),
+  queue LowCardinality(String),
+  region LowCardinality(String),
+  first_at SimpleAggregateFunction(min, DateTime('UTC')),
+  last_at SimpleAggregateFunction(max, DateTime('UTC')),
+  contacts SimpleAggregateFunction(sum, Float64)
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (agent, release, environment, channel, queue, region)
+SETTINGS non_replicated_deduplication_window = 1000;
+
+INSERT INTO slice_times
+SELECT environment, agent, release, channel, queue, region, min(minute), max(minute), sum(rollup_minutes.n)
+FROM rollup_minutes WHERE signal = '' AND measure = 'contacts' AND (SELECT count() FROM slice_times) = 0 GROUP BY ALL;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS slice_times_of_deltas TO slice_times AS
+SELECT environment, agent, release, channel, queue, region, min(minute) AS first_at, max(minute) AS last_at, sum(deltas.n) AS contacts
+FROM deltas WHERE signal = '' AND measure = 'contacts' GROUP BY environment, agent, release, channel, queue, region;
+
+-- How every trigger stood on every release, at most one row per minute: the last of the minute. The row with trigger '' is the joint
+-- evidence of the release, which is what a pause needs (its trials are its contacts). rate, low and high are null without trials; log_e is natural.
+CREATE TABLE IF NOT EXISTS evidence_history (
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  release LowCardinality(String),
+  trigger LowCardinality(String),
+  signal LowCardinality(String),
+  minute DateTime('UTC'),
+  at DateTime64(3, 'UTC'),
+  seq UInt64,
+  action LowCardinality(String),
+  shadow UInt8,
+  finding LowCardinality(String),
+  trials Float64,
+  hits Float64,
+  rate Nullable(Float64),
+  low Nullable(Float64),
+  high Nullable(Float64),
+  baseline Float64,
+  limit Float64,
+  log_e Float64,
+  log_threshold Float64,
+  stored_at DateTime DEFAULT now(),
+  INDEX minute_range minute TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(seq)
+ORDER BY (agent, release, environment, trigger, minute)
+TTL stored_at + INTERVAL 400 DAY;
+
+-- Every incident with its clock, as the fold of its journal: what alerts/incident.ts folds in memory. A time that has not come is null.
+CREATE VIEW IF NOT EXISTS incident_clock AS
+WITH
+  arrayLast(line -> line.2 = 'opened', journal) AS opened,
+  arrayFirst(line -> line.2 = 'attempted' AND line.1 > opened.1, journal) AS sent,
+  arrayFirst(line -> line.2 = 'accepted' AND JSONExtractBool(line.4, 'enforces'), journal) AS accepted,
+  arrayLast(line -> line.2 IN ('stopped', 'reopened'), journal) AS stopped,
+  arrayLast(line -> line.2 IN ('drained', 'reopened'), journal) AS drained,
+  arrayLast(line -> line.2 IN ('stopped', 'drained'), journal).4 AS counted,
+  JSONExtractRaw(opened.4, 'finding') AS finding,
+  JSONExtractBool(opened.4, 'pause') AS ordered
+SELECT
+  incident_id,
+  JSONExtractString(finding, 'release', 'environment') AS environment,
+  JSONExtractString(finding, 'release', 'agent') AS agent,
+  JSONExtractString(finding, 'release', 'release') AS release,
+  JSONExtractString(finding, 'channel') AS channel,
+  JSONExtractString(finding, 'queue') AS queue,
+  JSONExtractString(finding, 'trigger') AS trigger,
+  JSONExtractString(finding, 'signal') AS signal,
+  JSONExtractString(finding, 'action') AS action,
+  JSONExtractString(finding, 'trafficGoesTo') AS traffic_goes_to,
+  JSONExtractString(finding, 'reason') AS finding_reason,
+  JSONExtractString(opened.4, 'reason') AS reason,
+  arrayDistinct(arrayConcat([signal], arrayMap(line -> JSONExtractString(line.4, 'finding', 'signal'), arrayFilter(line -> line.2 IN ('opened', 'joined'), journal)))) AS signals,
+  multiIf(drained.2 = 'drained', 'drained', stopped.2 = 'stopped', 'stopped', accepted.1 > 0, 'paused', ordered, 'pausing', 'observed') AS state,
+  fromUnixTimestamp64Milli(journal[1].3, 'UTC') AS opened_at,
+  fromUnixTimestamp64Milli(JSONExtract(finding, 'onsetMs', 'Nullable(Int64)'), 'UTC') AS onset_at,
+  fromUnixTimestamp64Milli(JSONExtract(finding, 'onsetLowMs', 'Nullable(Int64)'), 'UTC') AS onset_low_at,
+  fromUnixTimestamp64Milli(JSONExtract(finding, 'onsetHighMs', 'Nullable(Int64)'), 'UTC') AS onset_high_at,
+  fromUnixTimestamp64Milli(JSONExtract(finding, 'firstHarmMs', 'Nullable(Int64)'), 'UTC') AS first_harm_at,
+  fromUnixTimestamp64Milli(JSONExtractInt(finding, 'decidedAtMs'), 'UTC') AS detected_at,
+  if(ordered AND sent.1 > 0, fromUnixTimestamp64Milli(sent.3, 'UTC'), NULL) AS sent_at,
+  if(accepted.1 > 0, fromUnixTimestamp64Milli(accepted.3, 'UTC'), NULL) AS accepted_at,
+  if(stopped.2 = 'stopped', fromUnixTimestamp64Milli(JSONExtractInt(stopped.4, 'stoppedAtMs'), 'UTC'), NULL) AS stopped_at,
+  if(drained.2 = 'drained', fromUnixTimestamp64Milli(JSONExtractInt(drained.4, 'drainedAtMs'), 'UTC'), NULL) AS drained_at,
+  JSONExtractFloat(finding, 'contactsExposed') AS contacts_exposed,
+  JSONExtractFloat(counted, 'contactsAfterPause') AS contacts_after_pause,
+  JSONExtractFloat(counted, 'writesAfterPause') AS writes_after_pause,
+  JSONExtractFloat(finding, 'trials') AS trials,
+  JSONExtractFloat(finding, 'hits') AS hits,
+  JSONExtractFloat(finding, 'baseline') AS baseline,
+  JSONExtractFloat(finding, 'logE') AS log_e,
+  JSONExtractFloat(finding, 'logThreshold') AS log_threshold,
+  arrayDistinct(arrayMap(line -> JSONExtractString(line.4, 'target'), arrayFilter(line -> line.2 = 'accepted' AND JSONExtractBool(line.4, 'enforces'), journal))) AS accepted_by,
+  arrayDistinct(arrayMap(line -> JSONExtractString(line.4, 'target'), arrayFilter(line -> line.2 = 'undeliverable', journal))) AS undeliverable,
+  arrayLast(line -> line.2 = 'escalated', journal).3 > 0 AS escalated
+FROM (
+  SELECT incident_id, arraySort(groupArray((version, toString(type), at_ms, body))) AS journal
+  FROM (SELECT incident_id, version, type, at_ms, body FROM incident_events ORDER BY incident_id, version, inserted_at, at_ms LIMIT 1 BY incident_id, version)
+  GROUP BY incident_id
+)
+WHERE opened.1 > 0;
+
+-- Every line that says how the order of a pause, or the notice of it, travelled.
+CREATE VIEW IF NOT EXISTS incident_deliveries AS
+SELECT
+  incident_id,
+  version,
+  fromUnixTimestamp64Milli(at_ms, 'UTC') AS at,
+  toString(type) AS step,
+  JSONExtractString(body, 'target') AS target,
+  JSONExtractUInt(body, 'attempt') AS attempt,
+  multiIf(step = 'attempted', JSONExtractString(body, 'outcome'), step = 'accepted', if(JSONExtractBool(body, 'enforces'), 'accepted', 'told'), step = 'undeliverable', JSONExtractString(body, 'reason'), step = 'escalated', JSONExtractString(body, 'because'), '') AS outcome,
+  JSONExtractUInt(body, 'status') AS status,
+  JSONExtractFloat(body, 'elapsedMs') AS elapsed_ms
+FROM (SELECT * FROM incident_events ORDER BY incident_id, version, inserted_at, at_ms LIMIT 1 BY incident_id, version)
+WHERE type IN ('attempted', 'accepted', 'undeliverable', 'escalated');
