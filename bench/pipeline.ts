@@ -13,8 +13,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ClickHouseClient } from '@clickhouse/client'
+import { createDetector } from '../detectors/detector.clickhouse.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { FOUR_SIGNALS } from '../detectors/signals/library.ts'
+import { DEFAULT_TRIGGERS, judgedTriggers } from '../detectors/triggers.ts'
 import type { OutcomeFact, SpanFact } from '../facts/span.ts'
 import { wallClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
@@ -103,14 +105,27 @@ const sequencerFor = (store: ClickHouseClient, onBatch: (batch: BatchMeasures) =
 /** Medians in milliseconds over batches that are sent one after the other. */
 async function measureBatches(
   store: ClickHouseClient,
-): Promise<{ acceptMs: number; processMs: number; totalMs: number; cpuMs: number }> {
+): Promise<{ acceptMs: number; processMs: number; totalMs: number; tickMs: number; cpuMs: number }> {
   const measures: BatchMeasures[] = []
   const sequencer = await sequencerFor(store, (batch) => measures.push(batch))
+  const detector = await createDetector({
+    store,
+    triggers: judgedTriggers(DEFAULT_TRIGGERS, FOUR_SIGNALS, 0.01),
+    judgedEnvironments: [''],
+    clock: wallClock,
+    clockMode: 'event',
+    onBreach: async () => {},
+    log: silentLog,
+  })
+  const ticks: number[] = []
   let startedCpuMs = 0
   for (let batch = 0; batch < batches + WARM_UP_BATCHES; batch++) {
     if (batch === WARM_UP_BATCHES) startedCpuMs = cpuMs()
     await sequencer.accept(nextBatch(batchSpans))
     while (measures.length <= batch) await wallClock.sleep(1)
+    const tickStartedMs = performance.now()
+    await detector.tick()
+    ticks.push(performance.now() - tickStartedMs)
   }
   const usedMs = cpuMs() - startedCpuMs
   await sequencer.close()
@@ -119,6 +134,7 @@ async function measureBatches(
     acceptMs: median(counted.map((batch) => batch.acceptMs)),
     processMs: median(counted.map((batch) => batch.processMs)),
     totalMs: median(counted.map((batch) => batch.acceptMs + batch.processMs)),
+    tickMs: median(ticks.slice(WARM_UP_BATCHES)),
     cpuMs: usedMs / batches,
   }
 }
@@ -187,7 +203,7 @@ async function measureFloor(
   return speedOf(spans, startedMs, startedCpuMs)
 }
 
-/** Contacts as months of traffic leave them, spread over 30 days, customers with three contacts each; negative numbers never meet the live ones. */
+/** Contacts as months of traffic leave them, spread over 30 days, customers with three contacts each; none meets a live one. */
 async function preload(store: ClickHouseClient): Promise<void> {
   const started = `fromUnixTimestamp64Milli(toInt64(${START_MS} + n * ${HISTORY_MS} / ${contacts}), 'UTC')`
   const id = `concat('old-', toString(n), '/00000000')`
@@ -213,6 +229,10 @@ async function preload(store: ClickHouseClient): Promise<void> {
         ${from(first)} ARRAY JOIN range(${SPANS_PER_CONTACT}) AS k`,
     })
     await store.command({
+      query: `INSERT INTO deltas SELECT 0, counted.1, counted.2, '', 'desk', 'r1', 'chat', concat('q', toString(n % 4)), toStartOfMinute(${started}), '', 1, now() ${from(first)}
+        ARRAY JOIN [('', 'contacts'), ('failed_updates', 'trials')] AS counted`,
+    })
+    await store.command({
       query: `INSERT INTO customer_hits SELECT ${customer}, 'repeat_contacts', toDate(${started}), '', 'desk', 'r1', 'chat', 'q1', toStartOfMinute(${started}), 0, 1, now() ${from(first)} WHERE n % 10 = 0`,
     })
   }
@@ -221,7 +241,7 @@ const PRELOAD_STEP = 100_000
 
 /** A store that grew for months is merged: the merges of the preload are not what is measured. */
 async function mergeAll(store: ClickHouseClient): Promise<void> {
-  for (const table of ['spans', 'contact_parts', 'places', 'contacts', 'contact_changes', 'customer_hits'])
+  for (const table of ['spans', 'contact_parts', 'places', 'contacts', 'contact_changes', 'deltas', 'customer_hits'])
     await store.command({ query: `OPTIMIZE TABLE ${table} FINAL` })
 }
 
@@ -259,10 +279,12 @@ const CLOCK_TICK_MS = 10
 
 const say = (name: string, value: string): void => console.log(`${name.padEnd(52)} ${value}`)
 const sayBatches = (name: string, measured: Awaited<ReturnType<typeof measureBatches>>): void => {
-  const [accept, count, total, cpu] = [measured.acceptMs, measured.processMs, measured.totalMs, measured.cpuMs].map(
-    (ms) => ms.toFixed(0),
+  const { acceptMs, processMs, totalMs, tickMs, cpuMs: spentMs } = measured
+  const [accept, count, total, tick, cpu] = [acceptMs, processMs, totalMs, tickMs, spentMs].map((ms) => ms.toFixed(0))
+  say(
+    name,
+    `accept ${accept} ms, count ${count} ms, together ${total} ms; tick ${tick} ms; ${cpu} ms of processor time`,
   )
-  say(name, `accept ${accept} ms, count ${count} ms, together ${total} ms; ${cpu} ms of processor time`)
 }
 
 const saySpeed = (name: string, { perSecond, perCpuSecond }: Speed): void =>
@@ -303,7 +325,7 @@ try {
     sayBatches(`batch of ${batchSpans} spans over them, p50`, full)
     say(
       'ratio to the empty store',
-      `${(full.totalMs / empty.totalMs).toFixed(2)}, by processor time ${(full.cpuMs / empty.cpuMs).toFixed(2)}`,
+      `batch ${(full.totalMs / empty.totalMs).toFixed(2)}, tick ${(full.tickMs / empty.tickMs).toFixed(2)}, both by processor time ${(full.cpuMs / empty.cpuMs).toFixed(2)}`,
     )
     const resident = residentMiB()
     say('resident memory', `${resident.own.toFixed(0)} MiB here, ${resident.engine.toFixed(0)} MiB engine`)
