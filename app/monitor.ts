@@ -22,7 +22,7 @@ import { finishForgetting } from './forget.clickhouse.ts'
 import { createMetrics } from './metrics.ts'
 import { type Environment, readSecret } from './secrets.ts'
 import { withSilence } from './silence.ts'
-import { recordWork } from './telemetry.ts'
+import { recorded, recordWork } from './telemetry.ts'
 
 const HOUR_MS = 3_600_000
 const SAVE_EVERY_MS = 30_000
@@ -98,7 +98,11 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
     targets,
     safety: safetyOf(config.safety),
     journal: clickhouseJournal(store),
-    post: createPost({ clock: wallClock }),
+    post: recorded('andon.deliver', createPost({ clock: wallClock }), (request, result) => ({
+      'server.address': new URL(request.url).host, // never the path: chat tools keep their secret in it
+      'http.response.status_code': result?.status ?? 0,
+      'andon.outcome': result?.outcome ?? '',
+    })),
     activityOf: (release, sinceMs) => activityOf(store, release, sinceMs),
     clock,
     log,

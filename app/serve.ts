@@ -8,7 +8,7 @@ import { createLog, type Log } from '../lib/log.ts'
 import type { ClockMode } from '../pipeline/sequencer.clickhouse.ts'
 import { createMonitor, type Monitor, type MonitorOptions } from './monitor.ts'
 import { type Environment, identitySecret, readSecret } from './secrets.ts'
-import { traceMonitor } from './telemetry.ts'
+import { recorded, traceMonitor } from './telemetry.ts'
 
 export type Running = Readonly<{ receiverUrl: string; pageUrl: string; monitor: Monitor; close: () => Promise<void> }>
 
@@ -47,7 +47,11 @@ export async function startMonitor(options: {
     receiver = await startReceiver({
       listen: config.receive,
       token: receiveToken,
-      accept: monitor.accept,
+      accept: recorded('andon.accept', monitor.accept, ({ spans, outcomes, points }) => ({
+        'andon.spans': spans.length,
+        'andon.outcomes': outcomes.length,
+        'andon.points': points.length,
+      })),
       namer,
       clock: wallClock,
       log,
