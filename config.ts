@@ -5,7 +5,7 @@ import { safetyConfig, secretRefConfig, targetsConfig } from './alerts/targets.t
 import { namesSchema } from './collector/names.ts'
 import { isLoopback } from './dashboards/access.http.ts'
 import { type Signal, signalSchema } from './detectors/signals/definition.ts'
-import { FOUR_SIGNALS, SIGNAL_LIBRARY } from './detectors/signals/library.ts'
+import { FOUR_SIGNALS, KPI_SIGNALS, SIGNAL_LIBRARY } from './detectors/signals/library.ts'
 import { DEFAULT_TRIGGERS, judgedTriggers, type TriggerConfig, triggersSchema } from './detectors/triggers.ts'
 import { closestOf } from './lib/closest.ts'
 import { AndonError } from './lib/errors.ts'
@@ -301,6 +301,13 @@ export function signalsOf(config: Config): Signal[] {
     typeof entry === 'string' ? SIGNAL_LIBRARY.find((signal) => signal.name === entry)! : entry,
   )
   return [...new Map([...FOUR_SIGNALS, ...chosen].map((signal) => [signal.name, signal])).values()]
+}
+
+/** What is counted: the signals of the configuration and those that the KPIs of leaders need (docs/kpis.md), which judge nothing. */
+export function countedSignals(config: Config): Signal[] {
+  const own = signalsOf(config)
+  const names = new Set(own.map((signal) => signal.name))
+  return [...own, ...KPI_SIGNALS.filter((signal) => !names.has(signal.name))]
 }
 
 /** The triggers joined with their signals. Throws AndonError `config`. */

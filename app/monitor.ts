@@ -5,7 +5,7 @@ import { createClockMetrics } from '../alerts/clock-metrics.ts'
 import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import { createPost } from '../alerts/post.http.ts'
 import { resolveTargets, safetyOf } from '../alerts/targets.ts'
-import { type Config, signalsOf, triggersOf } from '../config.ts'
+import { type Config, countedSignals, triggersOf } from '../config.ts'
 import { createDetector, type Detector } from '../detectors/detector.clickhouse.ts'
 import { createHistory } from '../detectors/history.clickhouse.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
@@ -141,7 +141,7 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   })
   sequencer = await createSequencer({
     store,
-    statements: compileSignals(signalsOf(config)),
+    statements: compileSignals(countedSignals(config)),
     judgedEnvironments: config.judge.environments,
     idleMs: config.contact.idleHours === null ? null : config.contact.idleHours * HOUR_MS,
     clock: wallClock,

@@ -1,4 +1,4 @@
-import { type Config, signalsOf } from '../config.ts'
+import { type Config, countedSignals } from '../config.ts'
 import { AndonError } from '../lib/errors.ts'
 import { recount, renderRecount } from '../recount/recount.clickhouse.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
@@ -28,7 +28,7 @@ export async function recountCommand({
         'unfinished',
         'the last batch was stored but not counted before the monitor stopped: start `andon serve` once, it goes on there, then recount',
       )
-    const result = await recount({ store, signals: signalsOf(config) })
+    const result = await recount({ store, signals: countedSignals(config) })
     process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : renderRecount(result))
     return result.equal
   } finally {

@@ -211,3 +211,8 @@ const parse = (signals: readonly unknown[]): Signal[] => signals.map((signal) =>
 
 export const FOUR_SIGNALS: readonly Signal[] = parse(FOUR)
 export const SIGNAL_LIBRARY: readonly Signal[] = [...FOUR_SIGNALS, ...parse(MORE)]
+
+/** Counted for the KPIs of leaders even where no trigger reads them. */
+export const KPI_SIGNALS: readonly Signal[] = SIGNAL_LIBRARY.filter((signal) =>
+  ['reopened_cases', 'corrections', 'human_reviews', 'escalations'].includes(signal.name),
+)
