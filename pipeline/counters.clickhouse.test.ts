@@ -9,6 +9,7 @@ import type { MetricPoint } from '../facts/span.ts'
 import { wallClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
 import { seededRandom } from '../lib/random.ts'
+import { recount } from '../recount/recount.clickhouse.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { createSequencer, type Sequencer } from './sequencer.clickhouse.ts'
 
@@ -221,4 +222,14 @@ test('increases of random series in random order, batches and copies are those o
     })
   await sequencer.settle()
   expect(await totalsOf('random')).toEqual(Object.fromEntries([...expected].filter(([, n]) => n !== 0)))
+})
+
+test('a recount of all points finds the same increases, and one that was lost', async () => {
+  const whole = await recount({ store, signals: SIGNALS })
+  expect(whole).toMatchObject({ equal: true, differences: [] })
+  expect(whole.checked).toBeGreaterThan(15)
+  const lost = `agent = 'random' AND measure = 'trials' AND seq = (SELECT max(seq) FROM deltas WHERE agent = 'random' AND measure = 'trials')`
+  await store.command({ query: `ALTER TABLE deltas DELETE WHERE ${lost} SETTINGS mutations_sync = 2` })
+  const { differences } = await recount({ store, signals: SIGNALS })
+  expect(differences).toMatchObject([{ signal: 'declined', measure: 'trials', agent: 'random' }])
 })

@@ -44,11 +44,15 @@ ARRAY JOIN totals AS n, [%hit_names%]::Array(String) AS signal;
 -- The cap per release belongs to no slice: it is compared per release.
 CREATE TEMPORARY TABLE recount_compared ENGINE = MergeTree ORDER BY (signal, measure, environment, agent, release, channel, queue) AS
 SELECT signal, measure, environment, agent, release, channel, queue, sum(was) AS counted, sum(n) AS recounted,
-  abs(counted - recounted) > if(measure IN ('sum', 'minutes'), 1e-6 * (1 + abs(recounted)), 0) AS differs
+  abs(counted - recounted) > if(measure IN ('sum', 'minutes') OR signal IN (%counted%), 1e-6 * (1 + abs(recounted)), 0) AS differs
 FROM (
   SELECT signal, measure, environment, agent, release, channel, queue, 0 AS was, n FROM recount_measured
   UNION ALL
   SELECT signal, measure, environment, agent, release, channel, queue, 0 AS was, n FROM recount_capped
+  UNION ALL
+  SELECT counter.2 AS signal, counter.3 AS measure, environment, agent, release, if(measure = 'release_capped_hits', '', i.channel) AS channel,
+    if(measure = 'release_capped_hits', '', i.queue) AS queue, 0 AS was, increase AS n
+  FROM recount_increases AS i ARRAY JOIN %counter_signals% AS counter WHERE counter.1 = name
   UNION ALL
   SELECT signal, 'unattributed' AS measure, '' AS environment, '' AS agent, '' AS release, '' AS channel, '' AS queue, 0 AS was, n FROM (
 %unattributed%

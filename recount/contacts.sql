@@ -160,19 +160,37 @@ CREATE TEMPORARY TABLE recount_ordered_parts ENGINE = MergeTree ORDER BY contact
 SELECT *, row_number() OVER (PARTITION BY contact_id ORDER BY trace_started_at, trace_id, started_at, first_span) AS place
 FROM (SELECT *, min(started_at) OVER (PARTITION BY contact_id, trace_id) AS trace_started_at FROM recount_parts);
 
+-- A conversation that was quiet for more than %idle_ms% ms begins a new contact (below 0: never): traces in order of their start, quiet
+-- since the latest end so far. The first contact keeps the id, a later one adds when it begins.
+CREATE TEMPORARY TABLE recount_sessions ENGINE = MergeTree ORDER BY (contact_id, trace_id) AS
+SELECT contact_id, trace_id, if(session = 1, contact_id,
+  concat(contact_id, '~', toString(toUnixTimestamp64Milli(min(trace_start) OVER (PARTITION BY contact_id, session))))) AS session_id
+FROM (
+  SELECT contact_id, trace_id, trace_start,
+    sum(begins) OVER (PARTITION BY contact_id ORDER BY trace_start, trace_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS session
+  FROM (
+    SELECT contact_id, trace_id, trace_start,
+      row_number() OVER (PARTITION BY contact_id ORDER BY trace_start, trace_id) AS turn,
+      max(trace_end) OVER (PARTITION BY contact_id ORDER BY trace_start, trace_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS quiet_since,
+      turn = 1 OR (%idle_ms% >= 0 AND dateDiff('millisecond', quiet_since, trace_start) > %idle_ms%) AS begins
+    FROM (SELECT contact_id, trace_id, min(p.started_at) AS trace_start, max(p.ended_at) AS trace_end FROM recount_parts AS p GROUP BY contact_id, trace_id)
+  )
+);
+
 CREATE TEMPORARY TABLE recount_calls ENGINE = MergeTree ORDER BY contact_id AS
-SELECT m.contact_id AS contact_id, countIf(m.rank = 2) AS calls, countIf(m.rank = 2 AND m.has_failed) AS failed_calls,
+SELECT n.session_id AS contact_id, countIf(m.rank = 2) AS calls, countIf(m.rank = 2 AND m.has_failed) AS failed_calls,
   countIf(m.is_write) AS writes, countIf(m.is_write AND m.has_failed) AS failed_writes,
   countIf(m.is_write AND m.action = 'create' AND m.is_ok) AS creates, countIf(m.rank = 2 AND m.action = 'transfer') AS transfers,
   sumIf(s.amount, m.is_write) AS amount,
   countIf(m.is_write AND m.is_ok AND m.arguments_hash != '')
     - uniqExactIf((s.tool, m.arguments_hash), m.is_write AND m.is_ok AND m.arguments_hash != '') AS duplicate_writes
 FROM recount_members AS m JOIN recount_spans AS s ON s.trace_id = m.trace_id AND s.span_id = m.span_id
-GROUP BY m.contact_id;
+JOIN recount_sessions AS n ON n.contact_id = m.contact_id AND n.trace_id = m.trace_id
+GROUP BY n.session_id;
 
 -- A contact: its traces in order of their start. How it ended is what the last one says.
 CREATE TEMPORARY TABLE recount_contacts ENGINE = MergeTree ORDER BY contact_id AS
-SELECT p.contact_id AS contact_id, any(p.owner.2) AS environment, any(p.owner.3) AS agent, any(p.owner.4) AS release,
+SELECT n.session_id AS contact_id, any(p.owner.2) AS environment, any(p.owner.3) AS agent, any(p.owner.4) AS release,
   any(p.conversation) AS conversation, if(environment IN (%judged%), '', concat('in ', environment)) AS scope,
   argMinIf(p.customer, p.place, p.customer != '') AS customer,
   argMinIf(p.intent, p.place, p.intent != '') AS intent,
@@ -185,5 +203,6 @@ SELECT p.contact_id AS contact_id, any(p.owner.2) AS environment, any(p.owner.3)
   min(p.started_at) AS started_at, max(p.ended_at) AS ended_at, max(p.sampled) AS sampled,
   any(c.calls) AS calls, any(c.failed_calls) AS failed_calls, any(c.writes) AS writes, any(c.failed_writes) AS failed_writes,
   any(c.creates) AS creates, any(c.transfers) AS transfers, any(c.amount) AS amount, any(c.duplicate_writes) AS duplicate_writes
-FROM recount_ordered_parts AS p JOIN recount_calls AS c ON c.contact_id = p.contact_id
-GROUP BY p.contact_id;
+FROM recount_ordered_parts AS p JOIN recount_sessions AS n ON n.contact_id = p.contact_id AND n.trace_id = p.trace_id
+JOIN recount_calls AS c ON c.contact_id = n.session_id
+GROUP BY n.session_id;

@@ -21,6 +21,8 @@ export type RecountOptions = Readonly<{
   signals: readonly Signal[]
   /** `judge.environments`: they share customers, conversations and records; every other environment has its own. */
   judgedEnvironments?: readonly string[]
+  /** `contact.idleHours` in milliseconds, null (the default): a conversation is one contact however long it was quiet. */
+  idleMs?: number | null
 }>
 
 /** Differences that are shown; all are counted. */
@@ -37,14 +39,20 @@ const BLOCK_ROWS = 131_072
 /** Longest ring of parents that is followed round. */
 const LONGEST_RING = 100
 
-const FILES = ['contacts.sql', 'contact-recurrences.sql', 'create-recurrences.sql', 'attributions.sql', 'compare.sql']
+const FILES = [
+  'contacts.sql',
+  'contact-recurrences.sql',
+  'create-recurrences.sql',
+  'attributions.sql',
+  'counters.sql',
+  'compare.sql',
+]
 const STEPS = FILES.map((name) => readFileSync(new URL(name, import.meta.url), 'utf8')).join('\n')
 
 /**
- * Computes every total again from the raw facts (`spans`, `outcomes`), by SQL that shares nothing with the pipeline but the meaning of
+ * Computes every total again from the raw facts (`spans`, `outcomes`, `metric_points`), by SQL that shares nothing with the pipeline but the meaning of
  * the words, and compares it with the sums of `deltas`. Changes nothing: its steps are temporary tables, so a client of a server
- * needs a session. True while the facts behind the totals are retained and nothing is being counted meanwhile. Signals over
- * OTLP counters are not about contacts and are left out.
+ * needs a session. True while the facts behind the totals are retained and nothing is being counted meanwhile.
  *
  * @throws the store's error when the recount cannot run, e.g. for want of memory
  */
@@ -52,8 +60,9 @@ export async function recount({
   store,
   signals,
   judgedEnvironments = ['', 'production', 'prod'],
+  idleMs = null,
 }: RecountOptions): Promise<Recount> {
-  const statements = statementsOf(signals, judgedEnvironments)
+  const statements = statementsOf(signals, judgedEnvironments, idleMs)
   const tables = statements.flatMap((statement) => /CREATE TEMPORARY TABLE (\w+)/.exec(statement)?.[1] ?? [])
   try {
     for (const query of statements) await store.command({ query, clickhouse_settings: settingsOf(query) })
@@ -100,8 +109,9 @@ const settingsOf = (statement: string): ClickHouseSettings => ({
 type ContactSignal = Exclude<Signal, { evaluator: 'counters' }>
 
 /** The steps with what the signals ask for; a statement ends with a semicolon at the end of a line. */
-function statementsOf(all: readonly Signal[], judged: readonly string[]): string[] {
+function statementsOf(all: readonly Signal[], judged: readonly string[], idleMs: number | null): string[] {
   const signals = all.filter((signal): signal is ContactSignal => signal.evaluator !== 'counters')
+  const counters = all.flatMap((signal) => (signal.evaluator === 'counters' ? [signal] : []))
   const counts = [...PLAIN_COUNTS, ...signals.flatMap(countsOf)]
   const hits = counts.filter(([, measure]) => measure === 'hits')
   return STEPS.replace('%found%', () =>
@@ -114,13 +124,29 @@ function statementsOf(all: readonly Signal[], judged: readonly string[]): string
     .replace('%names%', () => counts.map(([signal, measure]) => `  (${quote(signal)}, ${quote(measure)})`).join(',\n'))
     .replace('%hits%', () => hits.map(([, , sql]) => `    ${sql}`).join(',\n'))
     .replace('%hit_names%', () => hits.map(([signal]) => quote(signal)).join(', '))
-    .replace('%signals%', () => ['', ...signals.map((signal) => signal.name)].map(quote).join(', '))
+    .replace('%signals%', () => ['', ...all.map((signal) => signal.name)].map(quote).join(', '))
+    .replace('%counters%', () => listOf(counters.flatMap(({ trials, hits }) => [trials, hits])))
+    .replace('%counted%', () => listOf(counters.map(({ name }) => name)))
+    .replace('%counter_signals%', () => {
+      const rows = counters.flatMap(({ name, trials, hits }) => [
+        `(${quote(trials)}, ${quote(name)}, 'trials')`,
+        ...COUNTER_HITS.map((measure) => `(${quote(hits)}, ${quote(name)}, ${quote(measure)})`),
+      ])
+      return `[${rows.join(', ') || "('', '', '')"}]`
+    })
+    .replaceAll('%idle_ms%', String(idleMs === null ? -1 : Math.round(idleMs)))
     .replaceAll('%cap%', String(HITS_PER_CUSTOMER_DAY))
     .replaceAll('%longest_ring%', String(LONGEST_RING))
     .replaceAll('%judged%', judged.map(quote).join(', '))
     .split(/;$/m)
     .filter((statement) => statement.trim() !== '')
 }
+
+/** A counter names no customer, so its hits count in evidence as they are. */
+const COUNTER_HITS = ['hits', 'capped_hits', 'release_capped_hits']
+
+/** Values of an IN; of none, a value that nothing has. */
+const listOf = (texts: readonly string[]): string => (texts.length > 0 ? texts.map(quote).join(', ') : "'\\0'")
 
 const unionOf = (selects: readonly string[], none: string): string =>
   selects.length > 0 ? selects.join('\nUNION ALL\n') : none

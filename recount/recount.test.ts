@@ -97,6 +97,16 @@ describe('totals of a small store, counted by hand', () => {
     })
   })
 
+  test('a conversation begins a new contact after more than the idle time, measured from the latest end', async () => {
+    const turn = (trace: number, at: number) => [agent(trace, { conversation: 'c', at }), tool(trace, 2, { at })]
+    await insert('spans', [...turn(1, 0), ...turn(2, 11_000), ...turn(3, 22_001), ...turn(4, 900_000)])
+    const contactsWith = async (idleMs: number | null) =>
+      totalsOf(await recount({ store, signals: FOUR_SIGNALS, idleMs }))
+    expect(await contactsWith(null)).toMatchObject({ ' contacts': 1, ' writes': 4, ' contacts_with_write': 1 })
+    expect(await contactsWith(10_000)).toMatchObject({ ' contacts': 3, ' writes': 4, ' contacts_with_write': 3 })
+    expect(await contactsWith(600_000)).toMatchObject({ ' contacts': 2, ' writes': 4, ' contacts_with_write': 2 })
+  })
+
   test('calls, writes, failures and duplicate writes are counted per contact, a copy of a span never', async () => {
     const totals = await recounted([
       agent(1, { customer: 'k', intent: 'return' }),

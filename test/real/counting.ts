@@ -48,6 +48,8 @@ export type CountingOptions = Readonly<{
   signals: readonly Signal[]
   /** Statements other than the compiled ones, to see what a changed pipeline does. */
   statements?: ReturnType<typeof compileSignals>
+  /** Quiet time that ends a contact; null, the default: none does. */
+  idleMs?: number | null
 }>
 
 export async function startCounting(options: CountingOptions): Promise<Counting> {
@@ -55,7 +57,7 @@ export async function startCounting(options: CountingOptions): Promise<Counting>
   const sequencer = await createSequencer({
     store,
     statements: options.statements ?? compileSignals(options.signals),
-    idleMs: null,
+    idleMs: options.idleMs ?? null,
     clock: wallClock,
     clockMode: 'event',
     holdMs: 60_000,
