@@ -1,17 +1,11 @@
 import { z } from 'zod'
 import { AndonError } from '../lib/errors.ts'
+import { type SecretRef, secretRefConfig } from '../lib/secret-ref.ts'
 import type { Safety } from './decide.ts'
 import { keyOf } from './sign.ts'
 import type { WatchLimits } from './watch.ts'
 
-/** Where a secret is kept; never the secret itself. */
-export const secretRefConfig = z.union([
-  z.strictObject({ env: z.string().min(1).describe('Name of an environment variable that holds the value.') }),
-  z.strictObject({
-    file: z.string().min(1).describe('Path of a file that holds the value; the last newline is ignored.'),
-  }),
-])
-export type SecretRef = z.infer<typeof secretRefConfig>
+export { type SecretRef, secretRefConfig }
 
 /** What an order asks for; the last part of a webhook's type. */
 export const purposes = ['pause', 'rollback', 'notify'] as const

@@ -28,15 +28,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   facts: [],
   lib: [],
   store: [],
+  bus: [],
   agent: [],
   collector: [],
-  pipeline: ['store', 'detectors/signals'],
+  pipeline: ['store', 'bus', 'detectors/signals'],
   detectors: ['store'],
   alerts: [],
   recount: ['store', 'detectors/signals'],
   dashboards: ['detectors/signals'],
   simulator: ['agent'],
-  'config.ts': ['alerts', 'collector', 'dashboards', 'detectors'],
+  'config.ts': ['alerts', 'bus', 'collector', 'dashboards', 'detectors'],
   'main.ts': ['app'],
 }
 

@@ -1,0 +1,203 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { wallClock } from '../lib/clock.ts'
+import { type Bus, type BusRecord, type Membership, type Positions, partitionKey, type Term } from './bus.ts'
+
+/** What every bus promises. `name` keeps the topics of one run apart on a broker that outlives it. */
+export function busContract(name: string, open: () => Promise<Bus>, limits: Readonly<{ takeoverMs: number }>): void {
+  let bus: Bus
+  let other: Bus
+  let made = 0
+  beforeAll(async () => {
+    bus = await open()
+    other = await open()
+  }, 120_000)
+  afterAll(async () => {
+    await bus?.close()
+    await other?.close()
+  })
+
+  const freshTopic = async (partitions: number): Promise<string> => {
+    const topic = `${name}-${++made}`
+    await bus.createTopics([{ topic, partitions }])
+    return topic
+  }
+  const text = (record: BusRecord) => Buffer.from(record.value).toString()
+  const sendTexts = async (topic: string, texts: readonly string[]) => {
+    for (const value of texts) await bus.send(topic, [{ value: Buffer.from(value) }])
+  }
+
+  /** Leads until closed; hands over each term. */
+  const leading = (on: Bus, group: string, topic: string) => {
+    const terms: Term[] = []
+    const waiting: ((term: Term) => void)[] = []
+    const joined = on.lead({
+      group,
+      topics: [topic],
+      run: async (term) => {
+        terms.push(term)
+        for (const tell of waiting.splice(0)) tell(term)
+        await new Promise<void>((resolve) => {
+          if (term.signal.aborted) resolve()
+          else term.signal.addEventListener('abort', () => resolve(), { once: true })
+        })
+      },
+    })
+    return {
+      terms,
+      joined,
+      next: () => new Promise<Term>((resolve) => waiting.push(resolve)),
+    }
+  }
+  const read = async (term: Term, count: number, maxBytes = 1 << 20): Promise<BusRecord[]> => {
+    const records: BusRecord[] = []
+    const untilMs = wallClock.nowMs() + 15_000
+    while (records.length < count && wallClock.nowMs() < untilMs)
+      records.push(...(await term.poll({ maxBytes, waitMs: 500 })))
+    return records
+  }
+  const after = (records: readonly BusRecord[]): Positions =>
+    Object.fromEntries(records.map((record) => [partitionKey(record.topic, record.partition), record.offset + 1]))
+
+  test('what was sent is read once, in order within its partition, with headers and bytes as they were', async () => {
+    const topic = await freshTopic(3)
+    const bytes = Buffer.from([0x0a, 0, 255, 128])
+    await bus.send(topic, [{ value: bytes, headers: { reason: 'tenant ü' } }])
+    await sendTexts(
+      topic,
+      Array.from({ length: 30 }, (_, i) => `${i}`),
+    )
+    const member = leading(bus, `${topic}-g`, topic)
+    const first = member.next()
+    const membership = await member.joined
+    const term = await first
+    expect(await term.seek({})).toBe(0)
+    const records = await read(term, 31)
+    expect(records).toHaveLength(31)
+    expect(new Set(records.map((record) => `${record.partition} ${record.offset}`)).size).toBe(31)
+    for (const [, part] of Map.groupBy(records, (record) => record.partition)) {
+      const offsets = part.map((record) => record.offset)
+      expect(offsets).toEqual([...offsets].sort((a, b) => a - b))
+    }
+    const whole = records.find((record) => record.headers.reason)!
+    expect([...whole.value]).toEqual([...bytes])
+    expect(whole.headers.reason).toBe('tenant ü')
+    expect(
+      records
+        .filter((record) => !record.headers.reason)
+        .map(text)
+        .sort(),
+    ).toEqual(Array.from({ length: 30 }, (_, i) => `${i}`).sort())
+    expect(membership.lag()).toEqual({ [topic]: 0 })
+    expect((await bus.bounds(topic)).reduce((sum, part) => sum + part.next, 0)).toBe(31)
+    await membership.close()
+    expect(membership.isLeading()).toBe(false)
+  })
+
+  test('a seek goes back as far as it says, and what comes after it is read again', async () => {
+    const topic = await freshTopic(2)
+    await sendTexts(topic, ['a', 'b', 'c', 'd', 'e', 'f'])
+    const member = leading(bus, `${topic}-g`, topic)
+    const first = member.next()
+    const membership = await member.joined
+    const term = await first
+    await term.seek({})
+    const all = await read(term, 6)
+    await term.seek(after(all))
+    await sendTexts(topic, ['g'])
+    expect((await read(term, 1)).map(text)).toEqual(['g'])
+    await term.seek(
+      Object.fromEntries(
+        all.slice(0, 1).map((record) => [partitionKey(record.topic, record.partition), record.offset]),
+      ),
+    )
+    expect((await read(term, 7)).map(text).sort()).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g'])
+    await membership.close()
+  })
+
+  test('records come in portions, at least one at a time', async () => {
+    const topic = await freshTopic(1)
+    await sendTexts(topic, ['aaaa', 'bbbb', 'cccc'])
+    const member = leading(bus, `${topic}-g`, topic)
+    const first = member.next()
+    const membership = await member.joined
+    const term = await first
+    await term.seek({})
+    await read(term, 1, 1).then((records) => expect(records.map(text)).toEqual(['aaaa']))
+    expect((await read(term, 2, 8)).map(text)).toEqual(['bbbb', 'cccc'])
+    await membership.close()
+  })
+
+  test('one member leads; when it leaves, the other goes on where it committed', { timeout: 60_000 }, async () => {
+    const topic = await freshTopic(4)
+    await sendTexts(topic, ['1', '2', '3', '4', '5', '6', '7', '8'])
+    const group = `${topic}-g`
+    const one = leading(bus, group, topic)
+    const firstTerm = one.next()
+    const oneMembership = await one.joined
+    const two = leading(other, group, topic)
+    let twoMembership: Membership | null = await two.joined
+    await firstTerm
+    await wallClock.sleep(1_500)
+    expect(two.terms).toHaveLength(0)
+    const term = one.terms.at(-1)!
+    expect(term.isCurrent()).toBe(true)
+    await term.seek(await term.committed())
+    const records = await read(term, 8)
+    await term.commit(after(records))
+    const takenOver = two.next()
+    const sinceMs = wallClock.nowMs()
+    await oneMembership.close()
+    expect(term.isCurrent()).toBe(false)
+    expect(await term.poll({ maxBytes: 1, waitMs: 0 })).toEqual([])
+    const next = await takenOver
+    expect(wallClock.nowMs() - sinceMs).toBeLessThan(limits.takeoverMs)
+    await next.seek(await next.committed())
+    await sendTexts(topic, ['9'])
+    expect((await read(next, 1)).map(text)).toEqual(['9'])
+    await twoMembership.close()
+    twoMembership = null
+  })
+
+  test('a record larger than the topic takes is refused for good', async () => {
+    const topic = await freshTopic(1)
+    const { randomBytes } = await import('node:crypto')
+    await expect(bus.send(topic, [{ value: randomBytes(3 << 20) }])).rejects.toMatchObject({
+      code: 'too_large',
+      retryable: false,
+    })
+  })
+
+  test('work that fails is called again while the member leads', async () => {
+    const topic = await freshTopic(1)
+    let calls = 0
+    const again = Promise.withResolvers<void>()
+    const membership = await bus.lead({
+      group: `${topic}-g`,
+      topics: [topic],
+      run: async () => {
+        if (++calls === 1) throw new Error('not yet')
+        again.resolve()
+      },
+    })
+    await again.promise
+    await membership.close()
+  })
+
+  test('more than the inbox holds waits in the topic, and is read when there is room', {
+    timeout: 60_000,
+  }, async () => {
+    const topic = await freshTopic(2)
+    const { randomBytes } = await import('node:crypto')
+    const value = randomBytes(900_000)
+    for (let i = 0; i < 50; i++) await bus.send(topic, [{ value }])
+    const member = leading(bus, `${topic}-g`, topic)
+    const first = member.next()
+    const membership = await member.joined
+    const term = await first
+    await term.seek({})
+    await wallClock.sleep(1_500)
+    expect(membership.lag()![topic]).toBeGreaterThan(0)
+    expect(await read(term, 50, 4 << 20)).toHaveLength(50)
+    await membership.close()
+  })
+}

@@ -1,0 +1,147 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { wallClock } from '../../../lib/clock.ts'
+
+const POM = fileURLToPath(new URL('pom.xml', import.meta.url))
+const CACHE = fileURLToPath(new URL('../../../node_modules/.cache/andon-kafka-4.3.1', import.meta.url))
+const JAVA_FLAGS = ['-Xms128m', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+
+export type Broker = Readonly<{
+  brokers: readonly string[]
+  /** False for a broker that the tests did not start: it cannot be stopped either. */
+  isOurs: boolean
+  /** As in a crash of the machine: the process is killed and started again on the same data. */
+  kill: () => Promise<void>
+  start: () => Promise<void>
+  close: () => Promise<void>
+}>
+
+/**
+ * Whether the live tests can have a broker; says loudly what is skipped when they cannot. KAFKA_BROKERS names an existing one, else
+ * Java 17 and Maven start a real one.
+ */
+export function hasKafka(): boolean {
+  if (process.env.KAFKA_BROKERS) return true
+  const missing = [
+    !runs('java', ['-version']) && 'java (17 or newer)',
+    !existsSync(join(CACHE, 'lib')) && !runs('mvn', ['-v']) && 'mvn',
+  ].filter(Boolean)
+  if (missing.length === 0) return true
+  console.warn(
+    `SKIPPED: no ${missing.join(', no ')}: nothing of Kafka is tested here. Install Java 17 and Maven (apt-get install openjdk-17-jre-headless maven), or name a broker: KAFKA_BROKERS=host:9092 npx vitest run test/live`,
+  )
+  return false
+}
+
+const runs = (command: string, args: string[]): boolean => spawnSync(command, args, { stdio: 'ignore' }).status === 0
+
+/** A broker on loopback with a small heap, or the one of KAFKA_BROKERS. */
+export async function startBroker(): Promise<Broker> {
+  const existing = process.env.KAFKA_BROKERS
+  const fixed = async () => {
+    throw new Error('the broker of KAFKA_BROKERS is not ours to stop')
+  }
+  if (existing) return { brokers: existing.split(','), isOurs: false, kill: fixed, start: fixed, close: async () => {} }
+  const lib = await libraries()
+  const folder = mkdtempSync(join(tmpdir(), 'andon-kafka-'))
+  const [port, controller] = [await freePort(), await freePort()]
+  const properties = join(folder, 'server.properties')
+  writeFileSync(properties, propertiesOf(folder, port, controller))
+  const java = (main: string, ...args: string[]) => [...JAVA_FLAGS, '-cp', `${lib}/*`, main, ...args]
+  const id = spawnSync('java', java('kafka.tools.StorageTool', 'random-uuid'), { encoding: 'utf8' }).stdout.trim()
+  const formatted = spawnSync('java', java('kafka.tools.StorageTool', 'format', '-t', id, '-c', properties), {
+    encoding: 'utf8',
+  })
+  if (formatted.status !== 0) throw new Error(`the storage of Kafka could not be made: ${formatted.stderr}`)
+  let server: ChildProcess | null = null
+  const kill = async () => {
+    const ending = server
+    server = null
+    if (!ending || ending.exitCode !== null) return
+    const ended = new Promise((resolve) => ending.once('exit', resolve))
+    ending.kill('SIGKILL')
+    await ended
+  }
+  const start = async () => {
+    const started = spawn('java', java('kafka.Kafka', properties), { stdio: 'ignore' })
+    server = started
+    process.once('exit', () => started.kill('SIGKILL'))
+    for (let attempt = 0; attempt < 300; attempt++) {
+      if (started.exitCode !== null) throw new Error(`Kafka ended with ${started.exitCode}`)
+      if (await answers(port)) return
+      await wallClock.sleep(100)
+    }
+    throw new Error('Kafka did not start within 30 s')
+  }
+  await start()
+  return {
+    brokers: [`127.0.0.1:${port}`],
+    isOurs: true,
+    kill,
+    start,
+    close: async () => {
+      await kill()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The jars of the pom, fetched once. */
+async function libraries(): Promise<string> {
+  const lib = join(CACHE, 'lib')
+  if (existsSync(lib)) return lib
+  mkdirSync(CACHE, { recursive: true })
+  const own = mkdtempSync(join(CACHE, 'fetch-'))
+  const { status, stdout } = spawnSync(
+    'mvn',
+    ['-q', '-B', '-f', POM, 'dependency:copy-dependencies', `-DoutputDirectory=${own}`],
+    { encoding: 'utf8', timeout: 300_000 },
+  )
+  if (status !== 0) throw new Error(`Maven could not fetch Kafka:\n${stdout.slice(-2_000)}`)
+  if (!existsSync(lib)) renameSync(own, lib) // another test file may have been faster
+  return lib
+}
+
+const propertiesOf = (folder: string, port: number, controller: number): string =>
+  Object.entries({
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': `1@127.0.0.1:${controller}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'controller.listener.names': 'CONTROLLER',
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'log.dirs': join(folder, 'data'),
+    'offsets.topic.replication.factor': 1,
+    'offsets.topic.num.partitions': 1,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.min.isr': 1,
+    'group.initial.rebalance.delay.ms': 0,
+    'auto.create.topics.enable': false,
+  })
+    .map(([name, value]) => `${name}=${value}`)
+    .join('\n')
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+
+const answers = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('close', () => socket.destroy())
+    socket.once('connect', () => socket.end())
+  })
