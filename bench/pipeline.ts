@@ -229,7 +229,7 @@ async function preload(store: ClickHouseClient): Promise<void> {
         ${from(first)} ARRAY JOIN range(${SPANS_PER_CONTACT}) AS k`,
     })
     await store.command({
-      query: `INSERT INTO deltas SELECT 0, counted.1, counted.2, '', 'desk', 'r1', 'chat', concat('q', toString(n % 4)), toStartOfMinute(${started}), '', 1, now() ${from(first)}
+      query: `INSERT INTO deltas (seq, signal, measure, environment, agent, release, channel, queue, minute, customer, n, received_at) SELECT 0, counted.1, counted.2, '', 'desk', 'r1', 'chat', concat('q', toString(n % 4)), toStartOfMinute(${started}), '', 1, now() ${from(first)}
         ARRAY JOIN [('', 'contacts'), ('failed_updates', 'trials')] AS counted`,
     })
     await store.command({
