@@ -6,7 +6,13 @@ import { namesSchema } from './collector/names.ts'
 import { isLoopback } from './dashboards/access.http.ts'
 import { type Signal, signalSchema } from './detectors/signals/definition.ts'
 import { FOUR_SIGNALS, KPI_SIGNALS, SIGNAL_LIBRARY } from './detectors/signals/library.ts'
-import { DEFAULT_TRIGGERS, judgedTriggers, type TriggerConfig, triggersSchema } from './detectors/triggers.ts'
+import {
+  DEFAULT_TRIGGERS,
+  judgedTriggers,
+  type TriggerConfig,
+  triggersSchema,
+  writtenBaseline,
+} from './detectors/triggers.ts'
 import { closestOf } from './lib/closest.ts'
 import { AndonError } from './lib/errors.ts'
 import type { JsonSchema } from './lib/json-schema.ts'
@@ -255,6 +261,14 @@ function triggerMistakes(config: Config, signals: readonly Signal[]): Mistake[] 
       )
       return
     }
+    const { rate } = writtenBaseline(trigger)
+    if (rate === null) {
+      add(
+        ['triggers', index, 'baseline'],
+        `names a mode, but '${trigger.signal}' has no typical share: write { mode: auto, rate: 0.02 } with the share of your healthy releases`,
+      )
+      return
+    }
     try {
       judgedTriggers([trigger], signals, config.judge.alpha)
     } catch (error) {
@@ -263,10 +277,10 @@ function triggerMistakes(config: Config, signals: readonly Signal[]): Mistake[] 
         (error as Error).message.replace(/^triggers\[0\]\.ageProfile(\.edgesHours)?: /, ''),
       )
     }
-    if (trigger.baseline * (1 + trigger.tolerance) >= 1)
+    if (rate * (1 + trigger.tolerance) >= 1)
       add(
         ['triggers', index, 'tolerance'],
-        `baseline × (1 + tolerance) is ${trigger.baseline * (1 + trigger.tolerance)}; a share above which a release is harmful must be below 1`,
+        `baseline × (1 + tolerance) is ${rate * (1 + trigger.tolerance)}; a share above which a release is harmful must be below 1`,
       )
   })
   const acting = triggers.filter(isActing)

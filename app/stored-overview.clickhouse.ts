@@ -22,6 +22,7 @@ export async function storedOverview(store: ClickHouseClient, config: Config): P
     clockMode: 'event',
     onBreach: async () => {},
     log: silentLog,
+    write: false,
   })
   while ((await detector.tick()).batches > 0);
   const [last] = await rowsOf<{ clockMs: number }>(

@@ -3,11 +3,32 @@ import type { Finding } from '../facts/finding.ts'
 import type { ReleaseView } from '../facts/overview.ts'
 import { type Release, releaseKeyOf } from '../facts/slice.ts'
 import type { Clock } from '../lib/clock.ts'
+import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
-import { applyBatch, type Delta, type DeltaBatch, emptyEvidence, type ReleaseEvidence, testsOf } from './evidence.ts'
+import { type Choice, type Choices, openChoices } from './choices.clickhouse.ts'
+import {
+  applyBatch,
+  type BatchByRelease,
+  type DeltaBatch,
+  emptyEvidence,
+  evidenceOf,
+  hasHandedOver,
+  isActing,
+  isFor,
+  overridesOf,
+  type ReleaseEvidence,
+  restartEvidence,
+  switchBaseline,
+  type Test,
+  testsOf,
+} from './evidence.ts'
+import { loadEvidence, storeEvidence } from './evidence-store.clickhouse.ts'
 import type { History } from './history.clickhouse.ts'
 import { type Breach, type Judgement, judge } from './judge.ts'
+import { baselineFor } from './past.clickhouse.ts'
+import { readBatches } from './read-batches.clickhouse.ts'
+import { logThreshold } from './sequential/combine.ts'
 import type { JudgedTrigger } from './triggers.ts'
 
 export type DetectorOptions = Readonly<{
@@ -23,13 +44,25 @@ export type DetectorOptions = Readonly<{
   /** Where boards find how evidence moved; absent keeps none. */
   history?: History
   log: Log
+  /** Default true. False for a look at a store that must not change: nothing is written. */
+  write?: boolean
 }>
+
+/** What an overridden pause costs: the tests of the release go on at a smaller alpha, from new contacts only. */
+export type Restart = Readonly<{ overrides: number; alphaSpent: number; alphaNext: number; logThreshold: number }>
 
 export type Detector = Readonly<{
   /** Reads the batches that are new and judges what they changed. Its cost depends on the new deltas only. */
   tick: () => Promise<TickMeasures>
   /** Stores the evidence with its cursor: a restart reads only what came after. */
   save: () => Promise<void>
+  /**
+   * Call when a person overrode the pause of this release by this trigger (the release is healthy, it goes on). Evidence starts anew
+   * at half the alpha of the last one; all triggers that can pause restart together, as they share it. Journaled before it takes
+   * effect, so a restart or a replay does the same at the same batch. Throws AndonError `unknown` for a release or trigger without
+   * evidence.
+   */
+  restartAfterOverride: (release: Release, trigger: string) => Promise<Restart>
   views: () => ReleaseView[]
   seq: () => number
 }>
@@ -44,79 +77,254 @@ export type TickMeasures = Readonly<{
 
 /** Batches read at once: bounds memory when a long history is caught up. */
 const BATCHES_PER_READ = 500
-const JUDGED_MEASURES = "('trials', 'hits', 'capped_hits', 'release_capped_hits', 'contacts', 'identified', 'sampled')"
+
+/** Everything that one detector knows; `watchers`: releases whose evidence also reads another release, by that one's key. */
+type State = {
+  options: DetectorOptions
+  tests: Test[]
+  choices: Choices
+  releases: Map<string, ReleaseEvidence>
+  judgements: Map<string, Judgement>
+  watchers: Map<string, Set<string>>
+  changed: Set<string>
+  cursor: number
+}
 
 /**
  * Deltas become findings. Evidence is a fold over batches in the order of their acceptance, so reading it in other portions, or again
  * after a restart, gives the same decisions at the same batches.
  */
 export async function createDetector(options: DetectorOptions): Promise<Detector> {
-  const { store, log } = options
+  const { store } = options
   const tests = testsOf(options.triggers)
   const releases = new Map<string, ReleaseEvidence>()
-  const judgements = new Map<string, Judgement>()
-  const changed = new Set<string>()
-  let cursor = await load(store, releases)
-  for (const [key, evidence] of releases) judgements.set(key, judge(evidence, tests))
-
-  const judged = (release: Release) =>
-    release.agent !== '' && release.release !== '' && options.judgedEnvironments.includes(release.environment)
-
-  const tick = async (): Promise<TickMeasures> => {
-    const batches = await readBatches(store, cursor)
-    let breaches = 0
-    for (const batch of batches) {
-      for (const [key, deltas] of Map.groupBy(batch.deltas, (delta) => releaseKeyOf(delta))) {
-        const [first] = deltas
-        const evidence =
-          releases.get(key) ??
-          emptyEvidence({ environment: first!.environment, agent: first!.agent, release: first!.release })
-        releases.set(key, evidence)
-        applyBatch(evidence, batch, deltas, judged(evidence.release) ? tests : [])
-        changed.add(key)
-        const judgement = judge(evidence, tests)
-        judgements.set(key, judgement)
-        options.history?.note(viewOf(evidence, judgement, judged(evidence.release)), batch)
-        for (const breach of judgement.breaches) {
-          await options.onBreach(await completed(options, breach, batch))
-          breaches++
-        }
-      }
-      cursor = batch.seq
-    }
-    await options.history?.store(breaches > 0)
-    return {
-      batches: batches.length,
-      deltas: batches.reduce((sum, batch) => sum + batch.deltas.length, 0),
-      seq: cursor,
-      breaches,
-      more: batches.length === BATCHES_PER_READ,
-    }
+  const cursor = await loadEvidence(store, releases)
+  const state: State = {
+    options,
+    tests,
+    choices: await openChoices(store, { write: options.write !== false }),
+    releases,
+    judgements: new Map([...releases].map(([key, evidence]) => [key, judge(evidence, tests)])),
+    watchers: new Map(),
+    changed: new Set(),
+    cursor,
   }
-
+  for (const [key, evidence] of releases) watch(state, key, evidence)
+  // one at a time: a person's override waits for the batches that are being judged
+  let last: Promise<unknown> = Promise.resolve()
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const next = last.then(work, work)
+    last = next.catch(() => {})
+    return next
+  }
   return {
-    tick,
-    save: async () => {
-      await options.history?.store(true)
-      const keys = [...changed]
-      if (keys.length === 0) return
-      const rows = keys.map((key) => ({ release_key: key, seq: cursor, body: JSON.stringify(releases.get(key)) }))
-      await store.insert({ table: 'evidence', values: rows, format: 'JSONEachRow' })
-      await store.insert({
-        table: 'evidence',
-        values: [{ release_key: '', seq: cursor, body: '' }],
-        format: 'JSONEachRow',
-      })
-      for (const key of keys) changed.delete(key)
-      log.debug({ seq: cursor, releases: keys.length }, 'evidence stored')
-    },
-    views: () =>
-      [...releases].map(([key, evidence]) => viewOf(evidence, judgements.get(key)!, judged(evidence.release))),
-    seq: () => cursor,
+    tick: () => inTurn(() => tick(state)),
+    save: () => inTurn(() => save(state)),
+    restartAfterOverride: (release, trigger) => inTurn(() => restart(state, release, trigger)),
+    views: () => [...state.releases].map(([key, evidence]) => lookAt(state, evidence, state.judgements.get(key)!)),
+    seq: () => state.cursor,
   }
 }
 
-function viewOf(evidence: ReleaseEvidence, judgement: Judgement, isJudged: boolean): ReleaseView {
+const isJudged = ({ options }: State, release: Release): boolean =>
+  release.agent !== '' && release.release !== '' && options.judgedEnvironments.includes(release.environment)
+
+async function tick(state: State): Promise<TickMeasures> {
+  const batches = await readBatches(state.options.store, state.cursor, BATCHES_PER_READ)
+  let breaches = 0
+  for (const batch of batches) {
+    const byRelease: BatchByRelease = Map.groupBy(batch.deltas, (delta) => releaseKeyOf(delta))
+    const touched = new Set(byRelease.keys())
+    for (const key of byRelease.keys()) for (const watcher of state.watchers.get(key) ?? []) touched.add(watcher)
+    for (const key of [...touched].sort()) breaches += await step(state, key, batch, byRelease)
+    for (const [key, evidence] of state.releases) replayRestarts(state, key, evidence, batch.seq)
+    state.cursor = batch.seq
+  }
+  await state.options.history?.store(breaches > 0)
+  return {
+    batches: batches.length,
+    deltas: batches.reduce((sum, batch) => sum + batch.deltas.length, 0),
+    seq: state.cursor,
+    breaches,
+    more: batches.length === BATCHES_PER_READ,
+  }
+}
+
+/** One release, one batch: baselines for tests that begin, evidence, judgement, a baseline that no longer serves. */
+async function step(state: State, key: string, batch: DeltaBatch, byRelease: BatchByRelease): Promise<number> {
+  const { options, releases, judgements } = state
+  const [first] = byRelease.get(key) ?? []
+  const evidence = releases.get(key) ?? emptyEvidence(releaseOf(first!))
+  const tests = isJudged(state, evidence.release) ? state.tests.filter((test) => isFor(test, evidence.release)) : []
+  if (batch.seq > evidence.seq) await chooseMissing(state, key, evidence, tests, batch)
+  releases.set(key, evidence)
+  const chosen = (test: Test) => choiceOf(state, key, test, 'chosen')!.baseline
+  if (!applyBatch(evidence, batch, byRelease, tests, chosen)) return 0
+  state.changed.add(key)
+  const judgement = judge(evidence, tests)
+  judgements.set(key, judgement)
+  options.history?.note(lookAt(state, evidence, judgement), batch)
+  for (const breach of judgement.breaches) await options.onBreach(await completed(options, breach, batch))
+  await switchMissing(state, key, evidence, tests, batch)
+  watch(state, key, evidence)
+  return judgement.breaches.length
+}
+
+const releaseOf = ({ environment, agent, release }: Release): Release => ({ environment, agent, release })
+
+type Chosen = Extract<Choice, { kind: 'chosen' | 'switched' }>
+
+function choiceOf(
+  state: State,
+  key: string,
+  { trigger }: Test,
+  kind: Chosen['kind'],
+  seq?: number,
+): Chosen | undefined {
+  return state.choices
+    .of(key)
+    .findLast(
+      (choice): choice is Chosen =>
+        choice.kind === kind && choice.triggerHash === trigger.hash && (seq === undefined || choice.seq === seq),
+    )
+}
+
+/** A test that begins with this batch takes its baseline from what was accepted before it; one that began before keeps its own. */
+async function chooseMissing(
+  state: State,
+  key: string,
+  evidence: ReleaseEvidence,
+  tests: readonly Test[],
+  batch: DeltaBatch,
+): Promise<void> {
+  const missing = tests.filter((test) => !evidenceOf(evidence, test) && !choiceOf(state, key, test, 'chosen'))
+  if (missing.length === 0) return
+  const inForce = tests.map(({ trigger }) => trigger.hash)
+  const fresh: Choice[] = []
+  for (const { trigger } of missing) {
+    const baseline = await baselineFor(
+      state.options.store,
+      trigger,
+      evidence.release,
+      batch,
+      breachedIn(state, evidence),
+    )
+    fresh.push({
+      releaseKey: key,
+      triggerHash: trigger.hash,
+      seq: batch.seq,
+      kind: 'chosen',
+      trigger,
+      baseline,
+      inForce,
+    })
+    state.options.log.info(
+      { release: evidence.release, trigger: trigger.name, baseline: baseline.mode, reason: baseline.reason },
+      'a baseline was chosen',
+    )
+  }
+  await state.choices.add(fresh)
+}
+
+/** A stable release that handed its traffic over gives way to the next baseline in line, after this batch. */
+async function switchMissing(
+  state: State,
+  key: string,
+  evidence: ReleaseEvidence,
+  tests: readonly Test[],
+  batch: DeltaBatch,
+): Promise<void> {
+  for (const test of tests) {
+    const { trigger } = test
+    const running = evidenceOf(evidence, test)
+    if (!running || !hasHandedOver(running) || trigger.baselineMode === 'concurrent') continue
+    let choice = choiceOf(state, key, test, 'switched', batch.seq)
+    if (!choice) {
+      const without = ['concurrent'] as const
+      const sound = breachedIn(state, evidence)
+      const after = { seq: batch.seq + 1, clockMs: batch.clockMs }
+      const baseline = await baselineFor(state.options.store, trigger, evidence.release, after, sound, without)
+      const inForce = tests.map((one) => one.trigger.hash)
+      const id = { releaseKey: key, triggerHash: trigger.hash, seq: batch.seq }
+      choice = { ...id, kind: 'switched', trigger, baseline, inForce }
+      await state.choices.add([choice])
+    }
+    switchBaseline(running, test, choice.baseline, batch.clockMs)
+  }
+}
+
+/** Whether another release of the same agent was found bad by a trigger that can pause. */
+function breachedIn(state: State, { release }: ReleaseEvidence): (name: string) => boolean {
+  return (name) => (state.releases.get(releaseKeyOf({ ...release, release: name }))?.breachedSeq ?? null) !== null
+}
+
+/** Notes which releases this one is compared with: their batches move its evidence as well. */
+function watch(state: State, key: string, evidence: ReleaseEvidence): void {
+  for (const { baseline } of evidence.triggers) {
+    if (baseline.mode !== 'concurrent') continue
+    const against = releaseKeyOf({ ...evidence.release, release: baseline.against })
+    state.watchers.set(against, (state.watchers.get(against) ?? new Set()).add(key))
+  }
+}
+
+async function restart(state: State, release: Release, trigger: string): Promise<Restart> {
+  const key = releaseKeyOf(release)
+  const evidence = state.releases.get(key)
+  const test = state.tests.find((one) => one.trigger.name === trigger)
+  const running = evidence && test && evidenceOf(evidence, test)
+  if (!evidence || !test || !running)
+    throw new AndonError(
+      'unknown',
+      `trigger '${trigger}' has no evidence on ${release.agent} ${release.release} to restart`,
+    )
+  const overrides = (isActing(test) ? overridesOf(evidence, state.tests) : running.overrides) + 1
+  const clockMs = Math.max(evidence.clockMs, state.options.clockMode === 'wall' ? state.options.clock.nowMs() : 0)
+  const triggerHash = test.trigger.hash
+  await state.choices.add([
+    { releaseKey: key, triggerHash, seq: state.cursor, kind: 'restarted', trigger, overrides, clockMs },
+  ])
+  restartEvidence(evidence, state.tests, trigger, overrides, clockMs)
+  state.judgements.set(key, judge(evidence, state.tests))
+  state.changed.add(key)
+  const { alpha } = test.trigger
+  return {
+    overrides,
+    alphaSpent: alpha * (2 - 2 ** (1 - overrides)),
+    alphaNext: alpha / 2 ** overrides,
+    logThreshold: logThreshold(alpha, overrides),
+  }
+}
+
+/** Restarts that were journaled after this batch: evidence that is computed again restarts where it did. */
+function replayRestarts(state: State, key: string, evidence: ReleaseEvidence, seq: number): void {
+  for (const choice of state.choices.of(key))
+    if (choice.kind === 'restarted' && choice.seq === seq)
+      restartEvidence(evidence, state.tests, choice.trigger, choice.overrides, choice.clockMs)
+}
+
+async function save({ options, releases, changed, cursor }: State): Promise<void> {
+  await options.history?.store(true)
+  const keys = [...changed]
+  await storeEvidence(options.store, new Map(keys.map((key) => [key, releases.get(key)!])), cursor)
+  for (const key of keys) changed.delete(key)
+  options.log.debug({ seq: cursor, releases: keys.length }, 'evidence stored')
+}
+
+const lookAt = (state: State, evidence: ReleaseEvidence, judgement: Judgement): ReleaseView =>
+  viewOf(evidence, judgement, isJudged(state, evidence.release), foundBad(state, evidence))
+
+/** Releases that this one is compared with and that were found bad meanwhile. */
+function foundBad(state: State, evidence: ReleaseEvidence): ReadonlySet<string> {
+  const isBad = breachedIn(state, evidence)
+  return new Set(evidence.triggers.map(({ baseline }) => baseline.against).filter((name) => name !== '' && isBad(name)))
+}
+
+function viewOf(
+  evidence: ReleaseEvidence,
+  judgement: Judgement,
+  isJudged: boolean,
+  bad: ReadonlySet<string>,
+): ReleaseView {
   return {
     release: evidence.release,
     state: 'live',
@@ -127,41 +335,14 @@ function viewOf(evidence: ReleaseEvidence, judgement: Judgement, isJudged: boole
     lastContactMs: evidence.lastContactMs,
     logE: judgement.logE,
     logThreshold: judgement.logThreshold,
-    triggers: judgement.triggers,
+    triggers: judgement.triggers.map((view) => {
+      const name = view.baselineAgainst ?? ''
+      if (!bad.has(name)) return view
+      const warning = `${name}, which this release is compared with, was found bad`
+      return { ...view, warnings: [...(view.warnings ?? []), warning] }
+    }),
     contactsPerHour: [],
   }
-}
-
-/** The stored evidence; returns the batch up to which all of it is complete. A release stored later than that skips what it has seen. */
-async function load(store: ClickHouseClient, releases: Map<string, ReleaseEvidence>): Promise<number> {
-  const rows = await rowsOf<{ release_key: string; seq: number; body: string }>(
-    store,
-    'SELECT release_key, max(evidence.seq) AS seq, argMax(body, evidence.seq) AS body FROM evidence GROUP BY release_key',
-  )
-  for (const row of rows)
-    if (row.release_key !== '') releases.set(row.release_key, JSON.parse(row.body) as ReleaseEvidence)
-  return rows.find((row) => row.release_key === '')?.seq ?? 0
-}
-
-/** Whole batches after `cursor`, in order, with what they changed. */
-async function readBatches(store: ClickHouseClient, cursor: number): Promise<DeltaBatch[]> {
-  const batches = await rowsOf<{ seq: number; clockMs: number }>(
-    store,
-    `SELECT seq, toUnixTimestamp64Milli(max(clock_at)) AS clockMs FROM batches WHERE seq > {cursor:UInt64} GROUP BY seq ORDER BY seq LIMIT ${BATCHES_PER_READ}`,
-    { cursor },
-  )
-  if (batches.length === 0) return []
-  const deltas = await rowsOf<Delta & { seq: number }>(
-    store,
-    `SELECT seq, signal, measure, environment, agent, release, channel, queue, toUnixTimestamp(minute) * 1000 AS minuteMs, sum(deltas.n) AS n
-     FROM deltas WHERE seq > {cursor:UInt64} AND seq <= {last:UInt64} AND measure IN ${JUDGED_MEASURES}
-     GROUP BY seq, signal, measure, environment, agent, release, channel, queue, minuteMs
-     HAVING n != 0
-     ORDER BY seq, environment, agent, release, channel, queue, signal, measure, minuteMs`,
-    { cursor, last: batches.at(-1)!.seq },
-  )
-  const bySeq = Map.groupBy(deltas, (delta) => delta.seq)
-  return batches.map(({ seq, clockMs }) => ({ seq, clockMs, deltas: bySeq.get(seq) ?? [] }))
 }
 
 /** Adds what only the store knows: the first hit of a contact begun since the onset, and how many contacts began since. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { releaseKeyOf } from '../facts/slice.ts'
 import {
   applyBatch,
   type Delta,
@@ -54,10 +55,12 @@ const batchOf = (
   ],
 })
 
+const byRelease = (batch: DeltaBatch) => Map.groupBy(batch.deltas, (delta) => releaseKeyOf(delta))
+
 /** Drives batches one by one and judges after each, as the detector does. */
 function drive(batches: readonly DeltaBatch[], tests = FAILED, evidence: ReleaseEvidence = emptyEvidence(RELEASE)) {
   const breaches = batches.flatMap((batch) => {
-    applyBatch(evidence, batch, batch.deltas, tests)
+    applyBatch(evidence, batch, byRelease(batch), tests)
     return judge(evidence, tests).breaches
   })
   return { evidence, breaches, judgement: judge(evidence, tests) }
@@ -148,8 +151,8 @@ test('a contact that only moves inside a batch is neither new exposure nor a sec
       delta('failed_updates', measure as 'trials', 1, minute - 60_000),
     ]),
   }
-  applyBatch(moved, batch, batch.deltas, FAILED)
-  expect(moved.triggers[0]!.pooled).toMatchObject({ trials: once.triggers[0]!.pooled.trials, hits: 3 })
+  applyBatch(moved, batch, byRelease(batch), FAILED)
+  expect(moved.triggers[0]!.pooled.rate).toMatchObject({ trials: once.triggers[0]!.pooled.rate!.trials, hits: 3 })
 })
 
 test('names from outside cannot grow the evidence without bound', () => {
@@ -157,7 +160,7 @@ test('names from outside cannot grow the evidence without bound', () => {
     Array.from({ length: 3 * MAX_LEAVES }, (_, i) => batchOf(i + 1, 10, 0, START_MS, `channel-${i}`)),
   )
   expect(evidence.triggers[0]!.leaves).toHaveLength(MAX_LEAVES)
-  expect(evidence.triggers[0]!.pooled.trials).toBe(30 * MAX_LEAVES)
+  expect(evidence.triggers[0]!.pooled.rate!.trials).toBe(30 * MAX_LEAVES)
 })
 
 test('stored and read back between any two batches, or told a batch twice, the evidence is the same bit for bit', () => {
@@ -192,9 +195,9 @@ test('stored and read back between any two batches, or told a batch twice, the e
       let restarted = emptyEvidence(RELEASE)
       steps.forEach((step, i) => {
         const batch = { seq: i + 1, clockMs: START_MS + i * HOUR_MS, deltas: deltasOf(step, START_MS + i * HOUR_MS) }
-        applyBatch(straight, batch, batch.deltas, four)
-        applyBatch(restarted, batch, batch.deltas, four)
-        if (step.again) applyBatch(restarted, batch, batch.deltas, four)
+        applyBatch(straight, batch, byRelease(batch), four)
+        applyBatch(restarted, batch, byRelease(batch), four)
+        if (step.again) applyBatch(restarted, batch, byRelease(batch), four)
         if (step.store) restarted = JSON.parse(JSON.stringify(restarted)) as ReleaseEvidence
         judge(straight, four)
         judge(restarted, four)

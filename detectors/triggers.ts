@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Trigger } from '../facts/trigger.ts'
+import type { BaselineMode, Trigger } from '../facts/trigger.ts'
 import { AndonError } from '../lib/errors.ts'
 import { idOf } from '../lib/hash.ts'
 import { type AgeProfile, COMPLAINT_7D, REPEAT_CONTACT_72H } from './sequential/age-profile.ts'
@@ -29,6 +29,17 @@ const ageProfileSchema = z
     message: 'must sum to 1',
   })
 
+const rateSchema = z.number().gt(0).lt(1)
+const modeSchema = z.enum(['auto', 'concurrent', 'previous', 'written', 'pooled'])
+
+/** Shares that are usual where nothing else is known. A written rate of your own is worth more than any of them. */
+const TYPICAL_RATES: Readonly<Record<string, number>> = {
+  failed_updates: 0.02,
+  duplicate_creations: 0.01,
+  repeat_contacts: 0.12,
+  complaints: 0.015,
+}
+
 export const triggerSchema = z
   .strictObject({
     name: z
@@ -43,7 +54,12 @@ export const triggerSchema = z
       .strictObject({ agent: z.string().optional(), channel: z.string().optional(), queue: z.string().optional() })
       .default({})
       .describe('Which traffic it judges, by exact agent, channel and queue; absent judges all.'),
-    baseline: z.number().gt(0).lt(1).describe('Share of trials that are hits in a healthy release: 0.02 is 2 %.'),
+    baseline: z
+      .union([rateSchema, modeSchema, z.strictObject({ mode: modeSchema.default('auto'), rate: rateSchema })])
+      .default('auto')
+      .describe(
+        'What is healthy. A rate (0.02 is 2 % of trials) is a written limit and is kept to. `auto` takes the best that history allows: a stable release running at the same time, the previous release, the written rate, other queues; `concurrent`, `previous`, `written`, `pooled` insist on one. { mode, rate } gives a mode its written rate. Default auto.',
+      ),
     tolerance: z
       .number()
       .min(0)
@@ -63,6 +79,13 @@ export const triggerSchema = z
       .describe(
         'Where traffic goes when the release is paused: a human queue, the previous release. Required for pause and rollback.',
       ),
+    ceiling: z
+      .strictObject({
+        rate: rateSchema.describe('Share of trials above which it is a breach, whatever the evidence says.'),
+        minTrials: z.int().min(1).max(1_000_000).describe('Trials that must have been seen: of the latest ones.'),
+      })
+      .optional()
+      .describe('A plain limit beside the test, for policies that demand one. Default: none.'),
     shadow: z.boolean().default(false).describe('Observe and report, never act. Default false.'),
     ageProfile: ageProfileSchema
       .optional()
@@ -93,18 +116,36 @@ export const triggersSchema = z.array(triggerSchema).superRefine((triggers, cont
 export type TriggerConfig = z.output<typeof triggerSchema>
 
 /** A trigger with everything that names it. */
-export type JudgedTrigger = Trigger & Readonly<{ hash: string; title: string; ageProfile: AgeProfile | null }>
+export type JudgedTrigger = Trigger &
+  Readonly<{
+    hash: string
+    title: string
+    /** Somebody wrote the rate down; otherwise it is only a typical share. */
+    rateGiven: boolean
+    /** When hits of a delayed signal come, as written; null for an immediate one. */
+    ageProfile: AgeProfile | null
+    /** That profile was given for this trigger, so no learned one replaces it. */
+    ageProfileGiven: boolean
+  }>
 
 /**
  * The triggers that are used when none are configured: the four signals against typical healthy shares, telling people only.
  * A written baseline of your own is worth more than any default.
  */
-export const DEFAULT_TRIGGERS: readonly TriggerConfig[] = triggersSchema.parse([
-  { name: 'failed_updates', signal: 'failed_updates', baseline: 0.02 },
-  { name: 'duplicate_creations', signal: 'duplicate_creations', baseline: 0.01 },
-  { name: 'repeat_contacts', signal: 'repeat_contacts', baseline: 0.12 },
-  { name: 'complaints', signal: 'complaints', baseline: 0.015 },
-])
+export const DEFAULT_TRIGGERS: readonly TriggerConfig[] = triggersSchema.parse(
+  Object.keys(TYPICAL_RATES).map((signal) => ({ name: signal, signal })),
+)
+
+/** Mode and written rate of a trigger; rate null where a mode is named for a signal that has no typical share. */
+export function writtenBaseline(config: Pick<TriggerConfig, 'baseline' | 'signal'>): {
+  mode: BaselineMode
+  rate: number | null
+} {
+  const { baseline } = config
+  if (typeof baseline === 'number') return { mode: 'written', rate: baseline }
+  if (typeof baseline === 'object') return baseline
+  return { mode: baseline, rate: TYPICAL_RATES[config.signal] ?? null }
+}
 
 /** Joins triggers with their signals. Throws AndonError `config` that names the trigger. */
 export function judgedTriggers(
@@ -120,6 +161,12 @@ export function judgedTriggers(
         'config',
         `triggers[${index}].signal: there is no signal '${config.signal}'; there are ${signals.map((candidate) => candidate.name).join(', ')}`,
       )
+    const { mode, rate } = writtenBaseline(config)
+    if (rate === null)
+      throw new AndonError(
+        'config',
+        `triggers[${index}].baseline: '${config.signal}' has no typical share; write baseline: { mode: ${mode}, rate: 0.02 } with the share of your healthy releases`,
+      )
     const ageProfile = ageProfileOf(config, signal, index)
     const trigger: Trigger = {
       name: config.name,
@@ -129,7 +176,9 @@ export function judgedTriggers(
         ...(config.match.channel !== undefined && { channel: config.match.channel }),
         ...(config.match.queue !== undefined && { queue: config.match.queue }),
       },
-      baseline: config.baseline,
+      baseline: rate,
+      baselineMode: mode,
+      ceiling: config.ceiling ?? null,
       alpha,
       weight: weights[index]!,
       tolerance: config.tolerance,
@@ -140,7 +189,9 @@ export function judgedTriggers(
     return {
       ...trigger,
       title: signal.title,
+      rateGiven: typeof config.baseline !== 'string',
       ageProfile,
+      ageProfileGiven: config.ageProfile !== undefined,
       hash: idOf(JSON.stringify([trigger, signal, ageProfile])).slice(0, 16),
     }
   })

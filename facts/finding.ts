@@ -1,5 +1,5 @@
 import type { Release } from './slice.ts'
-import type { TriggerAction } from './trigger.ts'
+import type { BaselineMode, TriggerAction } from './trigger.ts'
 
 /**
  * What the detector says of one trigger on one release. Only `clear` is good news, only `breach` acts;
@@ -24,6 +24,17 @@ export type Finding = Readonly<{
   trials: number
   hits: number
   baseline: number
+  /** What it was compared with, and why that; absent in findings of earlier versions, as all optional fields here. */
+  baselineMode?: Exclude<BaselineMode, 'auto'>
+  baselineReason?: string
+  /** Rate against the healthy one since the onset, with its 90 % interval; leans high by about a tenth. */
+  ratio?: number | null
+  ratioLow?: number | null
+  ratioHigh?: number | null
+  /** evidence: the test reached its line. ceiling: a plain limit was crossed, whatever the evidence says. */
+  by?: 'evidence' | 'ceiling'
+  /** Pauses of this release that people overrode before: the test ran at alpha / 2^overrides. */
+  overrides?: number
   /** Evidence: natural logarithm of the e-value, and the threshold that it must reach. */
   logE: number
   logThreshold: number

@@ -1,7 +1,7 @@
 import type { FindingKind } from './finding.ts'
 import type { Incident } from './incident.ts'
 import type { Release } from './slice.ts'
-import type { TriggerAction } from './trigger.ts'
+import type { BaselineMode, TriggerAction } from './trigger.ts'
 
 /** One trigger on one release as the detector sees it now. Shares are in [0, 1]; logE is natural. */
 export type TriggerView = Readonly<{
@@ -21,6 +21,11 @@ export type TriggerView = Readonly<{
   baseline: number
   /** The share above which the trigger calls a release harmful: baseline × (1 + tolerance). */
   limit: number
+  /** What the release is compared with and why that, and what people should know of it. */
+  baselineMode?: Exclude<BaselineMode, 'auto'>
+  baselineAgainst?: string
+  baselineReason?: string
+  warnings?: readonly string[]
   logE: number
   logThreshold: number
 }>

@@ -4,6 +4,15 @@ import type { Slice } from './slice.ts'
 export type TriggerAction = 'notify' | 'pause' | 'rollback'
 
 /**
+ * What a release is compared with. auto takes the first that the history allows: a stable release that runs at the same time, the
+ * previous release, the written rate, other queues pooled.
+ */
+export type BaselineMode = 'auto' | 'concurrent' | 'previous' | 'written' | 'pooled'
+
+/** A plain limit beside the test: of the latest trials (`minTrials` or more), a share of hits above `rate` is a breach. No alpha is spent on it. */
+export type Ceiling = Readonly<{ rate: number; minTrials: number }>
+
+/**
  * A limit written down before launch. The hash of the whole trigger (and of the signal it reads) names it:
  * a changed trigger has another hash and starts new evidence.
  */
@@ -16,6 +25,8 @@ export type Trigger = Readonly<{
   match: Readonly<Partial<Pick<Slice, 'agent' | 'channel' | 'queue'>>>
   /** Share of trials that are hits in a healthy release, in (0, 1): the written baseline. */
   baseline: number
+  baselineMode: BaselineMode
+  ceiling: Ceiling | null
   /** False-pause probability over the whole life of one release, shared by all its triggers by `weight`. */
   alpha: number
   /** This trigger's share of alpha; the weights of all triggers of a release sum to at most 1. */

@@ -107,14 +107,23 @@ export function addTrials(design: TestDesign, state: StreamState, cohortMs: numb
   if ((state.nowMs ?? cohortMs) - cohortMs < delayed.windowMs) changeAtRisk(state.risk, unitMs, cohortMs, count)
 }
 
-/** Counts hits of contacts begun at `cohortMs`, after their exposure; a contact has at most one, and then leaves the risk set. */
-export function addHits(design: TestDesign, state: StreamState, cohortMs: number, count: number): void {
+/**
+ * Counts hits of contacts begun at `cohortMs`, after their exposure; a contact has at most one, and then leaves the risk set.
+ * `leaving` differs from `count` where trials are charged by weight.
+ */
+export function addHits(
+  design: TestDesign,
+  state: StreamState,
+  cohortMs: number,
+  count: number,
+  leaving: number = count,
+): void {
   assert(count >= 0, 'hits are never taken back: evidence is not rewound')
   if (count === 0) return
   const cell = liveCellOf(state, cohortMs)
   if (cell) cell.hits += count
   state.hits += count
-  if (state.risk) changeAtRisk(state.risk, design.unitMs, cohortMs, -count)
+  if (state.risk) changeAtRisk(state.risk, design.unitMs, cohortMs, -leaving)
 }
 
 /** Contacts that moved to another slice are at risk no longer; what they have paid and brought here stays. */

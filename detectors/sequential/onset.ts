@@ -1,8 +1,10 @@
 import type { TestDesign } from './design.ts'
-import { onsetPrior } from './effects.ts'
+import { type Effects, onsetPrior } from './effects.ts'
 import { logE, referenceOf, type StreamState, scoreOf } from './known-rate.ts'
 import { logSum } from './log-domain.ts'
-import { type RatioInterval, ratioInterval } from './ratio-interval.ts'
+import type { OnsetCell, OnsetCells } from './onset-cells.ts'
+import { oddsRatioInterval, type RatioInterval, ratioInterval } from './ratio-interval.ts'
+import type { TwoSampleDesign, TwoSampleState } from './two-sample.ts'
 
 /** When the harm began and how large it is, given that the release did go bad. */
 export type OnsetEstimate = Readonly<{
@@ -37,7 +39,26 @@ type Hypothesis = Readonly<{
  * Onset is read as a start time of contacts: the first contacts that were treated badly, not the first visible hit.
  */
 export function onset(design: TestDesign, state: StreamState): OnsetEstimate | null {
-  const hypotheses = hypothesesOf(design, state)
+  return estimateOf(hypothesesOf(design, state), design.effects, (best) =>
+    ratioInterval(best.hits / design.dispersion, best.exposure / design.dispersion),
+  )
+}
+
+/** The same for a comparison with a stable release; `exposureSince` is then what equal arms would have shown. */
+export function onsetTwoSample(design: TwoSampleDesign, state: TwoSampleState): OnsetEstimate | null {
+  return estimateOf(armHypotheses(design, state), design.effects, (best) => {
+    const cells = state.cells.live.filter((cell) => cell.startMs >= best.startMs)
+    // beyond the live cells only the launch keeps its total
+    const total = best.startMs <= (state.cells.live[0]?.startMs ?? 0) ? state.total : sumOf(cells, 'total')
+    return oddsRatioInterval(best.hits, total, best.exposure)
+  })
+}
+
+function estimateOf(
+  hypotheses: readonly Hypothesis[],
+  effects: Effects,
+  intervalOf: (best: Hypothesis) => RatioInterval,
+): OnsetEstimate | null {
   if (hypotheses.length === 0) return null
   const masses = hypotheses.map((h) => logSum(h.logMass))
   const total = logSum(masses)
@@ -49,12 +70,44 @@ export function onset(design: TestDesign, state: StreamState): OnsetEstimate | n
     lowMs: at(0.05),
     highMs: at(0.95),
     launchProbability: shares[0]!,
-    ratio: design.effects.ratios[best.logMass.indexOf(Math.max(...best.logMass))]!,
-    ratioInterval: ratioInterval(best.hits / design.dispersion, best.exposure / design.dispersion),
+    ratio: effects.ratios[best.logMass.indexOf(Math.max(...best.logMass))]!,
+    ratioInterval: intervalOf(best),
     sinceMs: best.startMs,
     hitsSince: best.hits,
     exposureSince: best.exposure,
   }
+}
+
+const sumOf = <Key extends string>(items: readonly Readonly<Record<Key, number>>[], key: Key): number =>
+  items.reduce((sum, item) => sum + item[key], 0)
+
+/** Launch first, then later onsets by time, from the log likelihood ratios that cells keep. */
+function armHypotheses({ effects, stratumMs }: TwoSampleDesign, state: TwoSampleState): Hypothesis[] {
+  const { live, groups } = state.cells
+  const newest = live.at(-1)
+  if (!newest) return []
+  const logWeights = effects.weights.map(Math.log)
+  let since = { hits: 0, exposure: 0 }
+  let logs = effects.ratios.map(() => 0)
+  const latestFirst: Hypothesis[] = []
+  for (let i = live.length - 1; i >= 0; i--) {
+    const cell = live[i]!
+    since = { hits: since.hits + cell.hits, exposure: since.exposure + cell.exposure }
+    logs = logs.map((x, m) => x + cell.logRatios[m]!)
+    if (cell.index === 0) continue
+    const logPrior = Math.log(onsetPrior(effects, cell.index))
+    const logMass = logWeights.map((w, m) => logPrior + w + logs[m]!)
+    latestFirst.push({ startMs: cell.startMs, ...spanOf(state, i, newest.lastMs + stratumMs), ...since, logMass })
+  }
+  for (const group of groups.toReversed()) {
+    since = { hits: since.hits + group.hits, exposure: since.exposure + group.exposure }
+    const logMass = group.logMass.map((x, m) => x + logWeights[m]! + logs[m]!)
+    latestFirst.push({ startMs: group.startMs, fromMs: group.startMs, toMs: group.endMs, ...since, logMass })
+  }
+  const startMs = groups[0]?.startMs ?? live[0]!.startMs
+  const logMass = logWeights.map((w, m) => Math.log(effects.launchWeight) + w + state.logRatios[m]!)
+  const launch = { startMs, fromMs: startMs, toMs: startMs, hits: state.hits, exposure: state.exposure, logMass }
+  return [launch, ...latestFirst.reverse()]
 }
 
 /** Launch first, then later onsets by time. */
@@ -88,7 +141,11 @@ function hypothesesOf(design: TestDesign, state: StreamState): Hypothesis[] {
 }
 
 /** From the middle of the cell before to the middle of this one: the true start is nearest to this boundary there. */
-function spanOf(state: StreamState, i: number, endMs: number): { fromMs: number; toMs: number } {
+function spanOf(
+  state: Readonly<{ cells: OnsetCells<OnsetCell> }>,
+  i: number,
+  endMs: number,
+): { fromMs: number; toMs: number } {
   const { live, groups } = state.cells
   const { startMs } = live[i]!
   const beforeMs = live[i - 1]?.startMs ?? groups.at(-1)?.endMs ?? startMs

@@ -67,3 +67,17 @@ export function anytimeShareInterval(hits: number, trials: number, alpha: number
 }
 
 const xlogy = (x: number, y: number) => (x === 0 ? 0 : x * Math.log(y))
+
+/**
+ * Range of the odds ratio of two arms: `hits` of `total` came from the candidate, equal arms would have shown `expected` of them.
+ * Wilson's interval of the candidate's part, read as odds against θ = expected ÷ total. 90 % by default.
+ */
+export function oddsRatioInterval(hits: number, total: number, expected: number, z = 1.6449): RatioInterval {
+  if (total <= 0 || expected <= 0 || expected >= total) return { low: 0, high: Number.POSITIVE_INFINITY }
+  const odds = (part: number) => part / (1 - part) / (expected / (total - expected))
+  const n = total + z * z
+  const middle = (hits + (z * z) / 2) / n
+  const half = (z / n) * Math.sqrt((hits * (total - hits)) / total + (z * z) / 4)
+  const high = middle + half
+  return { low: odds(Math.max(0, middle - half)), high: high >= 1 - 1e-12 ? Number.POSITIVE_INFINITY : odds(high) }
+}

@@ -13,24 +13,36 @@ import { stratumLogRatio } from './stratum.ts'
  *
  * Strata are cohorts (start time): one minute for immediate signals, a quarter of an hour to an hour for delayed ones,
  * where finer strata often hold only one arm and then say nothing: a stratum of n contacts loses 1/n of the information.
- * Exact if, inside a stratum, routing to an arm does
- * not depend on the outcome. Sources: Cox 1972; anytime-valid logrank, Grünwald et al. 2020 (arXiv 2011.06931).
+ * Contacts of different slices never share a stratum: a candidate that serves another mix of channels is compared channel by
+ * channel. Exact if, inside a stratum, routing to an arm does not depend on the outcome.
+ * Sources: Cox 1972; anytime-valid logrank, Grünwald et al. 2020 (arXiv 2011.06931).
  */
-export type TwoSampleOptions = Readonly<{ stratumMs: number; windowMs: number; effects?: Effects; cellHits?: number }>
+export type TwoSampleOptions = Readonly<{
+  stratumMs: number
+  /** Length of strata by slice index, where it differs from `stratumMs`. */
+  sliceStrataMs?: readonly number[]
+  windowMs: number
+  effects?: Effects
+  cellHits?: number
+}>
 
 export type TwoSampleDesign = Readonly<Required<TwoSampleOptions> & { id: string }>
 
-/** `exposure` is Σθ: the candidate's hits that equal arms would show. `logRatios`: Σ log likelihood ratio by ratio. */
-export type TwoSampleCell = RatedCell & { logRatios: number[] }
+/**
+ * `hits` are the candidate's, `total` those of both arms, `exposure` is Σθ: the candidate's hits that equal arms would show.
+ * `logRatios`: Σ log likelihood ratio by ratio.
+ */
+export type TwoSampleCell = RatedCell & { total: number; logRatios: number[] }
 
 /** Contacts still at risk per cohort stratum, and hits held until the stratum has ended. */
-type Cohort = { stratum: number; candidate: number; stable: number; held: Record<Arm, number> }
+type Cohort = { startMs: number; slice: number; candidate: number; stable: number; held: Record<Arm, number> }
 
-/** Plain data; at most windowMs ÷ stratumMs + 2 cohorts and 75 cells. */
+/** Plain data; at most windowMs ÷ stratumMs + 2 cohorts per slice and 75 cells. */
 export type TwoSampleState = {
   designId: string
   nowMs: number | null
   hits: number
+  total: number
   exposure: number
   logRatios: number[]
   newestCell: number
@@ -48,14 +60,21 @@ export type Arm = 'candidate' | 'stable'
 export function designTwoSample(options: TwoSampleOptions): TwoSampleDesign {
   const effects = options.effects ?? DEFAULT_EFFECTS
   checkEffects(effects)
-  assert(options.stratumMs > 0 && options.windowMs >= options.stratumMs, 'a window holds at least one stratum')
-  return { ...options, effects, cellHits: options.cellHits ?? 4, id: idOf(JSON.stringify(options)) }
+  const sliceStrataMs = options.sliceStrataMs ?? []
+  assert(
+    [options.stratumMs, ...sliceStrataMs].every((ms) => ms > 0 && ms <= options.windowMs),
+    'a window holds at least one stratum',
+  )
+  return { ...options, sliceStrataMs, effects, cellHits: options.cellHits ?? 4, id: idOf(JSON.stringify(options)) }
 }
+
+const stratumMsOf = (design: TwoSampleDesign, slice: number) => design.sliceStrataMs[slice] ?? design.stratumMs
 
 export const createTwoSample = (design: TwoSampleDesign): TwoSampleState => ({
   designId: design.id,
   nowMs: null,
   hits: 0,
+  total: 0,
   exposure: 0,
   logRatios: design.effects.ratios.map(() => 0),
   newestCell: 0,
@@ -74,30 +93,33 @@ export function advanceTwoSample(design: TwoSampleDesign, state: TwoSampleState,
   const beforeMs = state.nowMs ?? Number.NEGATIVE_INFINITY
   state.nowMs = nowMs
   for (const cohort of state.cohorts) {
-    const endMs = (cohort.stratum + 1) * design.stratumMs
+    const endMs = cohort.startMs + stratumMsOf(design, cohort.slice)
     if (endMs <= beforeMs || endMs > nowMs) continue
     compare(design, state, cohort, cohort.held)
     cohort.held = { candidate: 0, stable: 0 }
   }
-  const oldestMs = nowMs - design.windowMs - design.stratumMs
-  while (state.cohorts.length > 0 && state.cohorts[0]!.stratum * design.stratumMs < oldestMs) state.cohorts.shift()
+  const longestMs = Math.max(design.stratumMs, ...design.sliceStrataMs)
+  const oldestMs = nowMs - design.windowMs - longestMs
+  const kept = state.cohorts.findIndex((cohort) => cohort.startMs >= oldestMs)
+  state.cohorts.splice(0, kept < 0 ? state.cohorts.length : kept)
   const { live } = state.cells
   const past = live.findLastIndex((cell) => cell.startMs < oldestMs)
   if (past > 0) closeOldest(state.cells, design.effects, design.effects.ratios.length, scoreOf, 0, past)
 }
 
-/** Adds contacts of one arm to the cohort of their start time (negative: they moved elsewhere). */
+/** Adds contacts of one arm and slice to the cohort of their start time (negative: they moved elsewhere). */
 export function addAtRisk(
   design: TwoSampleDesign,
   state: TwoSampleState,
   arm: Arm,
   cohortMs: number,
   count: number,
+  slice = 0,
 ): void {
-  const cohort = cohortOf(design, state, cohortMs)
+  const cohort = cohortOf(design, state, cohortMs, slice)
   if (!cohort) return
   cohort[arm] = Math.max(0, cohort[arm] + count)
-  openCell(design, state, cohort.stratum * design.stratumMs)
+  openCell(design, state, cohort.startMs)
 }
 
 /**
@@ -110,10 +132,11 @@ export function addStratumHits(
   state: TwoSampleState,
   cohortMs: number,
   hits: Readonly<Record<Arm, number>>,
+  slice = 0,
 ): void {
-  const cohort = cohortOf(design, state, cohortMs)
+  const cohort = cohortOf(design, state, cohortMs, slice)
   if (!cohort) return
-  const ended = state.nowMs !== null && (cohort.stratum + 1) * design.stratumMs <= state.nowMs
+  const ended = state.nowMs !== null && cohort.startMs + stratumMsOf(design, slice) <= state.nowMs
   if (ended) {
     compare(design, state, cohort, hits)
     return
@@ -136,9 +159,10 @@ function compare(
   const theta = cohort.candidate / (cohort.candidate + cohort.stable)
   const stratum = { candidateAtRisk: cohort.candidate, stableAtRisk: cohort.stable, candidateHits, stableHits }
   const logRatios = design.effects.ratios.map((ratio) => stratumLogRatio(stratum, ratio))
-  const cell = state.cells.live.findLast((c) => c.startMs <= cohort.stratum * design.stratumMs)
+  const cell = state.cells.live.findLast((c) => c.startMs <= cohort.startMs)
   for (const counts of cell ? [state, cell] : [state]) {
     counts.hits += candidateHits
+    counts.total += total
     counts.exposure += theta * total
     counts.logRatios = counts.logRatios.map((x, m) => x + logRatios[m]!)
   }
@@ -159,17 +183,18 @@ export function twoSampleLogE(design: TwoSampleDesign, state: TwoSampleState): n
 
 const scoreOf = (cell: TwoSampleCell, m: number) => cell.logRatios[m]!
 
-/** The cohort of a start time, created in order; undefined for one that has left the window. */
-function cohortOf(design: TwoSampleDesign, state: TwoSampleState, cohortMs: number): Cohort | undefined {
-  const stratum = Math.floor(cohortMs / design.stratumMs)
-  if (state.nowMs !== null && stratum * design.stratumMs < state.nowMs - design.windowMs - design.stratumMs)
-    return undefined
+/** The cohort of a start time and slice, created in order; undefined for one that has left the window. */
+function cohortOf(design: TwoSampleDesign, state: TwoSampleState, cohortMs: number, slice: number): Cohort | undefined {
+  const stratumMs = stratumMsOf(design, slice)
+  const startMs = Math.floor(cohortMs / stratumMs) * stratumMs
+  if (state.nowMs !== null && startMs < state.nowMs - design.windowMs - stratumMs) return undefined
   const { cohorts } = state
+  const isAfter = (cohort: Cohort) => cohort.startMs > startMs || (cohort.startMs === startMs && cohort.slice > slice)
   let at = cohorts.length
-  while (at > 0 && cohorts[at - 1]!.stratum > stratum) at--
+  while (at > 0 && isAfter(cohorts[at - 1]!)) at--
   const known = cohorts[at - 1]
-  if (known?.stratum === stratum) return known
-  const fresh = { stratum, candidate: 0, stable: 0, held: { candidate: 0, stable: 0 } }
+  if (known?.startMs === startMs && known.slice === slice) return known
+  const fresh = { startMs, slice, candidate: 0, stable: 0, held: { candidate: 0, stable: 0 } }
   cohorts.splice(at, 0, fresh)
   return fresh
 }
@@ -190,5 +215,5 @@ function openCell(design: TwoSampleDesign, state: TwoSampleState, startMs: numbe
   if (newest) state.newestCell++
   state.sinceCell = 0
   const logRatios = design.effects.ratios.map(() => 0)
-  live.push({ index: state.newestCell, startMs, lastMs: startMs, hits: 0, exposure: 0, logRatios })
+  live.push({ index: state.newestCell, startMs, lastMs: startMs, hits: 0, total: 0, exposure: 0, logRatios })
 }
