@@ -8,7 +8,7 @@ import { type DecideInput, type Decision, decide, type Mode, type Safety } from 
 import type { Journal } from './journal.ts'
 import { type Case, createLedger, type RecordLine } from './ledger.ts'
 import { hasReserve, targetsOf } from './orders.ts'
-import type { Links } from './payload.ts'
+import type { Links } from './page.ts'
 import type { Post } from './post.http.ts'
 import type { Target } from './targets.ts'
 import { escalateUnaccepted, type ReleaseActivity, type WatchLimits, watch } from './watch.ts'

@@ -3,8 +3,9 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { deliver } from './deliver.ts'
 import type { Ledger } from './ledger.ts'
+import { messageTo } from './message.ts'
 import { nextStep, type Order, type Step, targetsOf, webhookIdOf } from './orders.ts'
-import { bodyOf, type Links } from './payload.ts'
+import type { Links } from './page.ts'
 import type { Post } from './post.http.ts'
 import type { Target } from './targets.ts'
 
@@ -84,9 +85,12 @@ export function createCourier(edges: {
       const pauseMs = Math.max(step.dueMs - clock.nowMs(), waitMs)
       if (pauseMs > 0) await clock.sleep(pauseMs, stopping.signal)
       if (!current()) return
-      const body = bodyOf(owed.order, step.escalation, edges.links)
+      const { order } = owed
+      const atMs = order.escalations[step.escalation - 1]?.atMs ?? order.startedAtMs
+      const telling = { order, escalation: step.escalation, stage: 'opened', atMs, links: edges.links } as const
+      const message = messageTo(target, step.webhookId, telling)
       const result = await deliver(
-        { target, attempt: step.attempt, webhookId: step.webhookId, body },
+        { target, attempt: step.attempt, message },
         { post: edges.post, record, signedAtMs: edges.signedAtMs, signal: stopping.signal },
       )
       if (!result) return

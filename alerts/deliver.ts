@@ -1,7 +1,7 @@
 import type { IncidentEventBody } from '../facts/incident.ts'
+import type { Message } from './message.ts'
 import { SENDING } from './orders.ts'
 import type { Post, PostResult } from './post.http.ts'
-import { sign } from './sign.ts'
 import type { Target } from './targets.ts'
 
 /** Standard Webhooks asks for 15 to 30 s; a pause takes the shorter, its next try matters more. */
@@ -11,8 +11,7 @@ export type Attempt = Readonly<{
   target: Target
   /** Number of the attempt in its delivery, from 1. */
   attempt: number
-  webhookId: string
-  body: string
+  message: Message
 }>
 
 /**
@@ -21,7 +20,7 @@ export type Attempt = Readonly<{
  * Rejects when the journal does; a receiver's failure is an outcome. null: a newer order replaced this one, nothing was sent.
  */
 export async function deliver(
-  { target, attempt, webhookId, body }: Attempt,
+  { target, attempt, message }: Attempt,
   edges: {
     post: Post
     /** Makes one line of this delivery durable; false when the delivery was replaced meanwhile and nothing was written. */
@@ -36,12 +35,8 @@ export async function deliver(
   if (!isOurs) return null
   const result = await edges.post({
     url: target.url,
-    headers: {
-      'content-type': 'application/json',
-      'user-agent': 'andon',
-      ...sign({ id: webhookId, atMs: edges.signedAtMs(), body, keys: target.keys }),
-    },
-    body,
+    headers: message.headersAt(edges.signedAtMs()),
+    body: message.body,
     allowPrivate: target.allowPrivate,
     timeoutMs: TIMEOUT_MS,
     signal: edges.signal,

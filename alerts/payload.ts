@@ -1,8 +1,6 @@
 import { z } from 'zod'
-import type { Finding } from '../facts/finding.ts'
-import type { DecisionReason } from '../facts/incident.ts'
-import { releaseLabelOf } from '../facts/slice.ts'
 import type { Order } from './orders.ts'
+import { type Links, pageOf, rateOf, readOnOf } from './page.ts'
 import { purposes } from './targets.ts'
 
 /** A new optional key keeps the version; a removed, renamed or redefined key raises it. */
@@ -68,11 +66,6 @@ export const payloadSchema = z.object({
 })
 export type Payload = z.output<typeof payloadSchema>
 
-/** Where people read on: the page's base address, if it has one. */
-export type Links = Readonly<{ pageUrl?: string | undefined; runbook?: string | undefined }>
-
-const RUNBOOK = 'docs/runbooks/release-paused.md'
-
 /**
  * The body of one webhook as JSON text. Rests only on what is journaled, so every retry, also after a restart, is the same to the byte.
  * Requires an order that tells somebody.
@@ -81,8 +74,7 @@ export function bodyOf(order: Order, escalationNumber: number, links: Links): st
   const { finding, purpose, incidentId, reason } = order
   const escalation = escalationNumber === 0 ? null : order.escalations[escalationNumber - 1]
   const { onsetMs, onsetLowMs, onsetHighMs } = finding
-  const incident = links.pageUrl && `${links.pageUrl.replace(/\/$/, '')}/incidents/${incidentId}`
-  const runbook = links.runbook ?? RUNBOOK
+  const { incident, runbook } = readOnOf(incidentId, links)
   const payload: Payload = {
     type: `andon.release.${purpose ?? 'notify'}`,
     timestamp: rfc3339(escalation?.atMs ?? order.startedAtMs),
@@ -90,7 +82,7 @@ export function bodyOf(order: Order, escalationNumber: number, links: Links): st
     data: {
       incidentId,
       reason,
-      summary: summaryOf(order, escalation?.because ?? null, incident || runbook),
+      summary: pageOf(order, escalationNumber, links).summary,
       release: finding.release,
       slice: { channel: finding.channel || null, queue: finding.queue || null },
       action: finding.action,
@@ -118,46 +110,3 @@ export function bodyOf(order: Order, escalationNumber: number, links: Links): st
 
 const rfc3339 = (atMs: number): string => new Date(atMs).toISOString()
 const rfc3339OrNull = (atMs: number | null): string | null => (atMs === null ? null : rfc3339(atMs))
-const rateOf = ({ hits, trials }: Finding): number | null => (trials > 0 ? Math.min(1, hits / trials) : null)
-const percent = (part: number): string => `${Number((part * 100).toPrecision(3))} %`
-
-/** What a page must say at three in the morning: who, what, since when, how many, what to do next. */
-function summaryOf(order: Order, because: string | null, readOn: string): string {
-  const { finding, reason } = order
-  const rate = rateOf(finding)
-  const measured = `${finding.signal} ${rate === null ? 'without trials' : `${percent(rate)} (${finding.hits} of ${finding.trials} contacts)`}`
-  const where =
-    finding.channel === '' ? '' : `, strongest on ${[finding.channel, finding.queue].filter(Boolean).join(' / ')}`
-  const since =
-    finding.onsetMs === null ? '' : ` since about ${rfc3339(finding.onsetMs).slice(0, 16).replace('T', ' ')} UTC`
-  const exposed = `${finding.contactsExposed} contact${finding.contactsExposed === 1 ? '' : 's'} exposed`
-  const fact = `${measured} against a baseline of ${percent(finding.baseline)}${since}${where}, ${exposed}.`
-  const opening = because === null ? '' : `Still not stopped: ${because}. `
-  return `${opening}${headlineOf(order)}: ${fact} ${nextOf(order.purpose, reason, finding)} Read on: ${readOn}`
-}
-
-function headlineOf({ purpose, reason, finding }: Order): string {
-  const label = releaseLabelOf(finding.release)
-  if (purpose === 'pause') return `Pausing ${label}`
-  if (purpose === 'rollback') return `Rolling back ${label}`
-  return finding.action === 'notify'
-    ? `${label} breached a limit`
-    : `${label} breached a limit, ${HELD_BACK[reason] ?? 'not paused'}`
-}
-
-/** Why a pause that the trigger orders was only told. */
-const HELD_BACK: Readonly<Partial<Record<DecisionReason, string>>> = {
-  observe_only: 'not paused: Andon runs in observe-only mode',
-  pause_budget_exhausted: 'not paused: the pause budget is exhausted, several releases failed at once',
-  unknown_release: 'not paused: its telemetry names no agent or no release',
-}
-
-function nextOf(purpose: Order['purpose'], reason: DecisionReason, { action, trafficGoesTo }: Finding): string {
-  if (purpose === 'pause' || purpose === 'rollback')
-    return `Next: check that new contacts go to ${trafficGoesTo || 'where the trigger says'} and that the release takes none.`
-  if (reason === 'unknown_release')
-    return 'Next: find the sender and stop it by hand; set gen_ai.agent.name and service.version.'
-  if (reason === 'pause_budget_exhausted')
-    return 'Next: look for a shared outage first; if it is this release, stop it by hand.'
-  return action === 'notify' ? 'Next: decide whether to stop it.' : 'Next: decide whether to stop it by hand.'
-}

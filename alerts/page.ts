@@ -1,0 +1,106 @@
+import type { Finding } from '../facts/finding.ts'
+import type { DecisionReason } from '../facts/incident.ts'
+import { releaseLabelOf } from '../facts/slice.ts'
+import type { Order } from './orders.ts'
+
+/** Where people read on: the page's base address, if it has one. */
+export type Links = Readonly<{ pageUrl?: string | undefined; runbook?: string | undefined }>
+
+/** What a page must say at three in the morning; every format shows these parts and no others. */
+export type Page = Readonly<{
+  /** critical: something was ordered, or should have been and was held back. warning: people should look. */
+  severity: 'critical' | 'warning'
+  /** Who and what, in one line. */
+  title: string
+  /** How much, since when, where, how many contacts. */
+  what: string
+  /** The evidence, in the detector's words. */
+  why: string
+  /** What Andon ordered, or why it ordered nothing. */
+  done: string
+  /** What a person does next. */
+  next: string
+  /** An address, or a path in the documentation. */
+  incident: string | undefined
+  runbook: string
+  /** All of it as one text. */
+  summary: string
+}>
+
+const RUNBOOK = 'docs/runbooks/release-paused.md'
+
+export function readOnOf(incidentId: string, links: Links): { incident: string | undefined; runbook: string } {
+  const incident = links.pageUrl && `${links.pageUrl.replace(/\/$/, '')}/incidents/${incidentId}`
+  return { incident: incident || undefined, runbook: links.runbook ?? RUNBOOK }
+}
+
+/** The page of one order, as it stood at this escalation (0 = the first telling). Rests only on what is journaled. */
+export function pageOf(order: Order, escalationNumber: number, links: Links): Page {
+  const { finding, purpose, reason, incidentId } = order
+  const because = escalationNumber === 0 ? null : (order.escalations[escalationNumber - 1]?.because ?? null)
+  const { incident, runbook } = readOnOf(incidentId, links)
+  const headline = headlineOf(order)
+  const what = factOf(finding)
+  const next = nextOf(purpose, reason, finding)
+  const opening = because === null ? '' : `Still not stopped: ${because}. `
+  return {
+    severity: purpose === 'notify' && finding.action === 'notify' ? 'warning' : 'critical',
+    title: because === null ? headline : `Still not stopped: ${releaseLabelOf(finding.release)}`,
+    what: `${opening}${what}`,
+    why: finding.reason,
+    done: doneOf(order),
+    next,
+    incident,
+    runbook,
+    summary: `${opening}${headline}: ${what} ${next} Read on: ${incident ?? runbook}`,
+  }
+}
+
+export const rateOf = ({ hits, trials }: Finding): number | null => (trials > 0 ? Math.min(1, hits / trials) : null)
+const percent = (part: number): string => `${Number((part * 100).toPrecision(3))} %`
+
+function factOf(finding: Finding): string {
+  const rate = rateOf(finding)
+  const measured = `${finding.signal} ${rate === null ? 'without trials' : `${percent(rate)} (${finding.hits} of ${finding.trials} contacts)`}`
+  const where =
+    finding.channel === '' ? '' : `, strongest on ${[finding.channel, finding.queue].filter(Boolean).join(' / ')}`
+  const since =
+    finding.onsetMs === null
+      ? ''
+      : ` since about ${new Date(finding.onsetMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+  const exposed = `${finding.contactsExposed} contact${finding.contactsExposed === 1 ? '' : 's'} exposed`
+  return `${measured} against a baseline of ${percent(finding.baseline)}${since}${where}, ${exposed}.`
+}
+
+function headlineOf({ purpose, reason, finding }: Order): string {
+  const label = releaseLabelOf(finding.release)
+  if (purpose === 'pause') return `Pausing ${label}`
+  if (purpose === 'rollback') return `Rolling back ${label}`
+  return finding.action === 'notify'
+    ? `${label} breached a limit`
+    : `${label} breached a limit, ${HELD_BACK[reason] ?? 'not paused'}`
+}
+
+/** Why a pause that the trigger orders was only told. */
+const HELD_BACK: Readonly<Partial<Record<DecisionReason, string>>> = {
+  observe_only: 'not paused: Andon runs in observe-only mode',
+  pause_budget_exhausted: 'not paused: the pause budget is exhausted, several releases failed at once',
+  unknown_release: 'not paused: its telemetry names no agent or no release',
+}
+
+function doneOf({ purpose, reason, finding }: Order): string {
+  const where = finding.trafficGoesTo || 'where the trigger says'
+  if (purpose === 'pause') return `Ordered: no new contact for this release, traffic goes to ${where}.`
+  if (purpose === 'rollback') return `Ordered: back to the previous release, traffic goes to ${where}.`
+  return finding.action === 'notify' ? 'Nothing: the trigger only tells people.' : `Nothing, ${HELD_BACK[reason] ?? 'not paused'}.`
+}
+
+function nextOf(purpose: Order['purpose'], reason: DecisionReason, { action, trafficGoesTo }: Finding): string {
+  if (purpose === 'pause' || purpose === 'rollback')
+    return `Next: check that new contacts go to ${trafficGoesTo || 'where the trigger says'} and that the release takes none.`
+  if (reason === 'unknown_release')
+    return 'Next: find the sender and stop it by hand; set gen_ai.agent.name and service.version.'
+  if (reason === 'pause_budget_exhausted')
+    return 'Next: look for a shared outage first; if it is this release, stop it by hand.'
+  return action === 'notify' ? 'Next: decide whether to stop it.' : 'Next: decide whether to stop it by hand.'
+}
