@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
-import { safetyConfig, secretRefConfig, targetsConfig } from './alerts/targets.ts'
+import { linksConfig, safetyConfig, secretRefConfig, targetsConfig } from './alerts/targets.ts'
 import { namesSchema } from './collector/names.ts'
 import { isLoopback } from './dashboards/access.http.ts'
 import { type Signal, signalSchema } from './detectors/signals/definition.ts'
@@ -117,6 +117,7 @@ export const configSchema = z
       .optional()
       .describe('Limits written down before launch. Default: the four signals against typical shares, notifying only.'),
     targets: targetsConfig,
+    links: linksConfig,
     safety: safetyConfig,
     telemetry: z
       .strictObject({

@@ -46,8 +46,10 @@ export const aFinding = (change: Partial<Finding> = {}): Finding => ({
 
 export const aTarget = (change: Partial<Target> = {}): Target => ({
   name: 'platform',
+  kind: 'webhook',
   url: 'http://platform.example/hooks',
   keys: [keyOf(SECRET)],
+  token: '',
   enforces: true,
   escalation: false,
   allowPrivate: false,

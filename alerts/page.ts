@@ -92,7 +92,9 @@ function doneOf({ purpose, reason, finding }: Order): string {
   const where = finding.trafficGoesTo || 'where the trigger says'
   if (purpose === 'pause') return `Ordered: no new contact for this release, traffic goes to ${where}.`
   if (purpose === 'rollback') return `Ordered: back to the previous release, traffic goes to ${where}.`
-  return finding.action === 'notify' ? 'Nothing: the trigger only tells people.' : `Nothing, ${HELD_BACK[reason] ?? 'not paused'}.`
+  return finding.action === 'notify'
+    ? 'Nothing: the trigger only tells people.'
+    : `Nothing, ${HELD_BACK[reason] ?? 'not paused'}.`
 }
 
 function nextOf(purpose: Order['purpose'], reason: DecisionReason, { action, trafficGoesTo }: Finding): string {

@@ -111,3 +111,29 @@ test('every key is described for the reference and for editors', () => {
       expect([name, (property as { description?: string }).description]).toEqual([name, expect.any(String)])
   }
 })
+
+test('each kind says which keys it needs and which mean nothing to it', () => {
+  const faultsOf = (change: object) => {
+    const parsed = targetConfig.safeParse({ name: 'x', ...change })
+    return parsed.success ? [] : parsed.error.issues.map((issue) => issue.path.join('.'))
+  }
+  const [ref, url] = [{ env: 'A' }, 'https://x.example/']
+  expect(faultsOf({ kind: 'pagerduty', token: ref })).toEqual([])
+  expect(faultsOf({ kind: 'pagerduty' })).toEqual(['token'])
+  expect(faultsOf({ kind: 'pagerduty', token: ref, secret: ref, enforces: true })).toEqual(['secret', 'enforces'])
+  expect(faultsOf({ kind: 'slack', urlFrom: ref })).toEqual([])
+  expect(faultsOf({ kind: 'slack', url, secret: ref, token: ref })).toEqual(['secret', 'token'])
+  expect(faultsOf({ kind: 'slack' })).toEqual(['url'])
+  expect(faultsOf({ kind: 'alertmanager', url, token: ref, secret: ref })).toEqual([])
+  expect(faultsOf({ url })).toEqual(['secret'])
+  expect(faultsOf({ url, secret: ref, token: ref })).toEqual(['token'])
+})
+
+test('a routing key of the wrong length is named by its length, never by its value', async () => {
+  const config = targetsConfig.parse([{ name: 'pager', kind: 'pagerduty', token: { env: 'BAD' } }])
+  const error = await resolveTargets(config, readSecret).catch((caught: Error) => caught)
+  expect((error as Error).message).toMatch(
+    /target 'pager', token from environment variable BAD: .* this has 7 characters/,
+  )
+  expect((error as Error).message).not.toContain('hunter2')
+})

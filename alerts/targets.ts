@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { AndonError } from '../lib/errors.ts'
 import { type SecretRef, secretRefConfig } from '../lib/secret-ref.ts'
 import type { Safety } from './decide.ts'
+import { PAGERDUTY_URL } from './formats/pagerduty.ts'
 import { keyOf } from './sign.ts'
 import type { WatchLimits } from './watch.ts'
 
@@ -11,12 +12,22 @@ export { type SecretRef, secretRefConfig }
 export const purposes = ['pause', 'rollback', 'notify'] as const
 export type Purpose = (typeof purposes)[number]
 
+/** In whose words a target is told. */
+export const targetKinds = ['webhook', 'pagerduty', 'slack', 'alertmanager'] as const
+export type TargetKind = (typeof targetKinds)[number]
+
 export const targetConfig = z
   .strictObject({
     name: z
       .string()
       .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'lower-case letters, digits, - and _, at most 63')
       .describe('Unique name of the target, as it appears in the journal, logs and metrics.'),
+    kind: z
+      .enum(targetKinds)
+      .default('webhook')
+      .describe(
+        "What it speaks. webhook: Andon's own signed JSON; pagerduty: Events API v2; slack: incoming webhook; alertmanager: what Alertmanager (version 4) and Grafana send. Default webhook.",
+      ),
     url: z
       .string()
       .superRefine((url, context) => {
@@ -24,15 +35,21 @@ export const targetConfig = z
         if (fault) context.addIssue({ code: 'custom', message: fault })
       })
       .optional()
-      .describe('http(s) address that receives the signed webhooks. Give this or urlFrom.'),
+      .describe(
+        'http(s) address that is told. Give this or urlFrom; pagerduty has its own (https://events.pagerduty.com/v2/enqueue).',
+      ),
     urlFrom: secretRefConfig
       .optional()
       .describe('Where the address is kept, when the address is itself a secret. Give this or url.'),
     secret: z
       .union([secretRefConfig, z.array(secretRefConfig).min(1).max(2)])
+      .optional()
       .describe(
-        'Where the whsec_ signing secret is kept; two references while a secret is rotated, webhooks then carry both signatures.',
+        'Where the whsec_ signing secret is kept; two references while a secret is rotated, webhooks then carry both signatures. Required for kind webhook, possible for alertmanager.',
       ),
+    token: secretRefConfig
+      .optional()
+      .describe('pagerduty, required: where the integration (routing) key is kept. alertmanager: a bearer token.'),
     enforces: z
       .boolean()
       .default(false)
@@ -59,10 +76,35 @@ export const targetConfig = z
         'Which webhooks it receives. Default [pause, rollback] for a target that enforces, [pause, rollback, notify] for one that notifies.',
       ),
   })
-  .refine((target) => (target.url === undefined) !== (target.urlFrom === undefined), {
-    path: ['url'],
-    message: 'give exactly one of url and urlFrom',
+  .superRefine((target, context) => {
+    for (const [key, message] of kindFaults(target)) context.addIssue({ code: 'custom', path: [key], message })
   })
+
+type TargetKeys = Readonly<
+  Record<'url' | 'urlFrom' | 'secret' | 'token', unknown> & { kind: TargetKind; enforces: boolean }
+>
+
+/** Which keys a kind needs, and which mean nothing to it. */
+function kindFaults({ kind, url, urlFrom, secret, token, enforces }: Partial<TargetKeys> & { kind: TargetKind }) {
+  const faults: [key: string, message: string][] = []
+  const isAddressKnown = kind === 'pagerduty' && url === undefined && urlFrom === undefined
+  if ((url === undefined) === (urlFrom === undefined) && !isAddressKnown)
+    faults.push(['url', 'give exactly one of url and urlFrom'])
+  if (kind === 'webhook' && secret === undefined)
+    faults.push(['secret', 'a webhook is signed: say where its whsec_ secret is kept, { env: NAME } or { file: PATH }'])
+  if ((kind === 'slack' || kind === 'pagerduty') && secret !== undefined)
+    faults.push([
+      'secret',
+      `${kind} verifies no signature: leave it out${kind === 'slack' ? ', its address is the secret' : ', its key belongs under token'}`,
+    ])
+  if (kind === 'pagerduty' && token === undefined)
+    faults.push(['token', 'say where the integration (routing) key is kept, { env: NAME } or { file: PATH }'])
+  if ((kind === 'webhook' || kind === 'slack') && token !== undefined)
+    faults.push(['token', `kind ${kind} takes no token: leave it out`])
+  if ((kind === 'slack' || kind === 'pagerduty') && enforces)
+    faults.push(['enforces', `a message to ${kind} stops nothing: its 2xx must not count as an accepted pause`])
+  return faults
+}
 
 export const targetsConfig = z
   .array(targetConfig)
@@ -77,6 +119,21 @@ export const targetsConfig = z
     'Who is told by signed webhook. At least one target should enforce, or a pause is only a message to people.',
   )
 export type TargetsConfig = z.output<typeof targetsConfig>
+
+export const linksConfig = z
+  .strictObject({
+    page: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe('Address under which people reach the page, for links in messages. Default: where it listens.'),
+    runbook: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Address (or path) of your runbook for a paused release. Default docs/runbooks/release-paused.md.'),
+  })
+  .prefault({})
+  .describe('Where messages to people lead.')
 
 const instant = z.iso.datetime({ offset: true }).describe('RFC 3339 time with offset, e.g. 2027-01-31T22:00:00Z.')
 
@@ -142,8 +199,11 @@ export type SafetyConfig = z.output<typeof safetyConfig>
 /** A target ready for use. Its url and keys are secrets: never log or print them. */
 export type Target = Readonly<{
   name: string
+  kind: TargetKind
   url: string
   keys: readonly Buffer[]
+  /** pagerduty: routing key; alertmanager: bearer token; '' = none. */
+  token: string
   enforces: boolean
   escalation: boolean
   allowPrivate: boolean
@@ -158,7 +218,7 @@ export async function resolveTargets(configs: TargetsConfig, readSecret: ReadSec
 }
 
 async function resolveTarget(config: TargetsConfig[number], readSecret: ReadSecret): Promise<Target> {
-  const { name, enforces, escalation, allowPrivate } = config
+  const { name, kind, enforces, escalation, allowPrivate } = config
   const read = async <T>(field: string, ref: SecretRef, use: (text: string) => T): Promise<T> => {
     try {
       return use((await readSecret(ref)).trim())
@@ -168,11 +228,29 @@ async function resolveTarget(config: TargetsConfig[number], readSecret: ReadSecr
       throw new AndonError('bad_target', `target '${name}', ${field} from ${from}: ${why}`, { cause })
     }
   }
-  const refs = Array.isArray(config.secret) ? config.secret : [config.secret]
-  const url = config.urlFrom ? await read('urlFrom', config.urlFrom, checkedUrl) : checkedUrl(config.url ?? '')
+  const refs = [config.secret ?? []].flat()
+  const url = config.urlFrom
+    ? await read('urlFrom', config.urlFrom, checkedUrl)
+    : checkedUrl(config.url ?? (kind === 'pagerduty' ? PAGERDUTY_URL : ''))
   const keys = await Promise.all(refs.map((ref) => read('secret', ref, keyOf)))
+  const token = config.token
+    ? await read('token', config.token, kind === 'pagerduty' ? checkedRoutingKey : checkedToken)
+    : ''
   const on = config.on ?? (enforces ? (['pause', 'rollback'] as const) : purposes)
-  return { name, url, keys, enforces, escalation, allowPrivate, on }
+  return { name, kind, url, keys, token, enforces, escalation, allowPrivate, on }
+}
+
+function checkedRoutingKey(text: string): string {
+  if (/^[0-9a-zA-Z]{32}$/.test(text)) return text
+  throw new AndonError(
+    'bad_token',
+    `an integration (routing) key of PagerDuty has 32 letters and digits, this has ${text.length} characters`,
+  )
+}
+
+function checkedToken(text: string): string {
+  if (/^[\x21-\x7e]+$/.test(text)) return text
+  throw new AndonError('bad_token', 'a bearer token is printable ASCII without spaces')
 }
 
 function checkedUrl(url: string): string {

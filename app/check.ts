@@ -1,3 +1,4 @@
+import { PAGERDUTY_URL } from '../alerts/formats/pagerduty.ts'
 import type { SecretRef } from '../alerts/targets.ts'
 import { type Config, isActing, signalsOf, triggersOf } from '../config.ts'
 import { testsOf } from '../detectors/evidence.ts'
@@ -49,7 +50,9 @@ export type Explanation = Readonly<{
   triggers: readonly TriggerExplanation[]
   targets: readonly Readonly<{
     name: string
+    kind: string
     address: string
+    /** Where its keys are kept. */
     secret: string
     enforces: boolean
     escalation: boolean
@@ -75,8 +78,9 @@ export function explanationOf(config: Config): Explanation {
     triggers,
     targets: config.targets.map((target) => ({
       name: target.name,
-      address: target.urlFrom ? placeOf(target.urlFrom) : new URL(target.url!).origin,
-      secret: [target.secret].flat().map(placeOf).join(' and '),
+      kind: target.kind,
+      address: target.urlFrom ? placeOf(target.urlFrom) : new URL(target.url ?? PAGERDUTY_URL).origin,
+      secret: [target.secret ?? [], target.token ?? []].flat().map(placeOf).join(' and ') || 'its address',
       enforces: target.enforces,
       escalation: target.escalation,
       takes: target.on ?? (target.enforces ? ['pause', 'rollback'] : ['pause', 'rollback', 'notify']),
@@ -192,9 +196,10 @@ function textOf(explanation: Explanation, config: Config): string {
     targets.length === 0
       ? 'Targets: none.'
       : `Targets\n\n${table(
-          ['name', 'address', 'signed with', 'takes', 'role'],
+          ['name', 'kind', 'address', 'key in', 'takes', 'role'],
           targets.map((target) => [
             target.name,
+            target.kind,
             target.address,
             target.secret,
             target.takes.join(', '),

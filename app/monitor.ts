@@ -108,7 +108,7 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
     log,
     mode: options.mode,
     signedAtMs: () => wallClock.nowMs(),
-    ...(options.pageUrl && { links: { pageUrl: options.pageUrl } }),
+    links: { pageUrl: config.links.page ?? options.pageUrl, runbook: config.links.runbook },
     onEvent: (incident, line) => {
       clockMetrics.observe(incident, line)
       options.onIncident?.(incident)

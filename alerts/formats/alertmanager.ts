@@ -1,9 +1,14 @@
 import { idOf } from '../../lib/hash.ts'
 import { pageOf } from '../page.ts'
 import type { Telling } from './telling.ts'
+import { clip } from './text.ts'
 
 /** What Go prints for a time that is not set: an alert that has not ended. */
 const NOT_ENDED = '0001-01-01T00:00:00Z'
+
+/** Alertmanager bounds neither; a page must stay readable, and a label is an index key in most that store it. */
+const LABEL_MAX = 256
+const ANNOTATION_MAX = 4096
 
 /**
  * A notification in the shape of Alertmanager's webhook, version 4, with the three keys that Grafana's adds (title, state, message): what takes
@@ -28,15 +33,17 @@ export function alertmanagerBody({ order, escalation, stage, atMs, links }: Tell
       signal: finding.signal,
       trigger: finding.trigger,
       incident: incidentId,
-    }).filter(([, value]) => value !== ''), // an empty label is no label
+    })
+      .filter(([, value]) => value !== '') // an empty label is no label
+      .map(([name, value]) => [name, clip(value, LABEL_MAX)]),
   )
   const annotations = {
-    summary: page.title,
-    description: page.what,
-    why: page.why,
-    done: page.done,
-    next: page.next,
-    runbook_url: page.runbook,
+    summary: clip(page.title, ANNOTATION_MAX),
+    description: clip(page.what, ANNOTATION_MAX),
+    why: clip(page.why, ANNOTATION_MAX),
+    done: clip(page.done, ANNOTATION_MAX),
+    next: clip(page.next, ANNOTATION_MAX),
+    runbook_url: clip(page.runbook, ANNOTATION_MAX),
   }
   const generatorURL = page.incident ?? ''
   return JSON.stringify({
@@ -60,8 +67,8 @@ export function alertmanagerBody({ order, escalation, stage, atMs, links }: Tell
         fingerprint: idOf('alert', incidentId).slice(0, 16),
       },
     ],
-    title: page.title,
+    title: clip(page.title, ANNOTATION_MAX),
     state: status === 'resolved' ? 'ok' : 'alerting',
-    message: page.summary,
+    message: clip(page.summary, ANNOTATION_MAX),
   })
 }
