@@ -3,18 +3,17 @@
  * monitor (`andon serve` in a process of its own) under a steady load. Each sample is a new release whose first request holds enough
  * failed updates to be paused: time runs from the start of that request to the arrival of the signed webhook on loopback.
  */
-import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { wallClock } from '../lib/clock.ts'
 import { sendLoad } from '../simulator/load.http.ts'
 import { createLoadTemplate, LOAD_SHAPE } from '../simulator/load.ts'
 import { postTraces } from '../test/fixtures/otlp.ts'
+import { startServing } from '../test/live/serving.ts'
 
 const { values } = parseArgs({
   options: { releases: { type: 'string', default: '40' }, 'spans-per-second': { type: 'string', default: '2000' } },
@@ -67,20 +66,8 @@ writeFileSync(
     ],
   }),
 )
-const monitor = spawn(
-  process.execPath,
-  [fileURLToPath(new URL('../main.ts', import.meta.url)), 'serve', '--config', config],
-  { env: { ...process.env, SECRET: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }, stdio: ['ignore', 'ignore', 'pipe'] },
-)
-const url = await new Promise<string>((resolve, reject) => {
-  let log = ''
-  monitor.stderr.on('data', (chunk: Buffer) => {
-    log += chunk.toString()
-    const line = log.split('\n').find((text) => text.includes('andon is listening'))
-    if (line) resolve((JSON.parse(line) as { receive: string }).receive)
-  })
-  monitor.once('exit', () => reject(new Error(log)))
-})
+const monitor = await startServing(config, { SECRET: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' })
+const url = monitor.receive
 
 const stop = new AbortController()
 const load = sendLoad({
@@ -120,11 +107,9 @@ stop.abort()
 const { latencyMs, spansPerSecond: achieved } = await load
 const rssOf = (pid: number) =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
-const { execSync } = await import('node:child_process')
-const engine = Number(execSync(`pgrep -P ${monitor.pid}`).toString().trim().split('\n')[0])
-const rssMiB = Math.round(rssOf(monitor.pid!) + rssOf(engine))
-monitor.kill('SIGTERM')
-await new Promise((resolve) => monitor.once('exit', resolve))
+const rssMiB = Math.round(rssOf(monitor.process.pid!) + rssOf(monitor.enginePid()!))
+monitor.process.kill('SIGTERM')
+await monitor.ended
 target.close()
 rmSync(folder, { recursive: true, force: true })
 

@@ -3,15 +3,14 @@
  * the real monitor (`andon serve` in a process of its own) as fast as it acknowledges. The load generator shares the machine: its own
  * processor time is told, so that what a sender elsewhere would leave to the monitor can be read off.
  */
-import { execSync, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { wallClock } from '../lib/clock.ts'
 import { sendLoad } from '../simulator/load.http.ts'
 import { createLoadTemplate, LOAD_SHAPE } from '../simulator/load.ts'
+import { startServing } from '../test/live/serving.ts'
 
 const { values } = parseArgs({
   options: {
@@ -30,30 +29,17 @@ writeFileSync(
   config,
   JSON.stringify({ receive: { port: 0 }, page: { port: 0 }, store: { path: join(folder, 'store') } }),
 )
-const monitor = spawn(
-  process.execPath,
-  [fileURLToPath(new URL('../main.ts', import.meta.url)), 'serve', '--config', config],
-  { stdio: ['ignore', 'ignore', 'pipe'] },
-)
-const { receive, page } = await new Promise<{ receive: string; page: string }>((resolve, reject) => {
-  let log = ''
-  monitor.stderr.on('data', (chunk: Buffer) => {
-    log += chunk.toString()
-    const line = log.split('\n').find((text) => text.includes('andon is listening'))
-    if (line) resolve(JSON.parse(line) as { receive: string; page: string })
-  })
-  monitor.once('exit', () => reject(new Error(log)))
-})
+const monitor = await startServing(config)
 
 /** Rows that are durable and not yet counted. */
 async function waitingRows(): Promise<number> {
-  const text = await (await fetch(new URL('/metrics', page))).text()
+  const text = await (await fetch(new URL('/metrics', monitor.page))).text()
   return Number(/^andon_waiting_rows\S* (\S+)$/m.exec(text)?.[1] ?? Number.NaN)
 }
 
 const load = (count: number, firstRequest: number) =>
   sendLoad({
-    receiver: { endpoint: receive },
+    receiver: { endpoint: monitor.receive },
     template,
     clock: wallClock,
     spansPerSecond: Infinity,
@@ -69,20 +55,20 @@ const cpuOf = (pid: number): number => {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
   return (Number(fields[11]) + Number(fields[12])) / 100
 }
-const engine = Number(execSync(`pgrep -P ${monitor.pid}`).toString().trim().split('\n')[0])
-const before = { monitor: cpuOf(monitor.pid!), engine: cpuOf(engine), generator: cpuOf(process.pid) }
+const [own, engine] = [monitor.process.pid!, monitor.enginePid()!]
+const before = { monitor: cpuOf(own), engine: cpuOf(engine), generator: cpuOf(process.pid) }
 const startedMs = performance.now()
 const report = await load(requests, 1_000_000)
 const acknowledgedMs = performance.now() - startedMs
 while ((await waitingRows()) > 0) await wallClock.sleep(10)
 const countedMs = performance.now() - startedMs
 const cpu = {
-  monitor: cpuOf(monitor.pid!) - before.monitor,
+  monitor: cpuOf(own) - before.monitor,
   engine: cpuOf(engine) - before.engine,
   generator: cpuOf(process.pid) - before.generator,
 }
-monitor.kill('SIGTERM')
-await new Promise((resolve) => monitor.once('exit', resolve))
+monitor.process.kill('SIGTERM')
+await monitor.ended
 rmSync(folder, { recursive: true, force: true })
 
 const perSecond = (ms: number) => Math.round((1000 * report.acknowledgedSpans) / ms)

@@ -1,4 +1,4 @@
-import type { ActionKind, ActionResult, SpanFact } from '../facts/span.ts'
+import { type ActionKind, type ActionResult, EMPTY_SPAN, type SpanFact } from '../facts/span.ts'
 import { idOf } from '../lib/hash.ts'
 import { canonicalJson, parseJson, pathOf, plainText, valueAt } from './canonical.ts'
 import type { NamedField } from './field-names.ts'
@@ -194,23 +194,7 @@ type ToolFact = Pick<
   | 'reviewer'
 >
 
-const NO_TOOL: ToolFact = {
-  tool: '',
-  action: '',
-  system: '',
-  recordType: '',
-  recordId: '',
-  recordKey: '',
-  argumentsHash: '',
-  result: '',
-  items: 0,
-  failedItems: 0,
-  errorType: '',
-  amount: 0,
-  currency: '',
-  policy: '',
-  reviewer: '',
-}
+const NO_TOOL: ToolFact = EMPTY_SPAN
 
 type Rule = Omit<ToolRule, 'recordKey' | 'recordId'> &
   Readonly<{ recordKey: readonly (readonly string[])[]; recordId: readonly string[] | undefined }>

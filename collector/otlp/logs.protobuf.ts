@@ -1,6 +1,6 @@
 import type { Keys, LogSink, RawLog } from './raw.ts'
 import { clearLog, clearPicked, createRawLog } from './raw.ts'
-import { hexOf, isAllZero, textOf } from './text.ts'
+import { readId, readText } from './text.protobuf.ts'
 import { pickAttribute, pickResource } from './value.protobuf.ts'
 import type { Cursor } from './wire.ts'
 import { cursorOf, leave, readEnd, readNanosAsMs, readTag, skip } from './wire.ts'
@@ -57,6 +57,7 @@ function readResourceLogs(c: Cursor, end: number, keys: Keys, sink: LogSink, rec
   }
 }
 
+/** A record may carry no ids; one that is not valid counts as none. */
 function readRecord(c: Cursor, end: number, keys: Keys, record: RawLog): void {
   clearLog(record)
   while (c.at < end) {
@@ -77,22 +78,12 @@ function readRecord(c: Cursor, end: number, keys: Keys, record: RawLog): void {
       case 0x52:
         record.spanId = readId(c, readEnd(c, end), 8)
         break
-      case 0x62: {
-        const stop = readEnd(c, end)
-        record.eventName = textOf(c.bytes, c.at, stop)
-        c.at = stop
+      case 0x62:
+        record.eventName = readText(c, readEnd(c, end))
         break
-      }
       default:
         skip(c, tag, end)
     }
   }
   leave(c, end)
-}
-
-/** A log record may carry no ids; those of a wrong length count as none. */
-function readId(c: Cursor, end: number, length: number): string {
-  const start = c.at
-  c.at = end
-  return end - start === length && !isAllZero(c.bytes, start, end) ? hexOf(c.bytes, start, end) : ''
 }

@@ -1,6 +1,6 @@
 import type { Keys, RawSpan, TraceSink } from './raw.ts'
 import { clearPicked, clearSpan, createRawSpan, SPAN_ID_FIX, TRACE_ID_FIX } from './raw.ts'
-import { hexOf, isAllZero, textOf } from './text.ts'
+import { readId, readText } from './text.protobuf.ts'
 import { pickAttribute, pickResource } from './value.protobuf.ts'
 import type { Cursor } from './wire.ts'
 import { cursorOf, leave, readEnd, readFixed32, readNanosAsMs, readTag, readVarint32, skip } from './wire.ts'
@@ -96,7 +96,7 @@ function readSpan(reading: Reading, end: number): void {
         span.traceId = readTraceId(reading, readEnd(c, end))
         break
       case 0x12:
-        span.spanId = readSpanId(c, readEnd(c, end))
+        span.spanId = readId(c, readEnd(c, end), 8)
         break
       case 0x1a:
         span.traceState = readText(c, readEnd(c, end))
@@ -135,13 +135,15 @@ function readSpan(reading: Reading, end: number): void {
 function readTraceId(reading: Reading, end: number): string {
   const { c } = reading
   const start = c.at
-  c.at = end
-  if (end - start !== 16) return ''
-  if (isRepeated(c.bytes, start, reading.traceIdAt, 16)) return reading.traceId
-  if (isAllZero(c.bytes, start, end)) return ''
+  if (end - start === 16 && isRepeated(c.bytes, start, reading.traceIdAt, 16)) {
+    c.at = end
+    return reading.traceId
+  }
+  const id = readId(c, end, 16)
+  if (id === '') return ''
   reading.traceIdAt = start
-  reading.traceId = hexOf(c.bytes, start, end)
-  return reading.traceId
+  reading.traceId = id
+  return id
 }
 
 function readParentId(reading: Reading, end: number): string {
@@ -151,7 +153,7 @@ function readParentId(reading: Reading, end: number): string {
     c.at = end
     return reading.parentId
   }
-  const id = readSpanId(c, end)
+  const id = readId(c, end, 8)
   if (id === '') return ''
   reading.parentIdAt = start
   reading.parentId = id
@@ -163,19 +165,6 @@ function isRepeated(bytes: Buffer, start: number, before: number, length: number
   if (before < 0) return false
   for (let i = 0; i < length; i++) if (bytes[start + i] !== bytes[before + i]) return false
   return true
-}
-
-function readSpanId(c: Cursor, end: number): string {
-  const start = c.at
-  c.at = end
-  if (end - start !== 8 || isAllZero(c.bytes, start, end)) return ''
-  return hexOf(c.bytes, start, end)
-}
-
-function readText(c: Cursor, end: number): string {
-  const text = textOf(c.bytes, c.at, end)
-  c.at = end
-  return text
 }
 
 function readStatusCode(c: Cursor, end: number): number {

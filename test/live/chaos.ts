@@ -1,15 +1,14 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { wallClock } from '../../lib/clock.ts'
 import { type Random, seededRandom } from '../../lib/random.ts'
 import { openStore, rowsOf } from '../../store/store.clickhouse.ts'
 import { postTraces, type TestContact } from '../fixtures/otlp.ts'
+import { startServing } from './serving.ts'
 
-const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url))
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 
 export type ChaosResult = Readonly<{
@@ -72,10 +71,10 @@ export async function chaos(options: {
   const reopenedAfterMs: number[] = []
   for (let round = 0; round < options.rounds; round++) {
     const startedMs = wallClock.nowMs()
-    const monitor = await startServe(config)
+    const monitor = await startServing(config, { SECRET })
     reopenedAfterMs.push(wallClock.nowMs() - startedMs)
     const killAtMs = wallClock.nowMs() + 100 + random.uniform() * 2_500
-    const sending = sendUntilDead(monitor.url, round, random, { acknowledged, sent, retry })
+    const sending = sendUntilDead(monitor.receive, round, random, { acknowledged, sent, retry })
     await wallClock.sleep(killAtMs - wallClock.nowMs())
     kill(monitor.process, monitor.enginePid(), random)
     await monitor.ended
@@ -83,7 +82,7 @@ export async function chaos(options: {
     options.onRound?.(round + 1)
   }
   await new Promise((resolve) => target.close(resolve))
-  const last = await startServe(config)
+  const last = await startServing(config, { SECRET })
   await untilIdle(last.page)
   last.process.kill('SIGTERM')
   await last.ended
@@ -93,41 +92,6 @@ export async function chaos(options: {
     webhookIds: webhookIds.size,
     reopenedAfterMs,
   }
-}
-
-type Serve = Readonly<{
-  process: ChildProcess
-  url: string
-  page: string
-  enginePid: () => number | null
-  ended: Promise<void>
-}>
-
-async function startServe(config: string): Promise<Serve> {
-  const child = spawn(process.execPath, [MAIN, 'serve', '--config', config], {
-    env: { ...process.env, SECRET },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  let log = ''
-  const listening = new Promise<{ receive: string; page: string }>((resolve, reject) => {
-    child.stderr!.on('data', (chunk: Buffer) => {
-      log += chunk.toString()
-      const line = log.split('\n').find((text) => text.includes('andon is listening'))
-      if (line) resolve(JSON.parse(line) as { receive: string; page: string })
-    })
-    child.once('exit', (code) =>
-      reject(new Error(`serve ended with ${code} before it listened:\n${log.slice(-2_000)}`)),
-    )
-  })
-  const { receive, page } = await listening
-  return { process: child, url: receive, page, enginePid: () => engineOf(child.pid!), ended }
-}
-
-/** Pid of the engine child, from /proc. */
-function engineOf(parent: number): number | null {
-  const { status, stdout } = spawnSync('pgrep', ['-P', String(parent)], { encoding: 'utf8' })
-  return status === 0 ? Number(stdout.trim().split('\n')[0]) : null
 }
 
 function kill(child: ChildProcess, engine: number | null, random: Random): void {
