@@ -1,6 +1,6 @@
 import type { AllAttributes, MetricSink, RawPoint, Value } from './raw.ts'
 import { NO_RECORDED_VALUE, scopeText, TEMPORALITY_FIX, VALUE_FIX } from './raw.ts'
-import { textOf } from './text.ts'
+import { readText } from './text.protobuf.ts'
 import { readAttributes, readKeyValue } from './value.protobuf.ts'
 import type { Cursor } from './wire.ts'
 import {
@@ -72,12 +72,6 @@ function visit<T>(c: Cursor, range: Range, read: () => T): T {
   const value = read()
   c.at = here
   return value
-}
-
-function readText(c: Cursor, end: number): string {
-  const text = textOf(c.bytes, c.at, end)
-  c.at = end
-  return text
 }
 
 function readScope(c: Cursor, end: number): string {
