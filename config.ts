@@ -3,6 +3,7 @@ import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { linksConfig, safetyConfig, secretRefConfig, targetsConfig } from './alerts/targets.ts'
 import { namesSchema } from './collector/names.ts'
+import { CONVERSATION_IDS } from './collector/pseudonym.ts'
 import { isLoopback } from './dashboards/access.http.ts'
 import { type Signal, signalSchema } from './detectors/signals/definition.ts'
 import { FOUR_SIGNALS, KPI_SIGNALS, SIGNAL_LIBRARY } from './detectors/signals/library.ts'
@@ -60,6 +61,12 @@ export const configSchema = z
             'Where the key is kept that turns identities into pseudonyms. Default: made once and kept beside the store, readable by its owner only.',
           ),
         keyVersion: z.int().min(1).default(1).describe('Version of that key, part of every pseudonym. Default 1.'),
+        conversations: z
+          .enum(CONVERSATION_IDS)
+          .default('auto')
+          .describe(
+            'What becomes of conversation ids: auto keeps a pseudonym of those that look like a phone number or an address, pseudonym of all, plain keeps them as sent. Default auto.',
+          ),
       })
       .prefault({})
       .describe('Customers are known by keyed pseudonyms only.'),

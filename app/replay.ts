@@ -48,6 +48,7 @@ export async function replayFiles(options: ReplayOptions): Promise<Report & { sk
     createPseudonymizer({
       secret: identitySecret(storePath, config.identity.secret, options.env),
       keyVersion: config.identity.keyVersion,
+      conversations: config.identity.conversations,
     }),
   )
   const monitor = await createMonitor({

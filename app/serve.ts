@@ -29,6 +29,7 @@ export async function startMonitor(options: {
     createPseudonymizer({
       secret: identitySecret(config.store.path, config.identity.secret, env),
       keyVersion: config.identity.keyVersion,
+      conversations: config.identity.conversations,
     }),
   )
   const host = config.page.host.includes(':') ? `[${config.page.host}]` : config.page.host

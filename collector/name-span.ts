@@ -55,7 +55,7 @@ export function createNamer(names: Names, pseudonymizer: Pseudonymizer): Namer {
         serviceName,
         release: textByRank(span, FIELD.release),
         environment: textByRank(span, FIELD.environment),
-        conversation: textAt(attributes, FIELD.conversation),
+        conversation: pseudonymizer.conversation(textAt(attributes, FIELD.conversation)),
         customer: pseudonymizer.customer(textAt(attributes, FIELD.customer)),
         intent: labelOf(span, FIELD.intent),
         channel: labelOf(span, FIELD.channel),

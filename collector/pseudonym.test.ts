@@ -81,3 +81,28 @@ test('the pseudonym of a customer is the HMAC-SHA256 that any other program comp
     expect(customer('  JANÉ ')).toBe(expected)
   }
 })
+
+describe('conversation ids', () => {
+  const ids = (conversations?: 'auto' | 'plain' | 'pseudonym') =>
+    createPseudonymizer({ secret: SECRET, keyVersion: 1, ...(conversations && { conversations }) }).conversation
+
+  test.each([
+    '4917612345678',
+    '+49 176 1234-5678',
+    'whatsapp:+4917612345678',
+    'tel:(176) 1234 5678',
+    'ann@example.org',
+  ])('%s is somebody, so only a pseudonym is kept', (id) => {
+    expect(ids()(id)).toMatch(/^p-[0-9a-f]{32}$/)
+    expect(ids()(id)).toBe(ids()(id))
+    expect(ids('plain')(id)).toBe(id)
+  })
+
+  test.each(['wa-8d1f', '123456789', '0af7651916cd43dd8448eb211c80319c', '7c9e6679-7425-40de-944b-e07fc1f90ae7', ''])(
+    '%s is nobody and stays as it is, unless all are to be hidden',
+    (id) => {
+      expect(ids()(id)).toBe(id)
+      expect(ids('pseudonym')(id)).toMatch(id === '' ? /^$/ : /^p-[0-9a-f]{32}$/)
+    },
+  )
+})

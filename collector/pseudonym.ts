@@ -4,6 +4,8 @@ import { AndonError } from '../lib/errors.ts'
 export type Pseudonymizer = Readonly<{
   /** 32 hex digits for a customer identity, '' for an empty one. */
   customer: (identity: string) => string
+  /** A conversation id, or `p-` and 32 hex digits in its place where {@link ConversationIds} says so. */
+  conversation: (id: string) => string
   /** 32 hex digits for a record: its type and its natural key (one part or several), '' when any part is empty. */
   record: (recordType: string, naturalKey: readonly string[]) => string
   /** 32 hex digits for a person who reviewed, '' for none. */
@@ -15,6 +17,10 @@ export type Pseudonymizer = Readonly<{
    */
   arguments: (canonical: string) => string
 }>
+
+/** What becomes of conversation ids: auto hides those that look like an address or a phone number, plain none, pseudonym all. */
+export const CONVERSATION_IDS = ['auto', 'plain', 'pseudonym'] as const
+export type ConversationIds = (typeof CONVERSATION_IDS)[number]
 
 const SEPARATOR = '\u001f'
 const SHORTEST_SECRET = 16
@@ -30,6 +36,8 @@ export function createPseudonymizer(options: {
   secret: string
   keyVersion: string | number
   cacheSize?: number
+  /** Default auto. */
+  conversations?: ConversationIds
 }): Pseudonymizer {
   const secret = Buffer.from(options.secret, 'utf8')
   if (secret.length < SHORTEST_SECRET) {
@@ -41,12 +49,16 @@ export function createPseudonymizer(options: {
   const mac = createMac(secret)
   const prefixOf = (purpose: string) => `${purpose}${SEPARATOR}${options.keyVersion}${SEPARATOR}`
   const customerPrefix = prefixOf('customer')
+  const conversationPrefix = prefixOf('conversation')
   const reviewerPrefix = prefixOf('reviewer')
   const recordPrefix = prefixOf('record')
   const argumentsKey = createHmac('sha256', secret).update(prefixOf('arguments')).digest('hex')
   const cacheSize = options.cacheSize ?? 100_000
   const customers = createCache(cacheSize)
   const records = createCache(cacheSize)
+  const conversations = createCache(cacheSize)
+  const { conversations: kept = 'auto' } = options
+  const isHidden = kept === 'auto' ? looksLikeIdentity : () => kept === 'pseudonym'
   return {
     customer: (identity) => {
       if (identity === '') return ''
@@ -54,6 +66,10 @@ export function createPseudonymizer(options: {
         const key = normalizeKey(identity)
         return key === '' ? '' : mac(customerPrefix + key)
       })
+    },
+    conversation: (id) => {
+      if (id === '' || !isHidden(id)) return id
+      return conversations.of(id, () => `p-${mac(conversationPrefix + id)}`)
     },
     record: (recordType, naturalKey) => {
       if (naturalKey.length === 0) return ''
@@ -69,6 +85,15 @@ export function createPseudonymizer(options: {
     },
     arguments: (canonical) => (canonical === '' ? '' : hash('sha256', argumentsKey + canonical, 'hex').slice(0, 32)),
   }
+}
+
+/** E.164 numbers have at most 15 digits; shorter than 10 they are rather somebody's ticket. */
+const PHONE = /^(?:[a-z]{2,12}:)?[+(]*\d(?:[ ().-]*\d){9,14}$/i
+const PHONE_INSIDE = /\+\d{8,15}/
+
+/** Channels whose thread never changes use the customer's own address as its id: 4917…, whatsapp:+49 17…, ann@example.org. */
+function looksLikeIdentity(id: string): boolean {
+  return id.includes('@') || PHONE.test(id) || PHONE_INSIDE.test(id)
 }
 
 const BLOCK_BYTES = 64
