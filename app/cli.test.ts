@@ -36,7 +36,7 @@ describe('help and configuration', () => {
   test('--help names every command and ends well; so does the help of each', async () => {
     const { code, out } = await andon(['--help'])
     expect(code).toBe(0)
-    const commands = ['serve', 'demo', 'replay', 'check', 'status', 'recount', 'pseudonym', 'forget']
+    const commands = ['serve', 'demo', 'replay', 'check', 'status', 'explain', 'recount', 'pseudonym', 'forget']
     for (const command of commands) expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'))
     const helps = await Promise.all(['check', 'forget'].map((command) => andon([command, '--help'])))
     expect(helps.map((help) => help.code)).toEqual([0, 0])

@@ -107,6 +107,20 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
       })
     })
 
+  stored(program.command('explain'))
+    .description('why an incident was opened: the evidence step by step, replayed from the store to the same decision')
+    .argument('<incident>', 'id of the incident, or how it begins')
+    .option('--trigger <name>', 'a trigger that joined the incident (default: the one that opened it)')
+    .option('--svg <file>', 'write the picture here: evidence against time, onset, rate against baseline')
+    .option('--json', 'print every step as JSON')
+    .action(async (incident: string, options) => {
+      const { explain } = await import('./explain.ts')
+      const config = withOptions(readConfig(options.config), options)
+      const { trigger = null, svg = null } = options
+      const same = await explain({ config, incident, trigger, svg, json: options.json === true })
+      exitCode = same ? EXIT.done : EXIT.failed
+    })
+
   stored(program.command('recount'))
     .description('recompute every total from the raw facts by separately written SQL and compare')
     .option('--json', 'print the comparison as JSON')

@@ -260,6 +260,7 @@ function breachedIn(state: State, { release }: ReleaseEvidence): (name: string) 
 
 /** Notes which releases this one is compared with: their batches move its evidence as well. */
 function watch(state: State, key: string, evidence: ReleaseEvidence): void {
+  for (const watching of state.watchers.values()) watching.delete(key)
   for (const { baseline } of evidence.triggers) {
     if (baseline.mode !== 'concurrent') continue
     const against = releaseKeyOf({ ...evidence.release, release: baseline.against })

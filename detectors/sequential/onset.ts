@@ -104,7 +104,7 @@ function armHypotheses({ effects, stratumMs }: TwoSampleDesign, state: TwoSample
     const logMass = group.logMass.map((x, m) => x + logWeights[m]! + logs[m]!)
     latestFirst.push({ startMs: group.startMs, fromMs: group.startMs, toMs: group.endMs, ...since, logMass })
   }
-  const startMs = groups[0]?.startMs ?? live[0]!.startMs
+  const startMs = state.launchMs ?? live[0]!.startMs
   const logMass = logWeights.map((w, m) => Math.log(effects.launchWeight) + w + state.logRatios[m]!)
   const launch = { startMs, fromMs: startMs, toMs: startMs, hits: state.hits, exposure: state.exposure, logMass }
   return [launch, ...latestFirst.reverse()]

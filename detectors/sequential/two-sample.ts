@@ -41,6 +41,8 @@ type Cohort = { startMs: number; slice: number; candidate: number; stable: numbe
 export type TwoSampleState = {
   designId: string
   nowMs: number | null
+  /** Start of the candidate's earliest contact. */
+  launchMs: number | null
   hits: number
   total: number
   exposure: number
@@ -73,6 +75,7 @@ const stratumMsOf = (design: TwoSampleDesign, slice: number) => design.sliceStra
 export const createTwoSample = (design: TwoSampleDesign): TwoSampleState => ({
   designId: design.id,
   nowMs: null,
+  launchMs: null,
   hits: 0,
   total: 0,
   exposure: 0,
@@ -119,6 +122,7 @@ export function addAtRisk(
   const cohort = cohortOf(design, state, cohortMs, slice)
   if (!cohort) return
   cohort[arm] = Math.max(0, cohort[arm] + count)
+  if (arm === 'candidate') state.launchMs = Math.min(state.launchMs ?? cohortMs, cohortMs)
   openCell(design, state, cohort.startMs)
 }
 
