@@ -22,6 +22,8 @@ export const CUSTOMER_COLUMNS = {
     contacts: { customer: 'pseudonym' },
     deltas: { customer: 'pseudonym' },
     linked_outcomes: { keys: 'keys' },
+    affected_items: { customer: 'pseudonym', item: 'pseudonym' },
+    recovery_entries: { item: 'pseudonym' },
   },
 } as const satisfies Record<'keyed' | 'updated', Record<string, Record<string, Holding>>>
 type Holding = 'pseudonym' | 'key' | 'keys' | 'part'

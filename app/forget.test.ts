@@ -131,6 +131,18 @@ beforeAll(async () => {
         .flatMap((contact) => turn(contact, -1, { customer: customerOf(900) })),
     },
   )
+  const customers = [0, 900].map(customerOf)
+  const affected = { incident_id: 'i', snapshot: 1, kind: 'customer' }
+  await store.insert({
+    table: 'affected_items',
+    values: customers.map((customer) => ({ ...affected, item: customer, customer })),
+    format: 'JSONEachRow',
+  })
+  await store.insert({
+    table: 'recovery_entries',
+    values: customers.map((customer, index) => ({ incident_id: 'i', entry_id: `e${index}`, item: customer })),
+    format: 'JSONEachRow',
+  })
 })
 afterAll(async () => {
   await store.close()

@@ -29,7 +29,8 @@ export function scopesOf(judged: readonly string[]): ScopeOf {
 
 const customerKey = (scope: string, customer: string): string => `u/${scope}/${customer}`
 const conversationKey = (scope: string, conversation: string): string => `c/${scope}/${conversation}`
-const recordKey = (scope: string, record: string): string => `r/${scope}/${record}`
+/** Key of the places of the creates of one record. */
+export const recordPlaceKey = (scope: string, record: string): string => `r/${scope}/${record}`
 
 export const isCustomerKey = (key: string): boolean => key.startsWith('u/')
 export const isRecordKey = (key: string): boolean => key.startsWith('r/')
@@ -55,7 +56,7 @@ export function placesOf(contact: Contact, scopeOf: ScopeOf): Place[] {
   if (contact.customer !== '') places.push({ ...place, key: customerKey(scope, contact.customer) })
   for (const record of contact.created)
     places.push({
-      key: recordKey(scope, record.key),
+      key: recordPlaceKey(scope, record.key),
       atMs: record.atMs,
       contactId,
       item: record.spanId,

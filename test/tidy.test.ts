@@ -35,6 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   detectors: ['store'],
   alerts: [],
   recount: ['store', 'detectors/signals'],
+  recovery: ['store', 'pipeline'],
   dashboards: ['detectors/signals'],
   simulator: ['agent'],
   'config.ts': ['alerts', 'bus', 'collector', 'dashboards', 'detectors'],

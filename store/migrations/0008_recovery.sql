@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS affected_items (
   ended_at DateTime64(3, 'UTC')
 )
 ENGINE = MergeTree
-ORDER BY (incident_id, snapshot, kind, item)
+ORDER BY (incident_id, snapshot, kind)
 SETTINGS non_replicated_deduplication_window = 1000;
 
 -- What was done about it, append-only; the first row of an entry_id counts. step: record_corrected, customer_recontacted, case_routed,
