@@ -1,0 +1,62 @@
+import { AnnotationQueryBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
+import { CLICKHOUSE, clickhouse } from './query.ts'
+import { releaseSelected, sliceSelected } from './sql.ts'
+
+/** Marks more than these would hide the data behind them. */
+const MOST_MARKS = 100
+
+const annotation = (name: string, iconColor: string, rawSql: string) =>
+  new AnnotationQueryBuilder()
+    .name(name)
+    .datasource(CLICKHOUSE)
+    .enable(true)
+    .hide(false)
+    .iconColor(iconColor)
+    .target(clickhouse(rawSql, 'table'))
+
+/** First contact of every release of the selection. */
+export const launches = () =>
+  annotation(
+    'Releases',
+    'blue',
+    `
+    SELECT toDateTime(min(first_at)) AS time, 'Release' AS title, concat(agent, ' ', release, ' launched') AS text, agent AS tags
+    FROM slice_times
+    WHERE release != '' AND ${sliceSelected()}
+    GROUP BY environment, agent, release
+    HAVING time >= $__fromTime AND time <= $__toTime
+    ORDER BY time DESC
+    LIMIT ${MOST_MARKS}`,
+  )
+
+/** From the acceptance of a pause to its drain, or to the end of the range. */
+export const pauses = () =>
+  annotation(
+    'Pauses',
+    'red',
+    `
+    SELECT accepted_at AS time, coalesce(drained_at, $__toTime) AS timeEnd, 'Paused' AS title,
+      concat(agent, ' ', release, ' paused for ', arrayStringConcat(signals, ', '), ': ', finding_reason) AS text,
+      concat(agent, ',', state) AS tags
+    FROM incident_clock
+    WHERE accepted_at IS NOT NULL AND accepted_at <= $__toTime AND coalesce(drained_at, $__toTime) >= $__fromTime
+      AND ${releaseSelected()}
+    ORDER BY time DESC
+    LIMIT ${MOST_MARKS}`,
+  )
+
+/** When a breach was found that nobody was ordered to stop. */
+export const breaches = () =>
+  annotation(
+    'Breaches without a pause',
+    'orange',
+    `
+    SELECT detected_at AS time, 'Breach' AS title, concat(agent, ' ', release, ': ', finding_reason) AS text,
+      concat(agent, ',', reason) AS tags
+    FROM incident_clock
+    WHERE state = 'observed' AND $__timeFilter(detected_at) AND ${releaseSelected()}
+    ORDER BY time DESC
+    LIMIT ${MOST_MARKS}`,
+  )
+
+export const releaseAnnotations = () => [launches(), pauses(), breaches()]

@@ -1,0 +1,116 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { generated } from '../generate.ts'
+import { allBoards } from './all.ts'
+import type { BoardJson } from './finish.ts'
+import { BOARDS } from './links.ts'
+import { allVariablesOf, annotationsOf, clickhouseQueriesOf, type PanelJson, panelsOf } from './read.fixtures.ts'
+
+const boards = Object.entries(allBoards())
+const readable = (panel: PanelJson): boolean => panel.type !== 'row'
+
+test('the generated files are up to date: `npm run dashboards` writes them', () => {
+  for (const [path, text] of Object.entries(generated()))
+    expect(readFileSync(new URL(`../${path}`, import.meta.url), 'utf8'), path).toBe(text)
+  const written = Object.keys(generated()).filter((path) => path.startsWith('grafana/'))
+  expect(readdirSync(new URL('../grafana', import.meta.url)).map((file) => `grafana/${file}`)).toEqual(written.sort())
+})
+
+test('no board names a data source by uid, and none asks for one at import', () => {
+  for (const [file, board] of boards) {
+    const text = JSON.stringify(board)
+    expect(text, file).not.toContain('${DS_')
+    expect(text, file).not.toContain('__inputs')
+    const sources = new Set(
+      allVariablesOf(board)
+        .filter(({ type }) => type === 'datasource')
+        .map(({ name }) => `\${${name}}`),
+    )
+    const used = [...text.matchAll(/"datasource":\{"type":"([^"]+)","uid":"([^"]+)"\}/g)]
+    expect(used.length, file).toBeGreaterThan(5)
+    for (const [, type, uid] of used) {
+      expect(sources, `${file}: ${type}`).toContain(uid)
+      expect(uid).toBe(type === 'prometheus' ? '${prometheus}' : '${clickhouse}')
+    }
+    expect([...text.matchAll(/"datasource":/g)], `${file}: a data source in another shape`).toHaveLength(used.length)
+  }
+})
+
+test('boards are told apart by uid and title, and are linked by tag with range and selection', () => {
+  expect(new Set(boards.map(([, board]) => board.uid))).toEqual(new Set(Object.values(BOARDS).map(({ uid }) => uid)))
+  expect(new Set(boards.map(([, board]) => board.title)).size).toBe(boards.length)
+  for (const [file, board] of boards) {
+    expect(board.tags, file).toContain('andon')
+    expect(board.links, file).toEqual([
+      expect.objectContaining({ type: 'dashboards', tags: ['andon'], includeVars: true, keepTime: true }),
+    ])
+  }
+})
+
+describe.each(boards)('%s', (_, board) => {
+  const panels = panelsOf(board)
+
+  test('every panel says what it shows, in which unit, and what it means when it is empty', () => {
+    for (const panel of panels.filter(readable)) {
+      expect(panel.title, `panel ${panel.id}`).toMatch(/^[A-Z]/)
+      expect(panel.description?.length ?? 0, panel.title).toBeGreaterThan(20)
+      if (panel.type === 'text') continue
+      expect(panel.fieldConfig?.defaults.unit, panel.title).toEqual(expect.any(String))
+      expect(panel.fieldConfig?.defaults.noValue, panel.title).toEqual(expect.any(String))
+      expect(panel.targets?.length, panel.title).toBeGreaterThan(0)
+    }
+  })
+
+  test('ids and refIds are given once, titles are not repeated', () => {
+    const ids = panels.map(({ id }) => id)
+    expect(new Set(ids).size).toBe(ids.length)
+    const titles = panels.map(({ title }) => title)
+    expect(new Set(titles).size).toBe(titles.length)
+    for (const { title, targets = [] } of panels)
+      expect(new Set(targets.map(({ refId }) => refId)).size, title).toBe(targets.filter(({ refId }) => refId).length)
+  })
+
+  test('panels lie on the grid without covering each other', () => {
+    const cells = new Set<string>()
+    for (const { gridPos, title } of panels) {
+      expect(gridPos.x + gridPos.w, title).toBeLessThanOrEqual(24)
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++)
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+          expect(cells.has(`${x},${y}`), `${title} covers another panel`).toBe(false)
+          cells.add(`${x},${y}`)
+        }
+    }
+  })
+
+  test('what refers to a variable refers to one that the board, or the board that a link leads to, has', () => {
+    const names = namesOf(board)
+    const known =
+      /^__(?:all|url_time_range|data|field|value|fromTime|toTime|timeFilter|timeInterval|interval_s|conditionalAll|rate_interval|range)$/
+    for (const [, name] of JSON.stringify(board).matchAll(/\$\{?(\w+)/g))
+      expect(names.has(name!) || known.test(name!), `$${name}`).toBe(true)
+    for (const [, uid, query] of JSON.stringify(board).matchAll(/"\/d\/([^?"]+)\?([^"]*)"/g)) {
+      const target = boards.find(([, other]) => other.uid === uid)
+      expect(target, `link to ${uid}`).toBeDefined()
+      for (const [, name] of query!.matchAll(/(?:var-(\w+)=|\$\{(\w+):queryparam\})/g))
+        if (name) expect(namesOf(target![1]), `link to ${uid}`).toContain(name)
+    }
+  })
+
+  test('in SQL a value of a variable only ever travels encoded', () => {
+    for (const { rawSql, where } of clickhouseQueriesOf(board)) {
+      const outside = rawSql
+        .replace(/\$\{\w+:customqueryparam:v\}/g, '')
+        .replace(/, \$\w+\)/g, ')') // the name that $__conditionalAll looks at
+        .replace(/\$__\w+/g, '')
+      expect(outside, where).not.toContain('$')
+    }
+  })
+
+  test('a query says in which format Grafana takes it, and annotations bring their own name', () => {
+    for (const { where, format } of clickhouseQueriesOf(board)) expect(['series', 'table'], where).toContain(format)
+    for (const { target, name } of annotationsOf(board)) expect(target.refId, name).toBe('Anno')
+    expect(JSON.stringify(board)).not.toContain('inControlsMenu')
+  })
+})
+
+const namesOf = (board: BoardJson): Set<string> => new Set(allVariablesOf(board).map(({ name }) => name))

@@ -1,0 +1,137 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ClickHouseClient } from '@clickhouse/client'
+import { startMonitor } from '../../app/serve.ts'
+import { configSchema } from '../../config.ts'
+import type { Overview } from '../../facts/overview.ts'
+import { wallClock } from '../../lib/clock.ts'
+import { silentLog } from '../../lib/log.ts'
+import { runContactCentre } from '../../simulator/emit.ts'
+import { startPlatform } from '../../simulator/platform.http.ts'
+import { createRouting } from '../../simulator/routing.ts'
+import { DAY_MS, demoScenario, HEALTHY_RATES, HOUR_MS, type Launch } from '../../simulator/scenario.ts'
+import { openStore } from '../../store/store.clickhouse.ts'
+
+/** A name that breaks every careless query: quote, double quote, backslash at the end, macro, letters beyond ASCII. */
+export const HOSTILE_NAME = `o'brien "é 東京" $__timeFilter \\`
+
+const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+/** Long enough that the windows of 72 h of the first contacts are over. */
+const DAYS = 3.25
+
+/** The demo's contact centre in short: two bad releases of which the cord stops both, and a healthy one with a hostile name. */
+const LAUNCHES: readonly (readonly [agent: string, release: string, day: number, fault?: Launch['fault']])[] = [
+  ['order-status', '2026.11.0', 0],
+  ['collections', HOSTILE_NAME, 0],
+  ['crm-hygiene', '4.1.0', 0],
+  ['crm-hygiene', '4.2.0', 0.5, { harm: 'failed_updates', onsetMs: 0.75 * DAY_MS, rate: 0.3 }],
+  ['collections', 'r17', 0.5, { harm: 'complaints', onsetMs: 0.5 * DAY_MS, rate: 0.3 }],
+  ['order-status', '2026.11.1', 1],
+]
+
+export type DemoStore = Readonly<{
+  store: ClickHouseClient
+  overview: Overview
+  fromMs: number
+  toMs: number
+  close: () => Promise<void>
+}>
+
+/** Runs the contact centre against a real monitor, then opens what it left; the overview is what its API said at the end. */
+export async function openDemoStore(): Promise<DemoStore> {
+  const folder = mkdtempSync(join(tmpdir(), 'andon-boards-'))
+  const path = join(folder, 'store')
+  const startMs = Math.floor(wallClock.nowMs() / DAY_MS - 4) * DAY_MS
+  const overview = await play(path, startMs)
+  const store = await openStore({ kind: 'embedded', path })
+  return {
+    store,
+    overview,
+    fromMs: startMs,
+    toMs: wallClock.nowMs(),
+    close: async () => {
+      await store.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+export async function openEmptyStore(): Promise<Pick<DemoStore, 'store' | 'close'>> {
+  const folder = mkdtempSync(join(tmpdir(), 'andon-boards-empty-'))
+  const store = await openStore({ kind: 'embedded', path: folder })
+  return {
+    store,
+    close: async () => {
+      await store.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function play(path: string, startMs: number): Promise<Overview> {
+  const scenario = {
+    ...demoScenario({ startMs }),
+    endMs: startMs + DAYS * DAY_MS,
+    launches: LAUNCHES.map(([agent, release, day, fault]) => ({
+      agent,
+      release,
+      atMs: startMs + day * DAY_MS,
+      share: 0.7,
+      fault: fault ? { ...fault, onsetMs: startMs + fault.onsetMs } : null,
+    })),
+  }
+  const routing = createRouting()
+  let eventMs = startMs
+  const platform = await startPlatform({
+    routing,
+    secrets: [SECRET],
+    clock: wallClock,
+    eventNowMs: () => eventMs,
+    environment: scenario.environment,
+    onAccepted: () => {},
+  })
+  const running = await startMonitor({
+    config: configSchema.parse({
+      store: { path },
+      receive: { port: 0 },
+      page: { port: 0 },
+      triggers: Object.entries(HEALTHY_RATES).map(([signal, baseline]) => ({
+        name: signal,
+        signal,
+        baseline,
+        action: 'pause',
+        trafficGoesTo: 'previous release',
+      })),
+      targets: [
+        { name: 'agent-platform', url: platform.url, secret: { env: 'SECRET' }, enforces: true, allowPrivate: true },
+      ],
+      safety: { stopWithinMinutes: 24 * 60 },
+    }),
+    env: { SECRET },
+    log: silentLog,
+    clockMode: 'event',
+  })
+  try {
+    await runContactCentre({
+      scenario,
+      seed: 7,
+      receiver: { endpoint: running.receiverUrl },
+      routing,
+      clock: wallClock,
+      speed: Infinity,
+      stepMs: 3 * HOUR_MS,
+      onStep: (step) => {
+        eventMs = step.eventMs
+      },
+    })
+    await running.monitor.settle()
+    const untilMs = wallClock.nowMs() + 10_000
+    const isOpen = () => running.monitor.incidents().some((incident) => incident.state !== 'drained')
+    while (isOpen() && wallClock.nowMs() < untilMs) await wallClock.sleep(100)
+    return await running.monitor.overview()
+  } finally {
+    await running.close()
+    await platform.close()
+  }
+}

@@ -1,0 +1,385 @@
+import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
+import type { Signal } from '../../detectors/signals/definition.ts'
+import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
+import { releaseAnnotations } from './annotations.ts'
+import { board } from './board.ts'
+import { rateOf, standings, states } from './evidence.ts'
+import { boardUrl, ofRow } from './links.ts'
+import {
+  asBand,
+  asLimit,
+  BAD,
+  CALM,
+  CAREFUL,
+  cellLink,
+  colouredText,
+  FINDINGS,
+  GOOD,
+  gaugeCell,
+  hidden,
+  NO_CONTACTS,
+  NO_INCIDENT,
+  named,
+  type PanelSource,
+  row,
+  STATES,
+  series,
+  stat,
+  table,
+  unit,
+  width,
+} from './panels.ts'
+import { clickhouse } from './query.ts'
+import {
+  counts,
+  latestReleases,
+  MOST_SERIES,
+  releaseName,
+  releaseSelected,
+  share,
+  sliceSelected,
+  wilson,
+} from './sql.ts'
+import { clickhouseSource, monitorPage, sliceVariables } from './variables.ts'
+
+const signalList = FOUR_SIGNALS.map((signal) => `'${signal.name}'`).join(', ')
+const titles = `transform(signal, [${signalList}], [${FOUR_SIGNALS.map((signal) => `'${signal.title}'`).join(', ')}], signal)`
+
+/** For SREs: what every release does to customers now, and how far it is from being paused. */
+export function live(): Dashboard {
+  const builder = board(new DashboardBuilder('Live'), {
+    name: 'live',
+    description:
+      'The four signals of every release against their limits, the evidence towards a pause, traffic and coverage. For those who run the agents.',
+    variables: [clickhouseSource(), ...sliceVariables(), monitorPage()],
+    annotations: releaseAnnotations(),
+    from: 'now-24h',
+    refresh: '30s',
+  })
+  for (const panel of [contacts(), liveReleases(), closest(), openIncidents(), identified()]) builder.withPanel(panel)
+  builder.withPanel(limits())
+  builder.withRow(row('The four signals'))
+  for (const signal of FOUR_SIGNALS) builder.withPanel(rate(signal))
+  builder.withRow(row('Evidence and traffic'))
+  for (const panel of [evidence(), traffic(), coverage(), silence()]) builder.withPanel(panel)
+  return builder.build()
+}
+
+const plainTotal = (measure: string): string => `sumIf(n, measure = '${measure}')`
+const plain = (...measures: string[]): string =>
+  counts(
+    `signal = '' AND measure IN (${measures.map((measure) => `'${measure}'`).join(', ')})\n      AND ${sliceSelected()}`,
+  )
+
+const contacts = (): PanelSource =>
+  stat({
+    title: 'Contacts',
+    description: 'Contacts begun in the range.',
+    unit: 'short',
+    width: 5,
+    height: 4,
+    whenEmpty: '0',
+    queries: [clickhouse(`SELECT toFloat64(sum(n)) AS contacts FROM ${plain('contacts')}`, 'table')],
+  })
+
+const liveReleases = (): PanelSource =>
+  stat({
+    title: 'Releases with traffic',
+    description: 'Releases with a contact in the range.',
+    unit: 'short',
+    width: 4,
+    height: 4,
+    whenEmpty: '0',
+    queries: [
+      clickhouse(
+        `SELECT uniqExact(environment, agent, release) AS releases FROM ${plain('contacts')} WHERE n > 0`,
+        'table',
+      ),
+    ],
+  })
+
+const closest = (): PanelSource =>
+  stat({
+    title: 'Closest to a pause',
+    description:
+      'The strongest evidence among releases that are not stopped, over the line at which they are paused. 100 % is a pause; a healthy release ever gets there with probability alpha (1 % by default).',
+    unit: 'percentunit',
+    decimals: 0,
+    width: 5,
+    height: 4,
+    whenEmpty: 'No evidence yet: no judged release had a contact.',
+    thresholds: [
+      { value: null, color: GOOD },
+      { value: 0.5, color: CAREFUL },
+      { value: 1, color: BAD },
+    ],
+    queries: [
+      clickhouse(
+        `
+        SELECT max(greatest(0, evidence)) AS evidence_ratio
+        FROM (
+          SELECT agent, release, environment, argMax(log_e / log_threshold, (at, seq)) AS evidence
+          FROM evidence_history
+          WHERE trigger = '' AND $__timeFilter(minute) AND ${releaseSelected()}
+            AND (agent, release, environment) NOT IN (SELECT agent, release, environment FROM incident_clock WHERE accepted_at <= $__toTime)
+          GROUP BY agent, release, environment
+        )
+        HAVING count() > 0`,
+        'table',
+      ),
+    ],
+  })
+
+const openIncidents = (): PanelSource =>
+  stat({
+    title: 'Incidents not drained',
+    description: 'Incidents that were found up to the end of the range and are not drained yet, whenever they began.',
+    unit: 'short',
+    width: 5,
+    height: 4,
+    whenEmpty: '0',
+    thresholds: [
+      { value: null, color: GOOD },
+      { value: 1, color: BAD },
+    ],
+    queries: [
+      clickhouse(
+        `
+        SELECT count() AS incidents FROM incident_clock
+        WHERE detected_at <= $__toTime AND (drained_at IS NULL OR drained_at > $__toTime) AND ${releaseSelected()}`,
+        'table',
+      ),
+    ],
+    overrides: { incidents: [cellLink('On-call', boardUrl('onCall'))] },
+  })
+
+const identified = (): PanelSource =>
+  stat({
+    title: 'Identified contacts',
+    description:
+      'Share of contacts with a known customer. The others are no trial of repeat contacts; when the share falls, so does what can be seen.',
+    unit: 'percentunit',
+    decimals: 1,
+    width: 5,
+    height: 4,
+    whenEmpty: NO_CONTACTS,
+    thresholds: [
+      { value: null, color: BAD },
+      { value: 0.5, color: CAREFUL },
+      { value: 0.8, color: GOOD },
+    ],
+    queries: [
+      clickhouse(
+        `SELECT ${share(plainTotal('identified'), plainTotal('contacts'))} AS identified FROM ${plain('contacts', 'identified')}`,
+        'table',
+      ),
+    ],
+  })
+
+/** Hits and trials of the range per release and signal, with limits and evidence as the detector left them. */
+const limits = (): PanelSource =>
+  table({
+    title: 'Releases against their limits',
+    description:
+      'Hits among trials in the range and selection, with the 95 % interval (Wilson; for reading, not for deciding). Limit, evidence and finding are those of the whole release: evidence reaches 100 % at the line of its trigger. A limit that is empty: no trigger reads this signal.',
+    unit: 'short',
+    width: 24,
+    height: 10,
+    whenEmpty: NO_CONTACTS,
+    sortBy: 'Evidence',
+    queries: [
+      clickhouse(
+        `
+        SELECT counted.agent AS agent, counted.release AS release, counted.environment AS environment,
+          if(state_now = '', 'live', state_now) AS state, ${titles} AS signal_title,
+          trials, hits, ${share('hits', 'trials')} AS rate, ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high,
+          nullIf(limit_share, 0) AS limit_rate, if(limit_share > 0, greatest(0, evidence), NULL) AS evidence_ratio, finding_now AS finding
+        FROM (
+          SELECT environment, agent, release, signal, sumIf(n, measure = 'trials') AS trials, sumIf(n, measure = 'hits') AS hits
+          FROM ${counts(`signal IN (${signalList}) AND measure IN ('trials', 'hits')\n      AND ${sliceSelected()}`)}
+          GROUP BY environment, agent, release, signal
+          HAVING trials > 0
+        ) AS counted
+        LEFT JOIN (${standings()}) AS judged USING (environment, agent, release, signal)
+        LEFT JOIN (${states()}) AS incidents USING (environment, agent, release)
+        ORDER BY evidence_ratio DESC NULLS LAST, agent, release, signal
+        LIMIT 400`,
+        'table',
+      ),
+    ],
+    overrides: {
+      agent: named('Agent'),
+      release: named('Release', [
+        cellLink('Compare this release', boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') })),
+      ]),
+      environment: hidden,
+      state: named('State', [width(100), ...colouredText(STATES)]),
+      signal_title: named('Signal'),
+      trials: named('Trials', [width(90)]),
+      hits: named('Hits', [width(80)]),
+      rate: named('Rate', unit('percentunit', 2)),
+      low: named('Low', unit('percentunit', 2)),
+      high: named('High', unit('percentunit', 2)),
+      limit_rate: named('Limit', unit('percentunit', 2)),
+      evidence_ratio: named('Evidence', [
+        ...unit('percentunit', 0),
+        ...gaugeCell([
+          { value: null, color: CALM },
+          { value: 0.5, color: CAREFUL },
+          { value: 1, color: BAD },
+        ]),
+      ]),
+      finding: named('Finding', colouredText(FINDINGS)),
+    },
+  })
+
+/** One signal: each of the latest releases, the interval of the whole selection, and the strictest limit. */
+function rate(signal: Signal): PanelSource {
+  const where = `signal = '${signal.name}' AND measure IN ('trials', 'hits')\n      AND ${sliceSelected()}`
+  const hits = "sumIf(n, measure = 'hits')"
+  const trials = "sumIf(n, measure = 'trials')"
+  return series({
+    title: signal.title,
+    description: `${signal.description} Share of contacts by the time they began, for the ${MOST_SERIES} latest releases; the band is the 95 % interval of the whole selection, the dashed line the strictest limit. A delayed signal stays low for young contacts: their hits are still to come.`,
+    unit: 'percentunit',
+    width: 12,
+    height: 8,
+    min: 0,
+    whenEmpty: NO_CONTACTS,
+    queries: [
+      clickhouse(
+        `
+        SELECT $__timeInterval(at) AS time, ${releaseName} AS series, ${rateOf()} AS rate
+        FROM ${counts(`${where}\n      AND ${latestReleases()}`)}
+        GROUP BY time, series
+        ORDER BY time`,
+        'series',
+      ),
+      clickhouse(
+        `
+        SELECT $__timeInterval(at) AS time, ${wilson('low', hits, trials)} AS low, ${wilson('high', hits, trials)} AS high
+        FROM ${counts(where)}
+        GROUP BY time
+        ORDER BY time`,
+        'series',
+      ),
+      clickhouse(
+        `
+        SELECT $__timeInterval(minute) AS time, min(limit) AS limit_rate
+        FROM evidence_history
+        WHERE trigger != '' AND signal = '${signal.name}' AND $__timeFilter(minute) AND ${releaseSelected()}
+        GROUP BY time
+        ORDER BY time`,
+        'series',
+      ),
+    ],
+    overrides: {
+      ...asBand('low', 'high', 'text'),
+      limit_rate: asLimit('Limit'),
+    },
+  })
+}
+
+const evidence = (): PanelSource =>
+  series({
+    title: 'Evidence towards a pause',
+    description: `Joint evidence of each release over its line, for the ${MOST_SERIES} latest releases: logarithm of the e-value over the logarithm of 1/alpha. At 100 % the release is paused; below zero the data speak for it.`,
+    unit: 'percentunit',
+    width: 12,
+    height: 9,
+    whenEmpty: 'No evidence in this range: no judged release had a contact.',
+    lines: true,
+    thresholds: [
+      { value: null, color: 'transparent' },
+      { value: 1, color: BAD },
+    ],
+    queries: [
+      clickhouse(
+        `
+        SELECT $__timeInterval(minute) AS time, ${releaseName} AS series, argMax(log_e / log_threshold, (at, seq)) AS evidence_ratio
+        FROM evidence_history
+        WHERE trigger = '' AND $__timeFilter(minute) AND ${latestReleases()}
+        GROUP BY time, series
+        ORDER BY time`,
+        'series',
+      ),
+    ],
+  })
+
+const traffic = (): PanelSource =>
+  series({
+    title: 'Traffic',
+    description: `Contacts by the time they began, for the ${MOST_SERIES} latest releases. A release whose traffic falls to nothing may be broken: silence is not health.`,
+    unit: 'short',
+    width: 12,
+    height: 9,
+    min: 0,
+    draw: 'bars',
+    stacked: true,
+    whenEmpty: NO_CONTACTS,
+    queries: [
+      clickhouse(
+        `
+        SELECT $__timeInterval(at) AS time, ${releaseName} AS series, sum(n) AS contacts
+        FROM ${counts(`signal = '' AND measure = 'contacts' AND ${latestReleases()}\n      AND ${sliceSelected()}`)}
+        GROUP BY time, series
+        ORDER BY time`,
+        'series',
+      ),
+    ],
+  })
+
+const coverage = (): PanelSource =>
+  series({
+    title: 'Coverage',
+    description:
+      'Per agent, the share of contacts with a known customer. What is not identified cannot be a repeat contact, so a fall here is itself a signal.',
+    unit: 'percentunit',
+    width: 12,
+    height: 8,
+    min: 0,
+    max: 1,
+    whenEmpty: NO_CONTACTS,
+    queries: [
+      clickhouse(
+        `
+        SELECT $__timeInterval(at) AS time, agent AS series, ${share(plainTotal('identified'), plainTotal('contacts'))} AS identified
+        FROM ${plain('contacts', 'identified')}
+        GROUP BY time, series
+        ORDER BY time`,
+        'series',
+      ),
+    ],
+  })
+
+const silence = (): PanelSource =>
+  table({
+    title: 'Last contact',
+    description:
+      'When each release of the selection last began a contact, the longest silence first. Stopped releases are left out.',
+    unit: 'short',
+    width: 12,
+    height: 8,
+    whenEmpty: NO_INCIDENT.replace('No incident', 'No release').replace(': nothing breached a limit', ''),
+    queries: [
+      clickhouse(
+        `
+        SELECT agent, release, toDateTime(max(last_at)) AS last_contact, date_diff('second', last_contact, $__toTime) AS silent_for, sum(contacts) AS all_contacts
+        FROM slice_times
+        WHERE ${sliceSelected()}
+          AND (agent, release, environment) NOT IN (SELECT agent, release, environment FROM incident_clock WHERE accepted_at <= $__toTime)
+        GROUP BY environment, agent, release
+        HAVING last_contact >= $__fromTime AND last_contact <= $__toTime
+        ORDER BY silent_for DESC
+        LIMIT 100`,
+        'table',
+      ),
+    ],
+    overrides: {
+      agent: named('Agent'),
+      release: named('Release'),
+      last_contact: named('Last contact'),
+      silent_for: named('Silent for', unit('s')),
+      all_contacts: named('Contacts ever', unit('short')),
+    },
+  })

@@ -1,0 +1,381 @@
+import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
+import { releaseAnnotations } from './annotations.ts'
+import { board } from './board.ts'
+import { boardUrl, ofRow } from './links.ts'
+import {
+  BAD,
+  CAREFUL,
+  cellLink,
+  codeOf,
+  colouredText,
+  GOOD,
+  hidden,
+  NO_INCIDENT,
+  named,
+  type PanelSource,
+  row,
+  STATE_CODES,
+  STATES,
+  series,
+  stat,
+  stateTimeline,
+  table,
+  text,
+  unit,
+  width,
+} from './panels.ts'
+import { clickhouse } from './query.ts'
+import { releaseName, releaseSelected, selected, share } from './sql.ts'
+import { clickhouseSource, monitorPage, sliceVariables } from './variables.ts'
+
+/** For on-call: what is going on, how far each pause has got, whom it touches, and what to do next. */
+export function onCall(): Dashboard {
+  const builder = board(new DashboardBuilder('On-call'), {
+    name: 'onCall',
+    description:
+      'Incidents with their clocks, what they touch, how the order to pause travels, and what to do next. For those who are paged.',
+    variables: [clickhouseSource(), ...sliceVariables(), monitorPage()],
+    annotations: releaseAnnotations(),
+    from: 'now-24h',
+    refresh: '10s',
+  })
+  for (const panel of [undrained(), unaccepted(), exposed(), afterPause()]) builder.withPanel(panel)
+  builder.withPanel(incidents())
+  builder.withPanel(clocks())
+  builder.withRow(row('What is affected'))
+  for (const panel of [affected(), harm()]) builder.withPanel(panel)
+  builder.withRow(row('The pause'))
+  for (const panel of [lives(), deliveries()]) builder.withPanel(panel)
+  builder.withPanel(nextSteps())
+  return builder.build()
+}
+
+/** Incidents that the board is about: open at the end of the range whenever they began, or found in the range. */
+const shown = (): string =>
+  `detected_at <= $__toTime AND (detected_at >= $__fromTime OR drained_at IS NULL OR drained_at > $__toTime)\n    AND ${releaseSelected()} AND ${selected('channel')} AND ${selected('queue')}`
+
+const undrained = (): PanelSource =>
+  stat({
+    title: 'Not drained',
+    description:
+      'Incidents found up to the end of the range that are not drained yet. Observed ones count: nobody was told to stop.',
+    unit: 'short',
+    width: 6,
+    height: 4,
+    whenEmpty: '0',
+    thresholds: [
+      { value: null, color: GOOD },
+      { value: 1, color: BAD },
+    ],
+    queries: [
+      clickhouse(
+        `
+        SELECT count() AS incidents FROM incident_clock
+        WHERE detected_at <= $__toTime AND (drained_at IS NULL OR drained_at > $__toTime) AND ${releaseSelected()}`,
+        'table',
+      ),
+    ],
+  })
+
+const unaccepted = (): PanelSource =>
+  stat({
+    title: 'Pauses not accepted',
+    description: 'Pauses that were ordered and that no platform has accepted yet. Stop these releases by hand.',
+    unit: 'short',
+    width: 6,
+    height: 4,
+    whenEmpty: '0',
+    thresholds: [
+      { value: null, color: GOOD },
+      { value: 1, color: BAD },
+    ],
+    queries: [
+      clickhouse(
+        `
+        SELECT count() AS incidents FROM incident_clock
+        WHERE state = 'pausing' AND detected_at <= $__toTime AND ${releaseSelected()}`,
+        'table',
+      ),
+    ],
+  })
+
+const exposed = (): PanelSource =>
+  stat({
+    title: 'Contacts exposed',
+    description: 'Contacts begun between the onset of the harm and its detection, over the incidents shown.',
+    unit: 'short',
+    width: 6,
+    height: 4,
+    whenEmpty: '0',
+    queries: [clickhouse(`SELECT sum(contacts_exposed) AS contacts FROM incident_clock\nWHERE ${shown()}`, 'table')],
+  })
+
+const afterPause = (): PanelSource =>
+  stat({
+    title: 'Contacts after the pause',
+    description:
+      'Contacts begun after a pause was accepted, as telemetry has told so far. It should stay still within a minute.',
+    unit: 'short',
+    width: 6,
+    height: 4,
+    whenEmpty: '0',
+    thresholds: [
+      { value: null, color: GOOD },
+      { value: 1, color: CAREFUL },
+    ],
+    queries: [
+      clickhouse(`SELECT sum(contacts_after_pause) AS contacts FROM incident_clock\nWHERE ${shown()}`, 'table'),
+    ],
+  })
+
+/** What a person does next, by state. The words of docs/runbooks/release-paused.md. */
+const NEXT = `multiIf(
+          escalated AND state IN ('pausing', 'paused'), 'Escalated: stop the release at its entrance, then find out why',
+          state = 'pausing', 'Stop the release by hand, then look at the delivery below',
+          state = 'paused', 'Watch contacts after the pause: still within a minute?',
+          state = 'stopped', 'Nothing: contacts under way end on their own',
+          state = 'drained', 'Go back to the previous release; correct what it did',
+          reason = 'notify_only', 'Decide: this trigger asks people',
+          reason = 'pause_budget_exhausted', 'Look for a shared cause before stopping another agent',
+          reason = 'observe_only', 'The switch is on: decide by hand',
+          reason = 'unknown_release', 'Find the sender: its telemetry names no release',
+          'Read the reason and decide')`
+
+const incidents = (): PanelSource =>
+  table({
+    title: 'Incidents and what to do next',
+    description:
+      'Incidents found in the range, and older ones that are not drained. The link of a row opens the page of the monitor at this incident; the runbook is docs/runbooks/release-paused.md.',
+    unit: 'short',
+    width: 24,
+    height: 8,
+    whenEmpty: NO_INCIDENT,
+    queries: [
+      clickhouse(
+        `
+        SELECT state, agent, release, environment, arrayStringConcat(signals, ', ') AS signal_names, detected_at,
+          ${NEXT} AS next_step, traffic_goes_to, contacts_exposed, contacts_after_pause, writes_after_pause,
+          ${share('hits', 'trials')} AS rate, baseline, finding_reason, reason, incident_id
+        FROM incident_clock
+        WHERE ${shown()}
+        ORDER BY state = 'drained', detected_at DESC
+        LIMIT 200`,
+        'table',
+      ),
+    ],
+    overrides: {
+      state: named('State', [width(100), ...colouredText(STATES)]),
+      agent: named('Agent'),
+      release: named('Release', [
+        cellLink('Compare this release', boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') })),
+      ]),
+      environment: hidden,
+      signal_names: named('Signals'),
+      detected_at: named('Detected'),
+      next_step: named('Next step', [
+        width(340),
+        cellLink('Open the incident', '${page}/incidents/${__data.fields["incident_id"]:percentencode}', true),
+      ]),
+      traffic_goes_to: named('Traffic goes to'),
+      contacts_exposed: named('Exposed'),
+      contacts_after_pause: named('After pause'),
+      writes_after_pause: named('Writes after pause'),
+      rate: named('Rate', unit('percentunit', 2)),
+      baseline: named('Baseline', unit('percentunit', 2)),
+      finding_reason: named('Why'),
+      reason: named('Decision'),
+      incident_id: named('Incident'),
+    },
+  })
+
+const clocks = (): PanelSource =>
+  table({
+    title: 'The clock of each incident',
+    description:
+      'Seconds from onset (estimated) to detection, from detection to the acceptance of the pause, and from there to the last contact begun (stopped) and the last span ended (drained). Empty: it has not happened yet.',
+    unit: 's',
+    width: 24,
+    height: 7,
+    whenEmpty: NO_INCIDENT,
+    queries: [
+      clickhouse(
+        `
+        SELECT agent, release, onset_at, detected_at, accepted_at,
+          date_diff('millisecond', onset_at, detected_at) / 1000 AS to_detect,
+          date_diff('millisecond', first_harm_at, detected_at) / 1000 AS since_harm,
+          date_diff('millisecond', detected_at, accepted_at) / 1000 AS to_pause,
+          date_diff('millisecond', accepted_at, stopped_at) / 1000 AS to_stop,
+          date_diff('millisecond', accepted_at, drained_at) / 1000 AS to_drain,
+          date_diff('millisecond', onset_low_at, onset_high_at) / 1000 AS onset_range
+        FROM incident_clock
+        WHERE ${shown()}
+        ORDER BY detected_at DESC
+        LIMIT 200`,
+        'table',
+      ),
+    ],
+    overrides: {
+      agent: named('Agent'),
+      release: named('Release'),
+      onset_at: named('Onset'),
+      detected_at: named('Detected'),
+      accepted_at: named('Accepted'),
+      to_detect: named('Time to detect'),
+      since_harm: named('Since first harm'),
+      to_pause: named('Time to pause'),
+      to_stop: named('Time to stop'),
+      to_drain: named('Time to drain'),
+      onset_range: named('Onset known within'),
+    },
+  })
+
+/** Contacts of the incidents' releases from onset to stop, by where they came in. */
+const affected = (): PanelSource =>
+  table({
+    title: 'Contacts since the onset',
+    description:
+      'Contacts of each affected release that began between the onset of the harm and the stop (or the end of the range), with what was written in them. Each incident counts its own stretch of time.',
+    unit: 'short',
+    width: 12,
+    height: 8,
+    whenEmpty: NO_INCIDENT,
+    queries: [
+      clickhouse(
+        `
+        SELECT agent, release, channel, queue,
+          sumIf(n, measure = 'contacts') AS contacts, sumIf(n, measure = 'writes') AS writes,
+          sumIf(n, measure = 'failed_writes') AS failed_writes, sumIf(n, measure = 'duplicate_writes') AS duplicate_writes
+        FROM (
+          SELECT agent, release, environment, channel, queue, measure, minute, n
+          FROM rollup_minutes
+          WHERE signal = '' AND measure IN ('contacts', 'writes', 'failed_writes', 'duplicate_writes') AND minute <= $__toTime
+            AND ${selected('channel')} AND ${selected('queue')} AND ${selected('region')}
+            AND (agent, release, environment) IN (SELECT agent, release, environment FROM incident_clock WHERE ${shown()})
+        ) AS counted
+        INNER JOIN (
+          SELECT agent, release, environment, min(coalesce(onset_at, detected_at)) AS since, max(coalesce(stopped_at, $__toTime)) AS until
+          FROM incident_clock
+          WHERE ${shown()}
+          GROUP BY agent, release, environment
+        ) AS stretch USING (agent, release, environment)
+        WHERE minute >= toStartOfMinute(since) AND minute <= until
+        GROUP BY agent, release, channel, queue
+        ORDER BY contacts DESC
+        LIMIT 200`,
+        'table',
+      ),
+    ],
+    overrides: {
+      agent: named('Agent'),
+      release: named('Release'),
+      channel: named('Channel'),
+      queue: named('Queue'),
+      contacts: named('Contacts'),
+      writes: named('Writes'),
+      failed_writes: named('Failed'),
+      duplicate_writes: named('Duplicated'),
+    },
+  })
+
+const harm = (): PanelSource =>
+  series({
+    title: 'Evidence of the affected releases',
+    description:
+      'Joint evidence of every release with an incident, over its line: how fast the harm showed. 100 % is a pause.',
+    unit: 'percentunit',
+    width: 12,
+    height: 8,
+    lines: true,
+    thresholds: [
+      { value: null, color: 'transparent' },
+      { value: 1, color: BAD },
+    ],
+    whenEmpty: NO_INCIDENT,
+    queries: [
+      clickhouse(
+        `
+        SELECT $__timeInterval(minute) AS time, ${releaseName} AS series, argMax(log_e / log_threshold, (at, seq)) AS evidence_ratio
+        FROM evidence_history
+        WHERE trigger = '' AND $__timeFilter(minute)
+          AND (agent, release, environment) IN (SELECT agent, release, environment FROM incident_clock WHERE ${shown()})
+        GROUP BY time, series
+        ORDER BY time`,
+        'series',
+      ),
+    ],
+  })
+
+/** One lane per release: each step of its incidents, and the state at the beginning of the range. */
+const lives = (): PanelSource =>
+  stateTimeline({
+    title: 'States over time',
+    description:
+      'One lane per release with an incident: pausing, paused, stopped, drained, or observed. Before the first state it was live.',
+    unit: 'none',
+    width: 12,
+    height: 8,
+    whenEmpty: NO_INCIDENT,
+    mappings: STATE_CODES,
+    queries: [
+      clickhouse(
+        `
+        SELECT greatest(toDateTime(assumeNotNull(step.1)), $__fromTime) AS time, ${releaseName} AS series, argMax(step.2, step.1) AS state_code
+        FROM incident_clock
+        ARRAY JOIN arrayFilter(s -> isNotNull(s.1), [
+          (detected_at, if(state = 'observed', ${codeOf('observed')}, ${codeOf('pausing')})), (accepted_at, ${codeOf('paused')}),
+          (stopped_at, ${codeOf('stopped')}), (drained_at, ${codeOf('drained')})
+        ]) AS step
+        WHERE ${shown()} AND step.1 <= $__toTime
+        GROUP BY time, series
+        ORDER BY time`,
+        'series',
+      ),
+    ],
+  })
+
+const deliveries = (): PanelSource =>
+  table({
+    title: 'How the order travelled',
+    description:
+      'Every attempt to tell a target, newest first. `accepted` is a 2xx of a target that enforces; `told` is a notification.',
+    unit: 'short',
+    width: 12,
+    height: 8,
+    whenEmpty: 'Nothing was sent in this range: no incident, or none that orders a pause or tells anybody.',
+    queries: [
+      clickhouse(
+        `
+        SELECT at, concat(agent, ' ', release) AS release_name, target, step, outcome, attempt, status, elapsed_ms
+        FROM incident_deliveries
+        INNER JOIN (SELECT incident_id, agent, release FROM incident_clock WHERE ${shown()}) AS incidents USING (incident_id)
+        WHERE at <= $__toTime AND outcome != 'sending'
+        ORDER BY at DESC, version DESC
+        LIMIT 200`,
+        'table',
+      ),
+    ],
+    overrides: {
+      at: named('At'),
+      release_name: named('Release'),
+      target: named('Target'),
+      step: named('Step'),
+      outcome: named('Outcome'),
+      attempt: named('Attempt', [width(80)]),
+      status: named('HTTP', [{ id: 'unit', value: 'none' }, width(70)]),
+      elapsed_ms: named('Took', unit('ms')),
+    },
+  })
+
+const nextSteps = (): PanelSource =>
+  text(
+    'First five minutes',
+    'The beginning of the runbook docs/runbooks/release-paused.md.',
+    24,
+    7,
+    `1. **Has it stopped?** Look at *State* above. *pausing*: no platform has accepted; stop the release by hand where traffic is routed.
+2. **Where do customers go now?** *Traffic goes to* names it. Tell whoever staffs that queue.
+3. **Is it only this release?** Several agents at once point to something shared: a model, a tool, a system of record.
+4. **Was it right?** Look at *Rate* against *Baseline*, and at the evidence: did it climb at one point in time?
+
+[The page of the monitor](\${page}) · [overview as JSON](\${page}/api/v1/overview) · runbooks: \`docs/runbooks/\` of Andon`,
+  )

@@ -1,0 +1,285 @@
+import type { Builder, Dataquery } from '@grafana/grafana-foundation-sdk/cog'
+import {
+  BigValueColorMode,
+  BigValueGraphMode,
+  type DataSourceRef,
+  GraphDrawStyle,
+  GraphThresholdsStyleConfigBuilder,
+  GraphThresholdsStyleMode,
+  LegendDisplayMode,
+  LegendPlacement,
+  LineInterpolation,
+  ReduceDataOptionsBuilder,
+  SortOrder,
+  StackingConfigBuilder,
+  StackingMode,
+  TableCellDisplayMode,
+  TooltipDisplayMode,
+  VisibilityMode,
+  VizLegendOptionsBuilder,
+  VizTooltipOptionsBuilder,
+} from '@grafana/grafana-foundation-sdk/common'
+import {
+  DashboardLinkBuilder,
+  type DashboardLinkType,
+  type DynamicConfigValue,
+  FieldColorBuilder,
+  FieldColorModeId,
+  MappingType,
+  type Panel,
+  RowBuilder,
+  type Threshold,
+  ThresholdsConfigBuilder,
+  ThresholdsMode,
+  type ValueMapping,
+} from '@grafana/grafana-foundation-sdk/dashboard'
+import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat'
+import { PanelBuilder as StateTimelineBuilder } from '@grafana/grafana-foundation-sdk/statetimeline'
+import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table'
+import { PanelBuilder as TextBuilder } from '@grafana/grafana-foundation-sdk/text'
+import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries'
+import { CLICKHOUSE, PROMETHEUS } from './query.ts'
+
+export type PanelSource = Builder<Panel>
+
+/** What every panel says: nothing is shown without a title, an explanation, a unit, and what an empty panel means. */
+export type Look = Readonly<{
+  title: string
+  description: string
+  /** Grafana's name of the unit: `short`, `percentunit`, `s`, … */
+  unit: string
+  /** Columns of 24; on a phone every panel takes the whole width. */
+  width: number
+  height: number
+  /** Shown in place of an empty panel: why it may be empty. */
+  whenEmpty: string
+  queries: readonly Builder<Dataquery>[]
+  source?: 'clickhouse' | 'prometheus'
+  links?: readonly ReturnType<typeof link>[]
+  overrides?: Readonly<Record<string, readonly DynamicConfigValue[]>>
+  decimals?: number
+  thresholds?: readonly Threshold[]
+  mappings?: readonly ValueMapping[]
+}>
+
+/** Colours by their names in Grafana: it adapts them to the light and the dark theme. */
+export const GOOD = 'green'
+export const CAREFUL = 'orange'
+export const BAD = 'red'
+export const CALM = 'blue'
+
+export const NO_CONTACTS = 'No contact in this range and selection. Widen the range, or choose All.'
+export const NO_INCIDENT = 'No incident in this range and selection: nothing breached a limit.'
+export const NOT_SCRAPED = 'No sample. Does Prometheus scrape /metrics of the monitor? See docs/grafana.md.'
+
+/** What the builders of all kinds of panels have in common; the SDK gives it no type. */
+type Common = {
+  title(title: string): Common
+  description(description: string): Common
+  unit(unit: string): Common
+  span(columns: number): Common
+  height(rows: number): Common
+  noValue(text: string): Common
+  datasource(source: DataSourceRef): Common
+  withTarget(query: Builder<Dataquery>): Common
+  links(links: ReturnType<typeof link>[]): Common
+  overrideByName(name: string, properties: DynamicConfigValue[]): Common
+  decimals(decimals: number): Common
+  thresholds(thresholds: ThresholdsConfigBuilder): Common
+  mappings(mappings: ValueMapping[]): Common
+}
+
+function dressed<B extends Common>(builder: B, look: Look): B {
+  builder
+    .title(look.title)
+    .description(look.description)
+    .unit(look.unit)
+    .span(look.width)
+    .height(look.height)
+    .noValue(look.whenEmpty)
+    .datasource(look.source === 'prometheus' ? PROMETHEUS : CLICKHOUSE)
+  for (const query of look.queries) builder.withTarget(query)
+  if (look.links) builder.links([...look.links])
+  if (look.decimals !== undefined) builder.decimals(look.decimals)
+  if (look.mappings) builder.mappings([...look.mappings])
+  builder.thresholds(
+    new ThresholdsConfigBuilder()
+      .mode(ThresholdsMode.Absolute)
+      .steps([...(look.thresholds ?? [{ value: null, color: CALM }])]),
+  )
+  for (const [name, properties] of Object.entries(look.overrides ?? {})) builder.overrideByName(name, [...properties])
+  return builder
+}
+
+export type SeriesLook = Look &
+  Readonly<{
+    /** Name of a series; default: its value of the column `series`. */
+    legend?: string
+    draw?: 'line' | 'bars'
+    stacked?: boolean
+    /** Draws the thresholds as dashed lines. */
+    lines?: boolean
+    min?: number
+    max?: number
+    /** Shortest point, as its data has it. Default a minute. */
+    interval?: string
+  }>
+
+export function series(look: SeriesLook): PanelSource {
+  const isBars = look.draw === 'bars'
+  const builder = dressed(new TimeseriesBuilder(), look)
+    .displayName(look.legend ?? '${__field.labels.series}')
+    .interval(look.interval ?? '1m')
+    .drawStyle(isBars ? GraphDrawStyle.Bars : GraphDrawStyle.Line)
+    .lineInterpolation(LineInterpolation.Linear)
+    .lineWidth(isBars ? 0 : 2)
+    .fillOpacity(isBars ? 80 : 0)
+    .showPoints(VisibilityMode.Auto)
+    .spanNulls(!isBars)
+    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassicByName))
+    .stacking(new StackingConfigBuilder().mode(look.stacked ? StackingMode.Normal : StackingMode.None).group('A'))
+    .legend(
+      new VizLegendOptionsBuilder()
+        .displayMode(LegendDisplayMode.List)
+        .placement(LegendPlacement.Bottom)
+        .showLegend(true)
+        .calcs([]),
+    )
+    .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending))
+  if (look.lines) builder.thresholdsStyle(new GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed))
+  if (look.min !== undefined) builder.min(look.min)
+  if (look.max !== undefined) builder.max(look.max)
+  return builder
+}
+
+/** One number. Its text stays readable whatever the theme: the value is coloured, not the background. */
+export const stat = (look: Look & Readonly<{ graph?: boolean }>): PanelSource =>
+  dressed(new StatBuilder(), look)
+    .graphMode(look.graph ? BigValueGraphMode.Area : BigValueGraphMode.None)
+    .colorMode(BigValueColorMode.Value)
+    .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']).fields('').values(false))
+
+export type TableLook = Look & Readonly<{ sortBy?: string }>
+
+export function table(look: TableLook): PanelSource {
+  const builder = dressed(new TableBuilder(), look).showHeader(true).filterable(true)
+  if (look.sortBy) builder.sortBy([{ build: () => ({ displayName: look.sortBy!, desc: true }) }])
+  return builder
+}
+
+export const stateTimeline = (look: Look): PanelSource =>
+  dressed(new StateTimelineBuilder(), look)
+    .displayName('${__field.labels.series}')
+    .interval('1m')
+    .showValue(VisibilityMode.Auto)
+    .mergeValues(true)
+    .spanNulls(true)
+    .rowHeight(0.8)
+    .fillOpacity(80)
+
+export const text = (
+  title: string,
+  description: string,
+  width: number,
+  height: number,
+  markdown: string,
+): PanelSource => new TextBuilder().title(title).description(description).span(width).height(height).content(markdown)
+
+export const row = (title: string): RowBuilder => new RowBuilder(title)
+
+/** Overrides of one column or series: what it is called, its unit, and how it looks. */
+export const named = (displayName: string, more: readonly DynamicConfigValue[] = []): DynamicConfigValue[] => [
+  { id: 'displayName', value: displayName },
+  ...more,
+]
+export const unit = (value: string, decimals?: number): DynamicConfigValue[] => [
+  { id: 'unit', value },
+  ...(decimals === undefined ? [] : [{ id: 'decimals', value: decimals }]),
+]
+export const hidden: DynamicConfigValue[] = [{ id: 'custom.hidden', value: true }]
+export const width = (pixels: number): DynamicConfigValue => ({ id: 'custom.width', value: pixels })
+export const colouredText = (mappings: readonly ValueMapping[]): DynamicConfigValue[] => [
+  { id: 'custom.cellOptions', value: { type: TableCellDisplayMode.ColorText } },
+  { id: 'mappings', value: mappings },
+]
+export const gaugeCell = (steps: readonly Threshold[]): DynamicConfigValue[] => [
+  { id: 'custom.cellOptions', value: { type: TableCellDisplayMode.Gauge, mode: 'basic', valueDisplayMode: 'text' } },
+  { id: 'min', value: 0 },
+  { id: 'max', value: 1 },
+  { id: 'thresholds', value: { mode: ThresholdsMode.Absolute, steps } },
+]
+/** A reference line: dashed, in one colour, over the data. */
+export const asLimit = (displayName: string, color: string = BAD): DynamicConfigValue[] => [
+  { id: 'displayName', value: displayName },
+  { id: 'color', value: { mode: FieldColorModeId.Fixed, fixedColor: color } },
+  { id: 'custom.lineStyle', value: { fill: 'dash', dash: [8, 6] } },
+  { id: 'custom.lineWidth', value: 2 },
+  { id: 'custom.fillOpacity', value: 0 },
+  { id: 'custom.showPoints', value: VisibilityMode.Never },
+]
+/** The two ends of an interval: the lower one without a line, the upper one filled down to it. */
+export const asBand = (
+  low: string,
+  high: string,
+  color: string,
+): Readonly<Record<string, readonly DynamicConfigValue[]>> => {
+  const edge: DynamicConfigValue[] = [
+    { id: 'color', value: { mode: FieldColorModeId.Fixed, fixedColor: color } },
+    { id: 'custom.lineWidth', value: 0 },
+    { id: 'custom.showPoints', value: VisibilityMode.Never },
+    { id: 'custom.hideFrom', value: { legend: true, tooltip: false, viz: false } },
+  ]
+  return {
+    [low]: edge,
+    [high]: [...edge, { id: 'custom.fillBelowTo', value: low }, { id: 'custom.fillOpacity', value: 18 }],
+  }
+}
+
+/** Words with a colour, so that neither alone carries the meaning. */
+export const words = (colors: Readonly<Record<string, readonly [text: string, color: string]>>): ValueMapping[] => [
+  {
+    type: MappingType.ValueToText,
+    options: Object.fromEntries(
+      Object.entries(colors).map(([value, [label, color]], index) => [value, { text: label, color, index }]),
+    ),
+  },
+]
+
+export const FINDINGS = words({
+  breach: ['breach', BAD],
+  watching: ['watching', CALM],
+  clear: ['clear', GOOD],
+  insufficient: ['too few yet', 'text'],
+  no_data: ['no data', CAREFUL],
+  sampled: ['sampled', CAREFUL],
+})
+
+const STATE_WORDS = {
+  live: ['live', GOOD],
+  observed: ['observed', CALM],
+  pausing: ['pausing', CAREFUL],
+  paused: ['paused', BAD],
+  stopped: ['stopped', 'purple'],
+  drained: ['drained', 'text'],
+} as const
+type StateWord = keyof typeof STATE_WORDS
+
+export const STATES = words(STATE_WORDS)
+
+/** A lane over time needs numbers: the data source makes series of numbers only, and texts name them. */
+export const codeOf = (state: StateWord): number => Object.keys(STATE_WORDS).indexOf(state)
+export const STATE_CODES = words(
+  Object.fromEntries(Object.entries(STATE_WORDS).map(([state, word]) => [codeOf(state as StateWord), word])),
+)
+
+/** A link from a cell or panel to another address. */
+export const link = (title: string, url: string, isElsewhere = false) =>
+  new DashboardLinkBuilder(title)
+    .type('link' as DashboardLinkType)
+    .url(url)
+    .targetBlank(isElsewhere)
+
+export const cellLink = (title: string, url: string, isElsewhere = false): DynamicConfigValue => ({
+  id: 'links',
+  value: [{ title, url, targetBlank: isElsewhere }],
+})

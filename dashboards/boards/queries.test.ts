@@ -1,0 +1,235 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { allBoards } from './all.ts'
+import { type DemoStore, HOSTILE_NAME, openDemoStore, openEmptyStore } from './demo.fixtures.ts'
+import { faultsOf, frameOf } from './frame.fixtures.ts'
+import { ALL, expanded, type Range, type Selection } from './macros.fixtures.ts'
+import { clickhouseQueriesOf, panelsOf, variablesOf } from './read.fixtures.ts'
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+
+let demo: DemoStore
+let empty: Awaited<ReturnType<typeof openEmptyStore>>
+
+beforeAll(async () => {
+  empty = await openEmptyStore()
+  demo = await openDemoStore()
+}, 120_000)
+afterAll(async () => {
+  await demo?.close()
+  await empty?.close()
+})
+
+const boards = Object.entries(allBoards())
+const queries = boards.flatMap(([file, board]) =>
+  clickhouseQueriesOf(board).map((query) => ({ ...query, board: file })),
+)
+
+/** Every variable that any board has, as people may set it. */
+const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  environment: ['production'],
+  agent: ['order-status', 'collections', 'crm-hygiene'],
+  release: ['4.2.0', 'r17', '2026.11.0', HOSTILE_NAME],
+  compared: ['4.1.0', '4.2.0'],
+  channel: ['whatsapp', 'voice', 'email'],
+  queue: ['orders', 'cases'],
+  region: ['eu-west'],
+  period: ['week', 'day', 'month'],
+}
+/** Variables without All. */
+const SINGLE = new Set(['compared', 'period'])
+const HOSTILE = [HOSTILE_NAME, `'; DROP TABLE deltas; --`, ') OR 1=1 --', '\\', "'", '$__all)', '東京 "']
+
+const selectionOf = (value: (name: string, options: readonly string[]) => string | readonly string[]): Selection =>
+  Object.fromEntries(Object.entries(OPTIONS).map(([name, options]) => [name, { value: value(name, options), options }]))
+
+const SELECTIONS: Readonly<Record<string, Selection>> = {
+  All: selectionOf((name, options) => (SINGLE.has(name) ? options[0]! : [ALL])),
+  'one value each': selectionOf((_, options) => [options[0]!]),
+  'several values each': selectionOf((_, options) => options.slice(0, 2)),
+  'nothing selected': selectionOf(() => []),
+  'hostile values': selectionOf(() => HOSTILE),
+  'one hostile value': selectionOf(() => HOSTILE_NAME),
+}
+
+const ranges = (toMs: number): Readonly<Record<string, Range>> => ({
+  minutes: { fromMs: toMs - 6 * DAY_MS, toMs, intervalMs: 300_000 },
+  hours: { fromMs: toMs - 90 * DAY_MS, toMs, intervalMs: 2 * HOUR_MS },
+})
+
+/** Runs every query once; what ClickHouse or Grafana would say against it, with the query it is about. */
+async function failuresOf(
+  store: DemoStore['store'],
+  selection: Selection,
+  range: Range,
+  mustHaveRows = false,
+): Promise<string[]> {
+  const found = await Promise.all(
+    queries.map(async (query) => {
+      const title = `${query.board} ${query.where} (${query.refId})`
+      const sql = expanded(query.rawSql, selection, range)
+      try {
+        const frame = await frameOf(store, sql)
+        const faults = faultsOf(frame, query.format).map((fault) => `${title}: ${fault}`)
+        return mustHaveRows && frame.rows.length === 0 && !query.mayBeEmpty ? [...faults, `${title}: no rows`] : faults
+      } catch (error) {
+        return [`${title}: ${(error as Error).message.slice(0, 400)}\n${sql}`]
+      }
+    }),
+  )
+  return found.flat()
+}
+
+test.each(Object.keys(SELECTIONS))('with %s every query runs on the data of the demo', async (name) => {
+  expect(await failuresOf(demo.store, SELECTIONS[name]!, ranges(demo.toMs).minutes!, name === 'All')).toEqual([])
+})
+
+test.each(['All', 'hostile values'])(
+  'with %s every query runs over a quarter of a year, read by hours',
+  async (name) => {
+    expect(await failuresOf(demo.store, SELECTIONS[name]!, ranges(demo.toMs).hours!, name === 'All')).toEqual([])
+  },
+)
+
+test.each(['All', 'several values each', 'hostile values'])(
+  'with %s every query runs on an empty store',
+  async (name) => {
+    expect(await failuresOf(empty.store, SELECTIONS[name]!, ranges(demo.toMs).minutes!)).toEqual([])
+  },
+)
+
+test('variables offer what the demo has, in order, and hostile names as they are', async () => {
+  for (const [file, board] of boards) {
+    for (const variable of variablesOf(board)) {
+      const sql = expanded(variable.rawSql, SELECTIONS.All!, ranges(demo.toMs).minutes!)
+      const { columns, rows } = await frameOf(demo.store, sql)
+      expect(columns, `${file} ${variable.name}`).toHaveLength(1)
+      const values = rows.map((row) => row[columns[0]!.name])
+      if (variable.name === 'release') expect(values).toEqual(expect.arrayContaining([HOSTILE_NAME, '4.2.0']))
+      if (variable.name === 'agent') expect(values).toEqual(['collections', 'crm-hygiene', 'order-status'])
+    }
+  }
+})
+
+/** Rows of one query of a panel, by name, over everything. */
+async function rowsOfPanel(file: string, title: string, selection: Selection = SELECTIONS.All!) {
+  const query = queries.find((one) => one.board === file && one.where === title)
+  if (!query) throw new Error(`${file} has no panel '${title}'`)
+  return (await frameOf(demo.store, expanded(query.rawSql, selection, ranges(demo.toMs).minutes!))).rows
+}
+
+test('the table of limits says what the API says: hits, trials, rate, interval, limit, evidence, finding, state', async () => {
+  const rows = await rowsOfPanel('andon-live.json', 'Releases against their limits')
+  const expected = demo.overview.releases.flatMap((view) =>
+    view.triggers
+      .filter(({ trials }) => trials > 0)
+      .map((trigger) => ({
+        agent: view.release.agent,
+        release: view.release.release,
+        environment: view.release.environment,
+        state: view.state,
+        signal_title: trigger.title,
+        trials: trigger.trials,
+        hits: trigger.hits,
+        rate: expect.closeTo(trigger.rate!, 12),
+        low: expect.closeTo(trigger.low!, 12),
+        high: expect.closeTo(trigger.high!, 12),
+        limit_rate: trigger.limit,
+        evidence_ratio: expect.closeTo(Math.max(0, trigger.logE / trigger.logThreshold), 9),
+        finding: trigger.finding,
+      })),
+  )
+  expect(rows).toHaveLength(expected.length)
+  for (const row of expected) expect(rows).toContainEqual(row)
+})
+
+test('totals, releases and the evidence closest to a pause are those of the API', async () => {
+  const views = demo.overview.releases
+  const sum = (of: (view: (typeof views)[number]) => number) => views.reduce((total, view) => total + of(view), 0)
+  expect(await rowsOfPanel('andon-live.json', 'Contacts')).toEqual([{ contacts: sum((view) => view.contacts) }])
+  expect(await rowsOfPanel('andon-live.json', 'Releases with traffic')).toEqual([{ releases: views.length }])
+  expect(await rowsOfPanel('andon-live.json', 'Identified contacts')).toEqual([
+    { identified: expect.closeTo(sum((view) => view.identified) / sum((view) => view.contacts), 12) },
+  ])
+  const live = views.filter((view) => view.state === 'live').map((view) => view.logE / view.logThreshold)
+  expect(await rowsOfPanel('andon-live.json', 'Closest to a pause')).toEqual([
+    { evidence_ratio: expect.closeTo(Math.max(0, ...live), 9) },
+  ])
+})
+
+test('a selection narrows to exactly the releases selected, whatever their names hold', async () => {
+  const only = { ...SELECTIONS.All!, release: { value: [HOSTILE_NAME], options: OPTIONS.release! } }
+  const rows = await rowsOfPanel('andon-live.json', 'Releases against their limits', only)
+  expect(new Set(rows.map((row) => row.release))).toEqual(new Set([HOSTILE_NAME]))
+  const [contacts] = await rowsOfPanel('andon-live.json', 'Contacts', only)
+  const view = demo.overview.releases.find(({ release }) => release.release === HOSTILE_NAME)!
+  expect(contacts).toEqual({ contacts: view.contacts })
+})
+
+test('incidents and their clocks are those of the API', async () => {
+  const rows = await rowsOfPanel('andon-on-call.json', 'The clock of each incident')
+  const secondsOf = (fromMs: number | null, untilMs: number | null) =>
+    fromMs === null || untilMs === null ? null : (untilMs - fromMs) / 1000
+  expect(rows).toHaveLength(demo.overview.incidents.length)
+  expect(rows.length).toBeGreaterThan(1)
+  for (const { release, clock, finding } of demo.overview.incidents)
+    expect(rows).toContainEqual(
+      expect.objectContaining({
+        release: release.release,
+        to_detect: secondsOf(clock.onsetMs, clock.detectedMs),
+        since_harm: secondsOf(clock.firstHarmMs, clock.detectedMs),
+        to_pause: secondsOf(clock.detectedMs, clock.acceptedMs),
+        to_stop: secondsOf(clock.acceptedMs, clock.stoppedMs),
+        to_drain: secondsOf(clock.acceptedMs, clock.drainedMs),
+        onset_range: secondsOf(finding.onsetLowMs, finding.onsetHighMs),
+      }),
+    )
+  const listed = await rowsOfPanel('andon-on-call.json', 'Incidents and what to do next')
+  for (const incident of demo.overview.incidents)
+    expect(listed).toContainEqual(
+      expect.objectContaining({
+        incident_id: incident.incidentId,
+        state: incident.state,
+        reason: incident.reason,
+        signal_names: incident.finding.signal,
+        contacts_exposed: incident.finding.contactsExposed,
+        contacts_after_pause: incident.contactsAfterPause,
+        traffic_goes_to: incident.finding.trafficGoesTo,
+      }),
+    )
+})
+
+test('counts by hour and by minute are the same counts', async () => {
+  const [row] = (
+    await frameOf(
+      demo.store,
+      `SELECT (SELECT sum(n) FROM rollup_minutes WHERE measure = 'contacts') AS by_minute, (SELECT sum(n) FROM rollup_hours WHERE measure = 'contacts') AS by_hour,
+         (SELECT sum(contacts) FROM slice_times) AS by_slice, (SELECT uniqExact(region) FROM rollup_minutes WHERE measure = 'contacts') AS regions`,
+    )
+  ).rows
+  expect(row!.by_hour).toBe(row!.by_minute)
+  expect(row!.by_slice).toBe(row!.by_minute)
+  expect(row!.regions).toBeGreaterThan(1)
+})
+
+test('what a panel styles or links by name is a column of its query', async () => {
+  const missing: string[] = []
+  for (const [file, board] of boards)
+    for (const panel of panelsOf(board)) {
+      const mine = queries.filter((query) => query.board === file && query.where === panel.title)
+      if (mine.length === 0) continue
+      const frames = await Promise.all(
+        mine.map((query) => frameOf(empty.store, expanded(query.rawSql, SELECTIONS.All!, ranges(demo.toMs).minutes!))),
+      )
+      const columns = new Set(frames.flatMap((frame) => frame.columns.map(({ name }) => name)))
+      const styled = (panel.fieldConfig?.overrides ?? []).filter(({ matcher }) => matcher.id === 'byName')
+      const linked = [...JSON.stringify(panel).matchAll(/__data\.fields\[\\+"(\w+)\\+"\]/g)].map((match) => match[1]!)
+      for (const name of [...styled.map(({ matcher }) => matcher.options), ...linked])
+        if (!columns.has(name)) missing.push(`${file} ${panel.title}: ${name}`)
+      if (panel.type === 'table')
+        for (const { name } of frames[0]!.columns)
+          if (!styled.some(({ matcher }) => matcher.options === name))
+            missing.push(`${file} ${panel.title}: ${name} has no name for people`)
+    }
+  expect(missing).toEqual([])
+})

@@ -1,0 +1,83 @@
+import type { BoardJson } from './finish.ts'
+import { CLICKHOUSE_PLUGIN } from './query.ts'
+
+/** The parts of a board's JSON that the gates read. */
+export type PanelJson = Readonly<{
+  id: number
+  type: string
+  title: string
+  description?: string
+  datasource?: Readonly<{ type: string; uid: string }>
+  gridPos: Readonly<{ x: number; y: number; w: number; h: number }>
+  targets?: readonly TargetJson[]
+  panels?: readonly PanelJson[]
+  fieldConfig?: Readonly<{
+    defaults: Readonly<Record<string, unknown>>
+    overrides: readonly Readonly<{
+      matcher: Readonly<{ id: string; options: string }>
+      properties: readonly Readonly<{ id: string; value?: unknown }>[]
+    }>[]
+  }>
+}>
+export type TargetJson = Readonly<{
+  refId: string
+  datasource: Readonly<{ type: string; uid: string }>
+  rawSql?: string
+  format?: number
+  expr?: string
+}>
+type VariableJson = Readonly<{ name: string; type: string; query?: unknown; datasource?: unknown }>
+
+/** A query of ClickHouse, and where it stands. */
+export type Query = Readonly<{
+  where: string
+  refId: string
+  rawSql: string
+  format: 'series' | 'table'
+  mayBeEmpty: boolean
+}>
+
+export const panelsOf = (board: BoardJson): PanelJson[] =>
+  (board.panels as PanelJson[]).flatMap((panel) => [panel, ...(panel.panels ?? [])])
+
+export const variablesOf = (board: BoardJson): { name: string; rawSql: string }[] =>
+  allVariablesOf(board).flatMap(({ name, query }) =>
+    typeof query === 'object' && query !== null && 'rawSql' in query ? [{ name, rawSql: String(query.rawSql) }] : [],
+  )
+
+export const allVariablesOf = (board: BoardJson): VariableJson[] => (board.templating as { list: VariableJson[] }).list
+
+export const annotationsOf = (board: BoardJson): { name: string; target: TargetJson }[] =>
+  (board.annotations as { list: { name: string; target: TargetJson }[] }).list
+
+/**
+ * Panels and marks that the data of the gate rightly leave empty: nothing was observed only, no drill ran, no incident was closed, and the
+ * windows of a week are not over.
+ */
+const RIGHTLY_EMPTY =
+  /^(?:Breaches without a pause|Drills|Precision of pauses|Recovery completeness|Complaint rate by|Reopened rate by|Human review|Revenue or cash)/
+
+/** Every query of panels, annotations and variables that goes to ClickHouse. */
+export function clickhouseQueriesOf(board: BoardJson): Query[] {
+  const ofPanels = panelsOf(board).flatMap((panel) =>
+    (panel.targets ?? []).map((target) => ({ where: panel.title, target })),
+  )
+  const ofAnnotations = annotationsOf(board).map(({ name, target }) => ({ where: name, target }))
+  const found = [...ofPanels, ...ofAnnotations]
+    .filter(({ target }) => target.datasource?.type === CLICKHOUSE_PLUGIN.type || target.rawSql !== undefined)
+    .map(({ where, target }) => ({
+      where,
+      refId: target.refId,
+      rawSql: target.rawSql ?? '',
+      format: target.format === 0 ? ('series' as const) : ('table' as const),
+      mayBeEmpty: RIGHTLY_EMPTY.test(where),
+    }))
+  const ofVariables = variablesOf(board).map(({ name, rawSql }) => ({
+    where: `variable ${name}`,
+    refId: 'var',
+    rawSql,
+    format: 'table' as const,
+    mayBeEmpty: false,
+  }))
+  return [...found, ...ofVariables]
+}

@@ -1,0 +1,71 @@
+/** Pieces of SQL that the queries of boards share. Grafana fills the macros ($__…) and variables; docs/grafana.md tells how. */
+
+/** Releases drawn as series of their own: more cannot be told apart, and a browser would choke on a thousand. */
+export const MOST_SERIES = 12
+
+/** Columns of a slice that a board can be narrowed to, each by the variable of the same name. */
+export const SLICE_COLUMNS = ['environment', 'agent', 'release', 'channel', 'queue', 'region'] as const
+export type SliceColumn = (typeof SLICE_COLUMNS)[number]
+
+/**
+ * Values of a variable as an array of texts. They travel percent-encoded, because no format of Grafana escapes a backslash: names
+ * come from telemetry, and one that ends with a backslash would end the quotes around every other format.
+ */
+export const valuesOf = (variable: string): string =>
+  `arrayMap(v -> decodeURLComponent(substring(v, 3)), splitByChar('&', '\${${variable}:customqueryparam:v}'))`
+
+/** True where a column holds one of the selected values, or always when All is selected. */
+export const selected = (column: string, variable: string = column): string =>
+  `$__conditionalAll(has(${valuesOf(variable)}, ${column}), $${variable})`
+
+/** True where the column holds the one selected value: for variables without All. */
+export const chosen = (column: string, variable: string): string => `has(${valuesOf(variable)}, ${column})`
+
+/** Drills are told on the board of the monitor only: nobody was harmed. */
+const NO_DRILLS = "environment != 'andon-drill'"
+
+export const sliceSelected = (columns: readonly SliceColumn[] = SLICE_COLUMNS): string =>
+  [NO_DRILLS, ...columns.map((column) => selected(column))].join('\n    AND ')
+
+const RELEASE_COLUMNS: readonly SliceColumn[] = ['environment', 'agent', 'release']
+export const releaseSelected = (): string => sliceSelected(RELEASE_COLUMNS)
+
+/** What a release is called in legends and tables. */
+export const releaseName = "concat(agent, ' ', release)"
+
+/**
+ * Counts of the range, as a table (signal, measure, slice columns, at, n): by minute, or by hour where a point of the panel is an hour or
+ * longer. Only one half is ever read.
+ */
+export const counts = (where: string): string => `(
+    SELECT signal, measure, environment, agent, release, channel, queue, region, minute AS at, n
+    FROM rollup_minutes
+    WHERE $__interval_s < 3600 AND $__timeFilter(minute) AND ${where}
+    UNION ALL
+    SELECT signal, measure, environment, agent, release, channel, queue, region, hour AS at, n
+    FROM rollup_hours
+    WHERE $__interval_s >= 3600 AND $__timeFilter(hour) AND ${where}
+  )`
+
+/** The latest releases of the selection that had a contact in the range. */
+export const latestReleases = (most: number = MOST_SERIES): string => `(agent, release, environment) IN (
+      SELECT agent, release, environment FROM slice_times
+      WHERE ${sliceSelected()}
+      GROUP BY agent, release, environment
+      HAVING min(first_at) <= $__toTime AND max(last_at) >= $__fromTime
+      ORDER BY max(last_at) DESC, min(first_at) DESC
+      LIMIT ${most})`
+
+/** 97.5 % point of the normal distribution, as detectors/sequential/wilson.ts has it. */
+const Z = 1.959963984540054
+
+/** One end of the 95 % Wilson interval of a share, null without trials; the formula of detectors/sequential/wilson.ts. */
+export function wilson(end: 'low' | 'high', hits: string, trials: string): string {
+  const share = `(least(${hits}, ${trials}) / ${trials})`
+  const spread = `${Z} * sqrt(${share} * (1 - ${share}) / ${trials} + ${Z ** 2 / 4} / (${trials} * ${trials}))`
+  const value = `(${share} + ${Z ** 2 / 2} / ${trials} ${end === 'low' ? '-' : '+'} ${spread}) / (1 + ${Z ** 2} / ${trials})`
+  return `if(${trials} > 0, ${end === 'low' ? `greatest(0, ${value})` : `least(1, ${value})`}, NULL)`
+}
+
+/** A share that is null where nothing was counted: no data is never zero. */
+export const share = (hits: string, trials: string): string => `if(${trials} > 0, ${hits} / ${trials}, NULL)`

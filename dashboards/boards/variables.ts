@@ -1,0 +1,110 @@
+import type { Builder } from '@grafana/grafana-foundation-sdk/cog'
+import {
+  DatasourceVariableBuilder,
+  QueryVariableBuilder,
+  TextBoxVariableBuilder,
+  type VariableModel,
+  VariableRefresh,
+} from '@grafana/grafana-foundation-sdk/dashboard'
+import { CLICKHOUSE, CLICKHOUSE_PLUGIN, PROMETHEUS, tidied } from './query.ts'
+import { chosen, SLICE_COLUMNS, type SliceColumn, selected } from './sql.ts'
+
+export type Variable = Builder<VariableModel>
+
+export const clickhouseSource = (): Variable =>
+  new DatasourceVariableBuilder('clickhouse')
+    .type(CLICKHOUSE_PLUGIN.type)
+    .label('ClickHouse')
+    .description('The ClickHouse in which the monitor keeps its facts.')
+
+export const prometheusSource = (): Variable =>
+  new DatasourceVariableBuilder('prometheus')
+    .type('prometheus')
+    .label('Prometheus')
+    .description('The Prometheus that scrapes the monitor.')
+
+const clickhouseVariable = (name: string, rawSql: string) =>
+  new QueryVariableBuilder(name)
+    .datasource(CLICKHOUSE)
+    .query({ refId: `var-${name}`, queryType: 'sql', rawSql: tidied(rawSql) })
+    .definition(tidied(rawSql))
+    .refresh(VariableRefresh.OnTimeRangeChanged)
+
+const LABELS: Readonly<Record<SliceColumn, string>> = {
+  environment: 'Environment',
+  agent: 'Agent',
+  release: 'Release',
+  channel: 'Channel',
+  queue: 'Queue',
+  region: 'Region',
+}
+
+/** Releases in a list: the latest first, and no more than a list can hold. */
+const MOST_OPTIONS = 1000
+
+/** Any number of values of one slice column, All at first; what was seen in the range, narrowed by the variables before it. */
+function sliceVariable(column: SliceColumn): Variable {
+  const before = SLICE_COLUMNS.slice(0, SLICE_COLUMNS.indexOf(column)).filter((other) => other !== 'release')
+  const order = column === 'release' ? 'max(last_at) DESC' : column
+  return clickhouseVariable(
+    column,
+    `
+    SELECT ${column} FROM slice_times
+    WHERE ${[`${column} != ''`, ...before.map((other) => selected(other))].join('\n      AND ')}
+    GROUP BY ${column}
+    HAVING min(first_at) <= $__toTime AND max(last_at) >= $__fromTime
+    ORDER BY ${order}
+    LIMIT ${MOST_OPTIONS}`,
+  )
+    .label(LABELS[column])
+    .description(`${LABELS[column]}s with a contact in the range. All takes those without a name as well.`)
+    .multi(true)
+    .includeAll(true)
+    .current({ text: ['All'], value: ['$__all'] })
+}
+
+export const sliceVariables = (columns: readonly SliceColumn[] = SLICE_COLUMNS): Variable[] =>
+  columns.map(sliceVariable)
+
+/** One release, for comparing; the n-th latest at first. */
+export const oneRelease = (name: string, label: string, except: string | null): Variable =>
+  clickhouseVariable(
+    name,
+    `
+    SELECT release FROM slice_times
+    WHERE release != '' AND ${selected('environment')} AND ${selected('agent')}${except === null ? '' : ` AND NOT ${chosen('release', except)}`}
+    GROUP BY release
+    ORDER BY max(last_at) DESC, min(first_at) DESC
+    LIMIT ${MOST_OPTIONS}`,
+  )
+    .label(label)
+    .description(`${label}: one release of the agents selected, the latest first.`)
+
+/** Where links lead that Grafana cannot know; people set them once per board. */
+export const address = (name: string, label: string, value: string, description: string): Variable =>
+  new TextBoxVariableBuilder(name)
+    .label(label)
+    .defaultValue(value)
+    .current({ text: value, value })
+    .description(description)
+
+export const monitorPage = (): Variable =>
+  address(
+    'page',
+    'Monitor page',
+    'http://127.0.0.1:4320',
+    'Address of the page of the monitor, for links to incidents.',
+  )
+
+export const prometheusInstance = (): Variable =>
+  new QueryVariableBuilder('instance')
+    .datasource(PROMETHEUS)
+    .query({ refId: 'var-instance', qryType: 1, query: 'label_values(andon_up, instance)' })
+    .definition('label_values(andon_up, instance)')
+    .refresh(VariableRefresh.OnTimeRangeChanged)
+    .label('Monitor')
+    .description('Monitors that Prometheus scrapes.')
+    .multi(true)
+    .includeAll(true)
+    .allValue('.*')
+    .current({ text: ['All'], value: ['$__all'] })

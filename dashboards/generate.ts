@@ -1,0 +1,20 @@
+/** Writes what Grafana reads: `npm run dashboards`. A test compares the files with what this would write. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { allBoards } from './boards/all.ts'
+
+const HERE = new URL('./', import.meta.url)
+
+/** Path below dashboards/ and text of every generated file. */
+export function generated(): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(allBoards()).map(([name, json]) => [`grafana/${name}`, `${JSON.stringify(json, null, 2)}\n`]),
+  )
+}
+
+if (import.meta.main) {
+  for (const [path, text] of Object.entries(generated())) {
+    const file = new URL(path, HERE)
+    mkdirSync(new URL('.', file), { recursive: true })
+    writeFileSync(file, text)
+  }
+}
