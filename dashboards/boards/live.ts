@@ -5,6 +5,7 @@ import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
 import { rateOf, standings, states } from './evidence.ts'
 import { boardUrl, ofRow } from './links.ts'
+import { liveNumbers, plain, plainTotal } from './live-numbers.ts'
 import {
   asBand,
   asLimit,
@@ -14,7 +15,6 @@ import {
   cellLink,
   colouredText,
   FINDINGS,
-  GOOD,
   gaugeCell,
   hidden,
   NO_CONTACTS,
@@ -24,7 +24,6 @@ import {
   row,
   STATES,
   series,
-  stat,
   table,
   unit,
   width,
@@ -56,7 +55,7 @@ export function live(): Dashboard {
     from: 'now-24h',
     refresh: '30s',
   })
-  for (const panel of [contacts(), liveReleases(), closest(), openIncidents(), identified()]) builder.withPanel(panel)
+  for (const panel of liveNumbers()) builder.withPanel(panel)
   builder.withPanel(limits())
   builder.withRow(row('The four signals'))
   for (const signal of FOUR_SIGNALS) builder.withPanel(rate(signal))
@@ -64,117 +63,6 @@ export function live(): Dashboard {
   for (const panel of [evidence(), traffic(), coverage(), silence()]) builder.withPanel(panel)
   return builder.build()
 }
-
-const plainTotal = (measure: string): string => `sumIf(n, measure = '${measure}')`
-const plain = (...measures: string[]): string =>
-  counts(
-    `signal = '' AND measure IN (${measures.map((measure) => `'${measure}'`).join(', ')})\n      AND ${sliceSelected()}`,
-  )
-
-const contacts = (): PanelSource =>
-  stat({
-    title: 'Contacts',
-    description: 'Contacts begun in the range.',
-    unit: 'short',
-    width: 5,
-    height: 4,
-    whenEmpty: '0',
-    queries: [clickhouse(`SELECT toFloat64(sum(n)) AS contacts FROM ${plain('contacts')}`, 'table')],
-  })
-
-const liveReleases = (): PanelSource =>
-  stat({
-    title: 'Releases with traffic',
-    description: 'Releases with a contact in the range.',
-    unit: 'short',
-    width: 4,
-    height: 4,
-    whenEmpty: '0',
-    queries: [
-      clickhouse(
-        `SELECT uniqExact(environment, agent, release) AS releases FROM ${plain('contacts')} WHERE n > 0`,
-        'table',
-      ),
-    ],
-  })
-
-const closest = (): PanelSource =>
-  stat({
-    title: 'Closest to a pause',
-    description:
-      'The strongest evidence among releases that are not stopped, over the line at which they are paused. 100 % is a pause; a healthy release ever gets there with probability alpha (1 % by default).',
-    unit: 'percentunit',
-    decimals: 0,
-    width: 5,
-    height: 4,
-    whenEmpty: 'No evidence yet: no judged release had a contact.',
-    thresholds: [
-      { value: null, color: GOOD },
-      { value: 0.5, color: CAREFUL },
-      { value: 1, color: BAD },
-    ],
-    queries: [
-      clickhouse(
-        `
-        SELECT max(greatest(0, evidence)) AS evidence_ratio
-        FROM (
-          SELECT agent, release, environment, argMax(log_e / log_threshold, (at, seq)) AS evidence
-          FROM evidence_history
-          WHERE trigger = '' AND $__timeFilter(minute) AND ${releaseSelected()}
-            AND (agent, release, environment) NOT IN (SELECT agent, release, environment FROM incident_clock WHERE accepted_at <= $__toTime)
-          GROUP BY agent, release, environment
-        )
-        HAVING count() > 0`,
-        'table',
-      ),
-    ],
-  })
-
-const openIncidents = (): PanelSource =>
-  stat({
-    title: 'Incidents not drained',
-    description: 'Incidents that were found up to the end of the range and are not drained yet, whenever they began.',
-    unit: 'short',
-    width: 5,
-    height: 4,
-    whenEmpty: '0',
-    thresholds: [
-      { value: null, color: GOOD },
-      { value: 1, color: BAD },
-    ],
-    queries: [
-      clickhouse(
-        `
-        SELECT count() AS incidents FROM incident_clock
-        WHERE detected_at <= $__toTime AND (drained_at IS NULL OR drained_at > $__toTime) AND ${releaseSelected()}`,
-        'table',
-      ),
-    ],
-    overrides: { incidents: [cellLink('On-call', boardUrl('onCall'))] },
-  })
-
-const identified = (): PanelSource =>
-  stat({
-    title: 'Identified contacts',
-    description:
-      'Share of contacts with a known customer. The others are no trial of repeat contacts; when the share falls, so does what can be seen.',
-    unit: 'percentunit',
-    decimals: 1,
-    width: 5,
-    height: 4,
-    whenEmpty: NO_CONTACTS,
-    thresholds: [
-      { value: null, color: BAD },
-      { value: 0.5, color: CAREFUL },
-      { value: 0.8, color: GOOD },
-    ],
-    queries: [
-      clickhouse(
-        `SELECT ${share(plainTotal('identified'), plainTotal('contacts'))} AS identified FROM ${plain('contacts', 'identified')}`,
-        'table',
-      ),
-    ],
-  })
 
 /** Hits and trials of the range per release and signal, with limits and evidence as the detector left them. */
 const limits = (): PanelSource =>

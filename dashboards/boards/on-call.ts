@@ -2,13 +2,12 @@ import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sd
 import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
 import { boardUrl, ofRow } from './links.ts'
+import { onCallNumbers, shown } from './on-call-numbers.ts'
 import {
   BAD,
-  CAREFUL,
   cellLink,
   codeOf,
   colouredText,
-  GOOD,
   hidden,
   NO_INCIDENT,
   named,
@@ -17,7 +16,6 @@ import {
   STATE_CODES,
   STATES,
   series,
-  stat,
   stateTimeline,
   table,
   text,
@@ -25,7 +23,7 @@ import {
   width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { releaseName, releaseSelected, selected, share } from './sql.ts'
+import { releaseName, selected, share } from './sql.ts'
 import { clickhouseSource, monitorPage, sliceVariables } from './variables.ts'
 
 /** For on-call: what is going on, how far each pause has got, whom it touches, and what to do next. */
@@ -39,7 +37,7 @@ export function onCall(): Dashboard {
     from: 'now-24h',
     refresh: '10s',
   })
-  for (const panel of [undrained(), unaccepted(), exposed(), afterPause()]) builder.withPanel(panel)
+  for (const panel of onCallNumbers()) builder.withPanel(panel)
   builder.withPanel(incidents())
   builder.withPanel(clocks())
   builder.withRow(row('What is affected'))
@@ -49,84 +47,6 @@ export function onCall(): Dashboard {
   builder.withPanel(nextSteps())
   return builder.build()
 }
-
-/** Incidents that the board is about: open at the end of the range whenever they began, or found in the range. */
-const shown = (): string =>
-  `detected_at <= $__toTime AND (detected_at >= $__fromTime OR drained_at IS NULL OR drained_at > $__toTime)\n    AND ${releaseSelected()} AND ${selected('channel')} AND ${selected('queue')}`
-
-const undrained = (): PanelSource =>
-  stat({
-    title: 'Not drained',
-    description:
-      'Incidents found up to the end of the range that are not drained yet. Observed ones count: nobody was told to stop.',
-    unit: 'short',
-    width: 6,
-    height: 4,
-    whenEmpty: '0',
-    thresholds: [
-      { value: null, color: GOOD },
-      { value: 1, color: BAD },
-    ],
-    queries: [
-      clickhouse(
-        `
-        SELECT count() AS incidents FROM incident_clock
-        WHERE detected_at <= $__toTime AND (drained_at IS NULL OR drained_at > $__toTime) AND ${releaseSelected()}`,
-        'table',
-      ),
-    ],
-  })
-
-const unaccepted = (): PanelSource =>
-  stat({
-    title: 'Pauses not accepted',
-    description: 'Pauses that were ordered and that no platform has accepted yet. Stop these releases by hand.',
-    unit: 'short',
-    width: 6,
-    height: 4,
-    whenEmpty: '0',
-    thresholds: [
-      { value: null, color: GOOD },
-      { value: 1, color: BAD },
-    ],
-    queries: [
-      clickhouse(
-        `
-        SELECT count() AS incidents FROM incident_clock
-        WHERE state = 'pausing' AND detected_at <= $__toTime AND ${releaseSelected()}`,
-        'table',
-      ),
-    ],
-  })
-
-const exposed = (): PanelSource =>
-  stat({
-    title: 'Contacts exposed',
-    description: 'Contacts begun between the onset of the harm and its detection, over the incidents shown.',
-    unit: 'short',
-    width: 6,
-    height: 4,
-    whenEmpty: '0',
-    queries: [clickhouse(`SELECT sum(contacts_exposed) AS contacts FROM incident_clock\nWHERE ${shown()}`, 'table')],
-  })
-
-const afterPause = (): PanelSource =>
-  stat({
-    title: 'Contacts after the pause',
-    description:
-      'Contacts begun after a pause was accepted, as telemetry has told so far. It should stay still within a minute.',
-    unit: 'short',
-    width: 6,
-    height: 4,
-    whenEmpty: '0',
-    thresholds: [
-      { value: null, color: GOOD },
-      { value: 1, color: CAREFUL },
-    ],
-    queries: [
-      clickhouse(`SELECT sum(contacts_after_pause) AS contacts FROM incident_clock\nWHERE ${shown()}`, 'table'),
-    ],
-  })
 
 /** What a person does next, by state. The words of docs/runbooks/release-paused.md. */
 const NEXT = `multiIf(

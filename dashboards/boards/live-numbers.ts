@@ -1,0 +1,118 @@
+import { boardUrl } from './links.ts'
+import { BAD, CAREFUL, cellLink, GOOD, NO_CONTACTS, type PanelSource, stat } from './panels.ts'
+import { clickhouse } from './query.ts'
+import { counts, releaseSelected, share, sliceSelected } from './sql.ts'
+
+export const plainTotal = (measure: string): string => `sumIf(n, measure = '${measure}')`
+export const plain = (...measures: string[]): string =>
+  counts(
+    `signal = '' AND measure IN (${measures.map((measure) => `'${measure}'`).join(', ')})\n      AND ${sliceSelected()}`,
+  )
+
+/** The numbers at the top of the board Live. */
+export const liveNumbers = (): PanelSource[] => [contacts(), liveReleases(), closest(), openIncidents(), identified()]
+
+const contacts = (): PanelSource =>
+  stat({
+    title: 'Contacts',
+    description: 'Contacts begun in the range.',
+    unit: 'short',
+    width: 5,
+    height: 4,
+    whenEmpty: '0',
+    queries: [clickhouse(`SELECT toFloat64(sum(n)) AS contacts FROM ${plain('contacts')}`, 'table')],
+  })
+
+const liveReleases = (): PanelSource =>
+  stat({
+    title: 'Releases with traffic',
+    description: 'Releases with a contact in the range.',
+    unit: 'short',
+    width: 4,
+    height: 4,
+    whenEmpty: '0',
+    queries: [
+      clickhouse(
+        `SELECT uniqExact(environment, agent, release) AS releases FROM ${plain('contacts')} WHERE n > 0`,
+        'table',
+      ),
+    ],
+  })
+
+const closest = (): PanelSource =>
+  stat({
+    title: 'Closest to a pause',
+    description:
+      'The strongest evidence among releases that are not stopped, over the line at which they are paused. 100 % is a pause; a healthy release ever gets there with probability alpha (1 % by default).',
+    unit: 'percentunit',
+    decimals: 0,
+    width: 5,
+    height: 4,
+    whenEmpty: 'No evidence yet: no judged release had a contact.',
+    thresholds: [
+      { value: null, color: GOOD },
+      { value: 0.5, color: CAREFUL },
+      { value: 1, color: BAD },
+    ],
+    queries: [
+      clickhouse(
+        `
+        SELECT max(greatest(0, evidence)) AS evidence_ratio
+        FROM (
+          SELECT agent, release, environment, argMax(log_e / log_threshold, (at, seq)) AS evidence
+          FROM evidence_history
+          WHERE trigger = '' AND $__timeFilter(minute) AND ${releaseSelected()}
+            AND (agent, release, environment) NOT IN (SELECT agent, release, environment FROM incident_clock WHERE accepted_at <= $__toTime)
+          GROUP BY agent, release, environment
+        )
+        HAVING count() > 0`,
+        'table',
+      ),
+    ],
+  })
+
+const openIncidents = (): PanelSource =>
+  stat({
+    title: 'Incidents not drained',
+    description: 'Incidents that were found up to the end of the range and are not drained yet, whenever they began.',
+    unit: 'short',
+    width: 5,
+    height: 4,
+    whenEmpty: '0',
+    thresholds: [
+      { value: null, color: GOOD },
+      { value: 1, color: BAD },
+    ],
+    queries: [
+      clickhouse(
+        `
+        SELECT count() AS incidents FROM incident_clock
+        WHERE detected_at <= $__toTime AND (drained_at IS NULL OR drained_at > $__toTime) AND ${releaseSelected()}`,
+        'table',
+      ),
+    ],
+    overrides: { incidents: [cellLink('On-call', boardUrl('onCall'))] },
+  })
+
+const identified = (): PanelSource =>
+  stat({
+    title: 'Identified contacts',
+    description:
+      'Share of contacts with a known customer. The others are no trial of repeat contacts; when the share falls, so does what can be seen.',
+    unit: 'percentunit',
+    decimals: 1,
+    width: 5,
+    height: 4,
+    whenEmpty: NO_CONTACTS,
+    thresholds: [
+      { value: null, color: BAD },
+      { value: 0.5, color: CAREFUL },
+      { value: 0.8, color: GOOD },
+    ],
+    queries: [
+      clickhouse(
+        `SELECT ${share(plainTotal('identified'), plainTotal('contacts'))} AS identified FROM ${plain('contacts', 'identified')}`,
+        'table',
+      ),
+    ],
+  })

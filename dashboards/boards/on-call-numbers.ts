@@ -1,0 +1,84 @@
+import { BAD, CAREFUL, GOOD, type PanelSource, stat } from './panels.ts'
+import { clickhouse } from './query.ts'
+import { releaseSelected, selected } from './sql.ts'
+
+/** Incidents that the board is about: open at the end of the range whenever they began, or found in the range. */
+export const shown = (): string =>
+  `detected_at <= $__toTime AND (detected_at >= $__fromTime OR drained_at IS NULL OR drained_at > $__toTime)\n    AND ${releaseSelected()} AND ${selected('channel')} AND ${selected('queue')}`
+
+/** The numbers at the top of the board On-call. */
+export const onCallNumbers = (): PanelSource[] => [undrained(), unaccepted(), exposed(), afterPause()]
+
+const undrained = (): PanelSource =>
+  stat({
+    title: 'Not drained',
+    description:
+      'Incidents found up to the end of the range that are not drained yet. Observed ones count: nobody was told to stop.',
+    unit: 'short',
+    width: 6,
+    height: 4,
+    whenEmpty: '0',
+    thresholds: [
+      { value: null, color: GOOD },
+      { value: 1, color: BAD },
+    ],
+    queries: [
+      clickhouse(
+        `
+        SELECT count() AS incidents FROM incident_clock
+        WHERE detected_at <= $__toTime AND (drained_at IS NULL OR drained_at > $__toTime) AND ${releaseSelected()}`,
+        'table',
+      ),
+    ],
+  })
+
+const unaccepted = (): PanelSource =>
+  stat({
+    title: 'Pauses not accepted',
+    description: 'Pauses that were ordered and that no platform has accepted yet. Stop these releases by hand.',
+    unit: 'short',
+    width: 6,
+    height: 4,
+    whenEmpty: '0',
+    thresholds: [
+      { value: null, color: GOOD },
+      { value: 1, color: BAD },
+    ],
+    queries: [
+      clickhouse(
+        `
+        SELECT count() AS incidents FROM incident_clock
+        WHERE state = 'pausing' AND detected_at <= $__toTime AND ${releaseSelected()}`,
+        'table',
+      ),
+    ],
+  })
+
+const exposed = (): PanelSource =>
+  stat({
+    title: 'Contacts exposed',
+    description: 'Contacts begun between the onset of the harm and its detection, over the incidents shown.',
+    unit: 'short',
+    width: 6,
+    height: 4,
+    whenEmpty: '0',
+    queries: [clickhouse(`SELECT sum(contacts_exposed) AS contacts FROM incident_clock\nWHERE ${shown()}`, 'table')],
+  })
+
+const afterPause = (): PanelSource =>
+  stat({
+    title: 'Contacts after the pause',
+    description:
+      'Contacts begun after a pause was accepted, as telemetry has told so far. It should stay still within a minute.',
+    unit: 'short',
+    width: 6,
+    height: 4,
+    whenEmpty: '0',
+    thresholds: [
+      { value: null, color: GOOD },
+      { value: 1, color: CAREFUL },
+    ],
+    queries: [
+      clickhouse(`SELECT sum(contacts_after_pause) AS contacts FROM incident_clock\nWHERE ${shown()}`, 'table'),
+    ],
+  })
