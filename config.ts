@@ -18,6 +18,7 @@ import { closestOf } from './lib/closest.ts'
 import { AndonError } from './lib/errors.ts'
 import type { JsonSchema } from './lib/json-schema.ts'
 import { type Mistake, mistakesOf, pathText, renderMistakes, valueAt } from './lib/mistakes.ts'
+import { recoveryConfig } from './recovery/config.ts'
 
 const listen = (port: number, what: string) =>
   z
@@ -126,6 +127,7 @@ export const configSchema = z
     targets: targetsConfig,
     links: linksConfig,
     safety: safetyConfig,
+    recovery: recoveryConfig,
     telemetry: z
       .strictObject({
         endpoint: z

@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { type Config, configJsonSchema, DEFAULT_CONFIG, readConfig } from '../config.ts'
 import { AndonError } from '../lib/errors.ts'
 import { createLog } from '../lib/log.ts'
+import { recoveryCommands } from './cli-recovery.ts'
 import type { Environment } from './secrets.ts'
 
 /** Exit codes: 0 done, 1 it failed, 2 the input or the configuration cannot be read. */
@@ -159,6 +160,15 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
       })
     })
 
+  recoveryCommands({
+    program,
+    stored,
+    configOf: (options) => withOptions(readConfig(options.config), options),
+    fail: () => {
+      exitCode = EXIT.failed
+    },
+  })
+
   try {
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
@@ -166,7 +176,9 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.unreadable
     if (error instanceof AndonError) {
       console.error(error.message)
-      return ['config', 'unreadable', 'secret', 'bad_target'].includes(error.code) ? EXIT.unreadable : EXIT.failed
+      return ['config', 'unreadable', 'secret', 'bad_target', 'bad_entry', 'unknown_item'].includes(error.code)
+        ? EXIT.unreadable
+        : EXIT.failed
     }
     throw error
   }

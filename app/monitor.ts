@@ -15,11 +15,14 @@ import { releaseKeyOf } from '../facts/slice.ts'
 import { type Clock, wallClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { type Arrivals, type ClockMode, createSequencer, type Sequencer } from '../pipeline/sequencer.clickhouse.ts'
+import type { Recovery } from '../recovery/recovery.clickhouse.ts'
 import { applyRetention } from '../store/retention.clickhouse.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { activityOf } from './activity.clickhouse.ts'
+import { eventClock } from './event-clock.ts'
 import { finishForgetting } from './forget.clickhouse.ts'
 import { createMetrics } from './metrics.ts'
+import { followRecovery, recoveryOf } from './recovery.ts'
 import { type Environment, readSecret } from './secrets.ts'
 import { withSilence } from './silence.ts'
 import { recorded, recordWork } from './telemetry.ts'
@@ -56,6 +59,7 @@ export type Monitor = Readonly<{
   settle: () => Promise<void>
   overview: () => Promise<Overview>
   incidents: () => Incident[]
+  recovery: Recovery
   health: () => Promise<Health>
   registry: Registry
   rejected: (reason: string, n: number) => void
@@ -161,6 +165,9 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   })
   judging.wake()
   const alerting = runAlerting(alerter, log, closing.signal)
+  const recovery = recoveryOf(store, config, clock)
+  const recovering =
+    options.mode === 'replay' ? null : followRecovery({ recovery, alerter, log, signal: closing.signal })
 
   return {
     accept: sequencer.accept,
@@ -170,6 +177,7 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
     },
     overview: () => overviewOf({ store, detector, alerter, sequencer, clock, clockMode, lagMs }),
     incidents: () => alerter.incidents(),
+    recovery,
     health: () => healthOf(store, judging, lagMs),
     registry: metrics.registry,
     rejected: metrics.rejected,
@@ -179,7 +187,7 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
       await sequencer.close()
       await judging.settle().catch(() => {})
       closing.abort()
-      await Promise.all([alerting, judging.ended])
+      await Promise.all([alerting, judging.ended, recovering])
       await alerter.close()
       await detector
         .save()
@@ -270,35 +278,6 @@ async function runAlerting(alerter: Alerter, log: Log, signal: AbortSignal): Pro
     } catch (error) {
       log.error({ err: (error as Error).message }, 'the alerter could not continue; trying again')
     }
-  }
-}
-
-/** A clock that stands at the greatest event time accepted; it moves when facts arrive, and so do its sleepers. */
-function eventClock(signal: AbortSignal): { clock: Clock; advance: (ms: number) => void } {
-  let nowMs = 0
-  const sleepers = new Set<{ wakeAtMs: number; wake: () => void }>()
-  return {
-    advance: (ms) => {
-      nowMs = Math.max(nowMs, ms)
-      for (const sleeper of sleepers) if (sleeper.wakeAtMs <= nowMs) sleeper.wake()
-    },
-    clock: {
-      nowMs: () => nowMs,
-      sleep: (ms, aborted) =>
-        new Promise((resolve) => {
-          const sleeper = {
-            wakeAtMs: nowMs + ms,
-            wake: () => {
-              sleepers.delete(sleeper)
-              resolve()
-            },
-          }
-          if (ms <= 0 || aborted?.aborted || signal.aborted) return resolve()
-          sleepers.add(sleeper)
-          aborted?.addEventListener('abort', sleeper.wake, { once: true })
-          signal.addEventListener('abort', sleeper.wake, { once: true })
-        }),
-    },
   }
 }
 

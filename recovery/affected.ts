@@ -166,7 +166,7 @@ function whyOf({ marks, writes, duplicates }: ExposedContact): Why[] {
 
 /** `system/type/id`, else by pseudonym of the natural key, else the call itself: what people and ledger name a record by. */
 export function recordNameOf(write: SpanFact): string {
-  const place = [write.system || '-', write.recordType || '-']
+  const place = [write.system || '_', write.recordType || '_']
   if (write.recordId !== '') return [...place, write.recordId].join('/')
   return [...place, write.recordKey === '' ? `call:${write.spanId}` : `key:${write.recordKey}`].join('/')
 }

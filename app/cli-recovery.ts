@@ -1,0 +1,55 @@
+import type { Command } from 'commander'
+import type { Config } from '../config.ts'
+
+/** The commands about what to do after a pause. `configOf` reads the configuration that the options name. */
+export function recoveryCommands(edges: {
+  program: Command
+  stored: (command: Command) => Command
+  configOf: (options: { config?: string; store?: string }) => Config
+  fail: () => void
+}): void {
+  const { program, stored, configOf, fail } = edges
+
+  stored(program.command('affected'))
+    .description('what an incident touched: contacts, customers, records, cases, and what is still to be done')
+    .argument('<incident>', 'id of the incident, or how it begins')
+    .option('--format <format>', 'csv or json', 'csv')
+    .option('--refresh', 'list it anew, with facts that arrived since')
+    .action(async (incident: string, options) => {
+      const { affectedCommand } = await import('./recovery-commands.ts')
+      await affectedCommand({
+        config: configOf(options),
+        incident,
+        format: options.format,
+        refresh: options.refresh === true,
+      })
+    })
+
+  stored(program.command('recover'))
+    .description('enter into the recovery ledger what was done; without a step: how far the recovery is')
+    .argument('<incident>', 'id of the incident, or how it begins')
+    .argument(
+      '[step]',
+      'record_corrected, customer_recontacted, case_routed, audit_closed, unrecoverable (with --kind and --reason) or waived (whole incident, with --reason)',
+    )
+    .argument('[item]', 'the item as `andon affected` lists it')
+    .option('--kind <kind>', 'for unrecoverable: contact, customer, record, case or audit')
+    .option('--by <name>', 'who did it (required with a step)')
+    .option('--reason <text>', 'why')
+    .option('--gate', 'exit code 1 while the release must not be deployed again')
+    .option('--json', 'print the state as JSON')
+    .action(async (incident: string, step: string | undefined, item: string | undefined, options) => {
+      const { recoverCommand } = await import('./recovery-commands.ts')
+      const isAllowed = await recoverCommand({
+        config: configOf(options),
+        incident,
+        step,
+        item,
+        kind: options.kind,
+        by: options.by,
+        reason: options.reason,
+        json: options.json === true,
+      })
+      if (options.gate === true && !isAllowed) fail()
+    })
+}

@@ -1,0 +1,115 @@
+import { foldEvents } from '../alerts/incident.ts'
+import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
+import type { Config } from '../config.ts'
+import type { Incident } from '../facts/incident.ts'
+import { releaseLabelOf } from '../facts/slice.ts'
+import { wallClock } from '../lib/clock.ts'
+import { AndonError } from '../lib/errors.ts'
+import { ITEM_KINDS } from '../recovery/affected.ts'
+import { csvOf } from '../recovery/export.ts'
+import { type RecoveryState, redeployGate, STEPS } from '../recovery/ledger.ts'
+import type { Recovery } from '../recovery/recovery.clickhouse.ts'
+import { openExistingStore } from './existing-store.clickhouse.ts'
+import { recoveryOf } from './recovery.ts'
+
+type Opened = Readonly<{ recovery: Recovery; incident: Incident }>
+
+/** `andon affected INCIDENT`: prints what an incident touched. `refresh` lists it anew, late facts included. */
+export async function affectedCommand(options: {
+  config: Config
+  incident: string
+  format: string
+  refresh: boolean
+}): Promise<void> {
+  const { config, format, refresh } = options
+  if (format !== 'csv' && format !== 'json')
+    throw new AndonError('config', `--format: there is csv and json, found ${format}`)
+  await withIncident(config, options.incident, async ({ recovery, incident }) => {
+    const state = await recovery.state(incident.incidentId)
+    if (refresh || state.snapshot === null) await recovery.take(incident, 'asked for')
+    const rows = await recovery.rows(incident.incidentId)
+    if (format === 'csv') return void process.stdout.write(csvOf(rows))
+    const now = await recovery.state(incident.incidentId)
+    const document = {
+      ...now,
+      gate: redeployGate(now),
+      items: rows,
+      entries: await recovery.entries(incident.incidentId),
+    }
+    process.stdout.write(`${JSON.stringify(document, null, 2)}\n`)
+  })
+}
+
+/** `andon recover INCIDENT [STEP] [ITEM]`: enters what was done; without a step it says how far the recovery is. */
+export async function recoverCommand(options: {
+  config: Config
+  incident: string
+  step: string | undefined
+  item: string | undefined
+  kind: string | undefined
+  by: string | undefined
+  reason: string | undefined
+  json: boolean
+}): Promise<boolean> {
+  const { config, step, item, kind } = options
+  const entry = step === undefined ? null : { step: oneOf(STEPS, step, 'step'), by: options.by ?? '' }
+  const named = kind === undefined ? undefined : oneOf(ITEM_KINDS, kind, '--kind')
+  return withIncident(config, options.incident, async ({ recovery, incident }) => {
+    if (entry)
+      await recovery.record(incident.incidentId, {
+        step: entry.step,
+        actor: entry.by,
+        reason: options.reason ?? '',
+        ...(named && { kind: named }),
+        ...(item !== undefined && { item }),
+      })
+    const state = await recovery.state(incident.incidentId)
+    const gate = redeployGate(state)
+    process.stdout.write(options.json ? `${JSON.stringify({ ...state, gate }, null, 2)}\n` : stateText(incident, state))
+    return gate.allowed
+  })
+}
+
+function oneOf<T extends string>(known: readonly T[], given: string, what: string): T {
+  const found = known.find((one) => one === given)
+  if (found === undefined) throw new AndonError('config', `${what}: there is ${known.join(', ')}; found ${given}`)
+  return found
+}
+
+/** What `andon recover` prints: how far, what is open, and whether the release may be deployed again. */
+export function stateText({ incidentId, release }: Incident, state: RecoveryState): string {
+  const { completeness, done, needed, unrecoverable, snapshot } = state
+  const gate = redeployGate(state)
+  const far =
+    completeness === null ? 'nothing needs anything' : `${done} of ${needed} done (${Math.floor(completeness * 100)} %)`
+  return [
+    `Incident ${incidentId}: ${releaseLabelOf(release)}`,
+    `Listed    ${snapshot ? `${new Date(snapshot.takenAtMs).toISOString()} (${snapshot.because})` : 'not yet: `andon affected` lists it'}`,
+    `Recovery  ${far}${unrecoverable > 0 ? `, ${unrecoverable} of them unrecoverable` : ''}`,
+    `Redeploy  ${gate.allowed ? 'allowed' : 'not yet'}: ${gate.detail}`,
+    '',
+  ].join('\n')
+}
+
+/** Throws AndonError `unreadable` for an incident that is not there, or a prefix that several have. */
+async function withIncident<T>(config: Config, name: string, work: (opened: Opened) => Promise<T>): Promise<T> {
+  const store = await openExistingStore(config)
+  try {
+    const incidents = [...foldEvents(await clickhouseJournal(store).load()).values()]
+    return await work({ recovery: recoveryOf(store, config, wallClock), incident: incidentNamed(incidents, name) })
+  } finally {
+    await store.close()
+  }
+}
+
+/** An incident by its id, or by the first characters of it that no other has. */
+export function incidentNamed(incidents: readonly Incident[], name: string): Incident {
+  const found = incidents.filter((incident) => name !== '' && incident.incidentId.startsWith(name))
+  if (found.length === 1) return found[0]!
+  throw new AndonError(
+    'unreadable',
+    found.length === 0
+      ? `there is no incident ${name}; there are ${incidents.map((incident) => incident.incidentId).join(', ') || 'none'}`
+      : `${found.length} incidents begin with ${name}: give more of the id`,
+  )
+}
