@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
-import { DEFAULT_CONFIG, parseConfig } from '../config.ts'
-import { explainConfig, explanationOf } from './check.ts'
+import { DEFAULT_CONFIG, parseConfig, triggersOf } from '../config.ts'
+import { writtenBaselineOf } from '../detectors/baseline.ts'
+import { explainConfig, explanationOf, givenTraffic } from './check.ts'
+import { powerOf } from './power.ts'
 
 const explained = (text: string) => explanationOf(parseConfig(text, 'andon.yaml'))
 const warningsOf = (text: string) => explained(text).warnings.join('\n')
@@ -46,11 +48,11 @@ test.each([
 })
 
 test('a smaller share of alpha, a smaller rise and a rarer fault all need more contacts, and none undercuts the floor', () => {
-  const powerOf = (text: string) => explained(ENFORCING + text).triggers[0]!.power
-  const whole = powerOf(pausing(0.02))
-  const half = powerOf(pausing(0.02, ', weight: 0.5'))
-  const rare = powerOf(pausing(0.002))
-  expect(whole.map((power) => power.ratio)).toEqual([1.5, 2, 3, 5])
+  const powersOf = (text: string) => explained(ENFORCING + text).triggers[0]!.power
+  const whole = powersOf(pausing(0.02))
+  const half = powersOf(pausing(0.02, ', weight: 0.5'))
+  const rare = powersOf(pausing(0.002))
+  expect(whole.map((power) => power.ratio)).toEqual([1.25, 1.5, 2, 3, 5])
   whole.forEach((power, index) => {
     expect(power.medianTrials).toBeGreaterThan(power.floorTrials)
     expect(power.p90Trials).toBeGreaterThan(power.medianTrials!)
@@ -62,7 +64,7 @@ test('a smaller share of alpha, a smaller rise and a rarer fault all need more c
 })
 
 test('a rise beyond 100 % is not told', () => {
-  expect(explained(ENFORCING + pausing(0.4)).triggers[0]!.power.map((power) => power.ratio)).toEqual([1.5, 2])
+  expect(explained(ENFORCING + pausing(0.4)).triggers[0]!.power.map((power) => power.ratio)).toEqual([1.25, 1.5, 2])
 })
 
 test('the words and the JSON say the same, and neither holds an address beyond its host', () => {
@@ -77,4 +79,42 @@ test('the words and the JSON say the same, and neither holds an address beyond i
 test('the defaults are explained too: they notify, each alone', () => {
   const { triggers } = explanationOf(DEFAULT_CONFIG)
   expect(triggers.map((trigger) => [trigger.action, trigger.weight])).toEqual(Array(4).fill(['notify', null]))
+})
+
+test('with a traffic, each rise has its hours; a delayed signal takes longer than its contacts; a life that is too short is warned about', () => {
+  const text = `${ENFORCING}triggers:
+  - { name: failed, signal: failed_updates, baseline: 0.02, action: pause, trafficGoesTo: people, weight: 0.5 }
+  - { name: repeats, signal: repeat_contacts, baseline: 0.12, action: pause, trafficGoesTo: people, weight: 0.5 }\n`
+  const config = parseConfig(text, 'andon.yaml')
+  const plan = { traffic: givenTraffic(config, 60), lifeDays: 14 }
+  const [failed, repeats] = explanationOf(config, plan).triggers
+  const double = failed!.power.find((power) => power.ratio === 2)!
+  expect(double.medianHours).toBeCloseTo(double.medianTrials! / 60, 9)
+  expect(double.medianContacts).toBe(double.medianTrials)
+  const half = repeats!.power.find((power) => power.ratio === 1.5)!
+  expect(half.medianHours! * 60).toBeGreaterThan(half.medianTrials!)
+  expect(half.p90Hours).toBeGreaterThan(half.medianHours!)
+  expect(half.medianHours).toBeGreaterThan(half.floorHours!)
+  expect(half.medianHours).toBeLessThan(48)
+  const slow = { traffic: givenTraffic(config, 0.2), lifeDays: 3 }
+  expect(explanationOf(config, slow).warnings.join()).toContain("'failed' can hardly ever fire within 3 days")
+  expect(explainConfig(config, { json: false, plan })).toContain('With 60 contacts an hour')
+})
+
+test('a ceiling says how often a healthy release crosses it', () => {
+  const of = (rate: number) =>
+    explained(ENFORCING + pausing(0.02, `, ceiling: { rate: ${rate}, minTrials: 50 }`)).triggers[0]!.ceiling!
+  expect(of(0.04).falsePauses).toBeGreaterThan(0.5)
+  expect(of(0.2).falsePauses).toBeLessThan(0.001)
+})
+
+test('a doubling within two arms costs more contacts than against a known rate: 2.3 times at an even split', () => {
+  const config = parseConfig(ENFORCING + pausing(0.02), 'andon.yaml')
+  const [trigger] = triggersOf(config)
+  const traffic = { contactsPerHour: 100, trialsPerHour: 100, baseline: null }
+  const known = powerOf(trigger!, traffic).find((power) => power.ratio === 2)!
+  const concurrent = { ...writtenBaselineOf(trigger!, ''), mode: 'concurrent' as const, against: 'r1' }
+  const arms = powerOf(trigger!, { ...traffic, baseline: concurrent }).find((power) => power.ratio === 2)!
+  expect(arms.medianTrials! / known.medianTrials!).toBeGreaterThan(2)
+  expect(arms.medianTrials! / known.medianTrials!).toBeLessThan(2.5)
 })

@@ -1,27 +1,14 @@
 import { PAGERDUTY_URL } from '../alerts/formats/pagerduty.ts'
 import type { SecretRef } from '../alerts/targets.ts'
 import { type Config, isActing, signalsOf, triggersOf } from '../config.ts'
-import { testsOf } from '../detectors/evidence.ts'
-import { logThreshold } from '../detectors/sequential/combine.ts'
-import { detectionAtLaunch } from '../detectors/sequential/power.ts'
 import { windowMsOf } from '../detectors/signals/definition.ts'
 import type { JudgedTrigger } from '../detectors/triggers.ts'
+import { ceilingFalsePauses, type Power, powerOf, type Traffic } from './power.ts'
 import { table } from './table.ts'
 
-/** Rises that the power is told for, as multiples of the limit. */
-const RATIOS = [1.5, 2, 3, 5]
 /** A doubling that takes more trials than this is warned about. */
 const MOST_TRIALS = 100_000
 const HIGH_ALPHA = 0.05
-
-/** Trials from launch until a release whose rate is `ratio` × the limit is paused (or told); null where it never is. */
-export type Power = Readonly<{
-  ratio: number
-  rate: number
-  medianTrials: number | null
-  p90Trials: number | null
-  floorTrials: number
-}>
 
 export type TriggerExplanation = Readonly<{
   trigger: string
@@ -30,6 +17,9 @@ export type TriggerExplanation = Readonly<{
   counts: string
   judges: string
   baseline: number
+  /** What it compares a release with: how it chooses, or what it would choose now. */
+  comparedWith: string
+  baselineWarnings: readonly string[]
   limit: number
   windowHours: number | null
   action: string
@@ -38,8 +28,32 @@ export type TriggerExplanation = Readonly<{
   alpha: number
   /** Share of alpha, null for a trigger that stops nobody: it spends none. */
   weight: number | null
+  /** Trials and contacts in an hour, given or measured; null when neither. */
+  trialsPerHour: number | null
+  contactsPerHour: number | null
+  /** A plain limit beside the test, and how probably a healthy release crosses it within the planned life. */
+  ceiling: Readonly<{ rate: number; minTrials: number; falsePauses: number }> | null
   power: readonly Power[]
 }>
+
+/** What the power is told for. */
+export type Plan = Readonly<{
+  /** By trigger; absent ones have none. */
+  traffic: ReadonlyMap<string, Traffic>
+  lifeDays: number
+}>
+
+export const DEFAULT_LIFE_DAYS = 14
+const NO_PLAN: Plan = { traffic: new Map(), lifeDays: DEFAULT_LIFE_DAYS }
+
+/** The same traffic for every trigger, each contact a trial. */
+export const givenTraffic = (config: Config, contactsPerHour: number): Plan['traffic'] =>
+  new Map(
+    triggersOf(config).map((trigger) => [
+      trigger.name,
+      { contactsPerHour, trialsPerHour: contactsPerHour, baseline: null },
+    ]),
+  )
 
 export type Explanation = Readonly<{
   listens: Readonly<{ receive: string; page: string }>
@@ -47,6 +61,7 @@ export type Explanation = Readonly<{
   identity: string
   environments: readonly string[]
   alpha: number
+  lifeDays: number
   triggers: readonly TriggerExplanation[]
   targets: readonly Readonly<{
     name: string
@@ -62,19 +77,20 @@ export type Explanation = Readonly<{
 }>
 
 /** What a configuration does: plain words, or with `json` the same as data. */
-export function explainConfig(config: Config, { json }: { json: boolean }): string {
-  const explanation = explanationOf(config)
+export function explainConfig(config: Config, { json, plan = NO_PLAN }: { json: boolean; plan?: Plan }): string {
+  const explanation = explanationOf(config, plan)
   return json ? JSON.stringify(explanation, null, 2) : textOf(explanation, config)
 }
 
-export function explanationOf(config: Config): Explanation {
-  const triggers = triggersOf(config).map((trigger) => triggerExplanation(trigger, config))
+export function explanationOf(config: Config, plan: Plan = NO_PLAN): Explanation {
+  const triggers = triggersOf(config).map((trigger) => triggerExplanation(trigger, config, plan))
   return {
     listens: { receive: urlOf(config.receive), page: urlOf(config.page) },
     store: { path: config.store.path, retentionDays: config.store.retentionDays, memoryMiB: config.store.memoryMiB },
     identity: config.identity.secret ? placeOf(config.identity.secret) : 'made once and kept beside the store',
     environments: config.judge.environments,
     alpha: config.judge.alpha,
+    lifeDays: plan.lifeDays,
     triggers,
     targets: config.targets.map((target) => ({
       name: target.name,
@@ -85,7 +101,7 @@ export function explanationOf(config: Config): Explanation {
       escalation: target.escalation,
       takes: target.on ?? (target.enforces ? ['pause', 'rollback'] : ['pause', 'rollback', 'notify']),
     })),
-    warnings: warningsOf(config, triggers),
+    warnings: [...warningsOf(config, triggers), ...powerWarnings(triggers, plan.lifeDays)],
   }
 }
 
@@ -93,7 +109,9 @@ const urlOf = ({ host, port }: Config['receive']): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port === 0 ? '(any free port)' : port}`
 const placeOf = (ref: SecretRef): string => ('env' in ref ? `environment variable ${ref.env}` : `file ${ref.file}`)
 
-function triggerExplanation(trigger: JudgedTrigger, config: Config): TriggerExplanation {
+function triggerExplanation(trigger: JudgedTrigger, config: Config, plan: Plan): TriggerExplanation {
+  const traffic = plan.traffic.get(trigger.name) ?? null
+  const rate = traffic?.baseline?.rate ?? trigger.baseline
   const signal = signalsOf(config).find((candidate) => candidate.name === trigger.signal)!
   const windowMs = windowMsOf(signal)
   const { agent, channel, queue } = trigger.match
@@ -106,37 +124,42 @@ function triggerExplanation(trigger: JudgedTrigger, config: Config): TriggerExpl
     title: signal.title,
     counts: signal.description || `${signal.title}.`,
     judges: matched.length > 0 ? matched.join(', ') : 'every release',
-    baseline: trigger.baseline,
-    limit: trigger.baseline * (1 + trigger.tolerance),
+    baseline: rate,
+    comparedWith: comparedWith(trigger, traffic),
+    baselineWarnings: traffic?.baseline?.warnings ?? [],
+    limit: rate * (1 + trigger.tolerance),
     windowHours: windowMs === null ? null : windowMs / 3_600_000,
     action: trigger.action,
     shadow: trigger.shadow,
     trafficGoesTo: trigger.trafficGoesTo,
     alpha: trigger.alpha,
     weight: isActing(trigger) ? trigger.weight : null,
-    power: powerOf(trigger),
+    trialsPerHour: traffic?.trialsPerHour ?? null,
+    contactsPerHour: traffic?.contactsPerHour ?? null,
+    ceiling: trigger.ceiling && {
+      ...trigger.ceiling,
+      falsePauses: ceilingFalsePauses(
+        trigger,
+        rate,
+        (traffic?.trialsPerHour ?? trigger.ceiling.minTrials / HOURS_PER_DAY) * HOURS_PER_DAY * plan.lifeDays,
+      ),
+    },
+    power: powerOf(trigger, traffic),
   }
 }
 
-/**
- * For evidence pooled over all traffic of a release: half of a trigger's share of alpha (the other half is for single channels and
- * queues), when the other triggers see nothing. The floor is what no test with this alpha can undercut on average.
- */
-function powerOf(trigger: JudgedTrigger): Power[] {
-  const [test] = testsOf([trigger])
-  const threshold = logThreshold(trigger.alpha) - Math.log(trigger.weight / 2)
-  const finite = (trials: number) => (Number.isFinite(trials) ? trials : null)
-  return RATIOS.filter((ratio) => ratio * test!.design.share < 1).map((ratio) => {
-    const { medianTrials, p90Trials, floorTrials } = detectionAtLaunch(test!.design, ratio, threshold)
-    const floor = (floorTrials * logThreshold(trigger.alpha)) / threshold
-    return {
-      ratio,
-      rate: ratio * test!.design.share,
-      medianTrials: finite(medianTrials),
-      p90Trials: finite(p90Trials),
-      floorTrials: Math.ceil(floor),
-    }
-  })
+const HOURS_PER_DAY = 24
+
+function comparedWith(trigger: JudgedTrigger, traffic: Traffic | null): string {
+  if (traffic?.baseline)
+    return `a release that began now: ${[traffic.baseline.reason, traffic.baseline.profileReason].filter(Boolean).join('; ')}`
+  return {
+    auto: `the first of these that its history allows: a release that runs at the same time, the previous release, ${trigger.rateGiven ? 'the written rate' : 'other queues pooled, the typical share'}`,
+    concurrent: 'a release that runs at the same time, else the written rate',
+    previous: 'the history of the previous release, else the written rate',
+    written: 'the written rate, always',
+    pooled: 'other queues pooled, else the written rate',
+  }[trigger.baselineMode]
 }
 
 function warningsOf(config: Config, triggers: readonly TriggerExplanation[]): string[] {
@@ -168,16 +191,49 @@ function warningsOf(config: Config, triggers: readonly TriggerExplanation[]): st
     acting.length > 0 &&
       spent < 1 - 1e-9 &&
       `The weights sum to ${spent.toFixed(3)}: the rest of alpha is not used, and finding a fault takes a little longer than it could.`,
-    ...triggers.map(
-      (trigger) =>
-        (trigger.power.find((power) => power.ratio === 2)?.medianTrials ?? 0) > MOST_TRIALS &&
-        `'${trigger.trigger}' finds a doubling of ${percent(trigger.limit)} only after about ${count(trigger.power.find((power) => power.ratio === 2)!.medianTrials)} trials. With less traffic it never fires: choose a signal that is more frequent.`,
-    ),
   ].filter((warning): warning is string => typeof warning === 'string')
+}
+
+/** Where a trigger can never fire, or not in time, and what its baseline would hide. */
+function powerWarnings(triggers: readonly TriggerExplanation[], lifeDays: number): string[] {
+  return triggers.flatMap((trigger) => {
+    const warnings = trigger.baselineWarnings.map((warning) => `'${trigger.trigger}': ${warning}.`)
+    const double = trigger.power.find((power) => power.ratio === 2)
+    if (trigger.trialsPerHour === null) {
+      if (double && (double.medianTrials ?? Number.POSITIVE_INFINITY) > MOST_TRIALS)
+        warnings.push(
+          double.medianTrials === null
+            ? `'${trigger.trigger}' never finds a doubling of ${percent(trigger.limit)}: its history is too short.`
+            : `'${trigger.trigger}' finds a doubling of ${percent(trigger.limit)} only after about ${count(double.medianTrials)} trials. With less traffic it never fires: choose a signal that is more frequent.`,
+        )
+      return warnings
+    }
+    const inTime = trigger.power.find(
+      (power) => (power.medianHours ?? Number.POSITIVE_INFINITY) <= lifeDays * HOURS_PER_DAY,
+    )
+    const most = trigger.power.at(-1)
+    if (!inTime && most)
+      warnings.push(
+        `'${trigger.trigger}' can hardly ever fire within ${lifeDays} days: even at ${most.ratio} times ${percent(trigger.limit)}, half of the releases are found only after ${hours(most.medianHours)}. Choose a signal that is more frequent, or a longer life.`,
+      )
+    else if (inTime && inTime.ratio > 2)
+      warnings.push(
+        `'${trigger.trigger}' finds no doubling within ${lifeDays} days, only ${inTime.ratio} times the limit or more.`,
+      )
+    return warnings
+  })
 }
 
 const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`
 const count = (n: number | null): string => (n === null ? 'never' : n.toLocaleString('en-US'))
+const hours = (h: number | null): string =>
+  h === null
+    ? 'never'
+    : h < 1
+      ? `${Math.ceil(h * 60)} min`
+      : h < 72
+        ? `${h.toFixed(1)} h`
+        : `${(h / HOURS_PER_DAY).toFixed(1)} d`
 
 function textOf(explanation: Explanation, config: Config): string {
   const { listens, store, triggers, targets, warnings } = explanation
@@ -221,23 +277,37 @@ function triggerText(trigger: TriggerExplanation): string[] {
     rollback: `the release is rolled back, traffic goes to: ${trigger.trafficGoesTo}`,
   }[trigger.action]
   const limit = trigger.limit === trigger.baseline ? '' : ` (baseline ${percent(trigger.baseline)} and tolerance)`
+  const { trialsPerHour, contactsPerHour } = trigger
+  const seen = trialsPerHour !== null
   const rows = trigger.power.map((power) => [
     `${power.ratio} ×`,
     percent(power.rate),
-    count(power.medianTrials),
-    count(power.p90Trials),
-    count(power.floorTrials),
+    count(seen ? power.medianContacts : power.medianTrials),
+    count(seen ? power.p90Contacts : power.p90Trials),
+    ...(seen ? [hours(power.medianHours), hours(power.p90Hours), hours(power.floorHours)] : [count(power.floorTrials)]),
   ])
+  const head = ['bad from launch', 'its rate', 'half are found by', 'nine in ten by']
+  const until = `until a release that is bad from launch is ${trigger.weight === null ? 'told' : 'stopped'}`
   return [
     `Trigger ${trigger.trigger}: ${trigger.title}`,
     `  ${trigger.counts}${trigger.windowHours === null ? '' : ` Known up to ${trigger.windowHours} h later.`}`,
     `  Judges ${trigger.judges}. Healthy: up to ${percent(trigger.limit)}${limit}. On a breach ${trigger.shadow ? `(shadow: nothing happens; else ${does})` : does}.`,
+    `  Compares with ${trigger.comparedWith}.`,
     trigger.weight === null
       ? `  Judged alone, wrong with a probability of at most ${percent(trigger.alpha)}.`
       : `  Has ${percent(trigger.weight)} of the alpha of ${percent(trigger.alpha)} that pauses share.`,
-    `  Contacts that are trials${trigger.windowHours === null ? '' : ', their window over,'} until a release that is bad from launch is ${trigger.weight === null ? 'told' : 'stopped'}:`,
+    ...(trigger.ceiling
+      ? [
+          `  Ceiling: above ${percent(trigger.ceiling.rate)} of the latest ${count(trigger.ceiling.minTrials)} trials is a breach as well. A healthy release crosses it with a probability of about ${percent(trigger.ceiling.falsePauses)} in its planned life, beyond alpha.`,
+        ]
+      : []),
+    seen
+      ? `  With ${Number(contactsPerHour!.toPrecision(3))} contacts an hour, ${Number(trialsPerHour.toPrecision(3))} of them trials; contacts and time ${until}:`
+      : `  Contacts that are trials${trigger.windowHours === null ? '' : ', their window over,'} ${until}:`,
     '',
-    indented(table(['bad from launch', 'its rate', 'half are found by', 'nine in ten by', 'floor of any test'], rows)),
+    indented(
+      table(seen ? [...head, 'half', 'nine in ten', 'floor of any test'] : [...head, 'floor of any test'], rows),
+    ),
     '',
   ]
 }

@@ -88,10 +88,18 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
     .argument('[file]', 'configuration file')
     .option('--schema', 'print the JSON Schema of the configuration, for editors')
     .option('--json', 'print the explanation as JSON')
+    .option('--per-hour <n>', 'contacts an hour that a release gets: how long until a fault is found', positive)
+    .option('--measure', 'take the traffic, and the baseline of a release that began now, from the store')
+    .option('--store <dir>', 'the store to measure (default: store.path of the configuration)')
+    .option('--life <days>', 'planned life of a release', positive)
     .action(async (file: string | undefined, options) => {
       if (options.schema) return void console.log(JSON.stringify(configJsonSchema(), null, 2))
-      const { explainConfig } = await import('./check.ts')
-      console.log(explainConfig(readConfig(file ?? options.config), { json: options.json === true }))
+      const { check } = await import('./check-command.ts')
+      const config = withOptions(readConfig(file ?? options.config), options)
+      const { perHour = null, life = null } = options
+      console.log(
+        await check({ config, perHour, life, measure: options.measure === true, json: options.json === true }),
+      )
     })
 
   stored(program.command('status'))

@@ -7,6 +7,7 @@ import { silentLog } from '../lib/log.ts'
 import { seededRandom } from '../lib/random.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { type TestContact, traceRequest } from '../test/fixtures/otlp.ts'
+import { check } from './check-command.ts'
 import { explain, explainIncident } from './explain.ts'
 import { explanationSvg } from './explain-picture.ts'
 import { explanationText } from './explain-text.ts'
@@ -77,6 +78,13 @@ test('an incident is computed again from the store to the very same decision, st
   const svg = explanationSvg(explained)
   for (const part of ['pause line', 'began here (90 %)', '95 % intervals', '<polyline']) expect(svg).toContain(part)
   expect(svg).not.toContain('NaN')
+})
+
+test('check measures the traffic of the store and says with what a release that began now would be compared', async () => {
+  const words = await check({ config, perHour: null, life: 2, measure: true, json: false })
+  expect(words).toContain('Compares with a release that began now: compared with r1, which runs at the same time')
+  expect(words).toMatch(/With (5\d(\.\d)?|60) contacts an hour, (5\d(\.\d)?|60) of them trials/)
+  await expect(check({ config, perHour: 3, life: 2, measure: true, json: false })).rejects.toThrow('use one of them')
 })
 
 test('a record that the store does not bear out is said to differ', async () => {

@@ -7,7 +7,7 @@ import { logThreshold } from './sequential/combine.ts'
 import type { TestDesign } from './sequential/design.ts'
 import type { OnsetEstimate } from './sequential/onset.ts'
 import { summary } from './sequential/onset.ts'
-import { detectionAtLaunch } from './sequential/power.ts'
+import { armInformation, detectionAtLaunch } from './sequential/power.ts'
 import { anytimeRatioInterval, anytimeShareInterval } from './sequential/ratio-interval.ts'
 import type { JudgedTrigger } from './triggers.ts'
 
@@ -83,12 +83,6 @@ const clear = (share: number, alpha: number): Words => ({
   kind: 'clear',
   reason: `the rate lies below the limit of ${percent(share)} with probability ${percent(1 - alpha)} at any time`,
 })
-
-/** Information of one hit of either arm on "the candidate's odds are `ratio` times": θ is its part of those at risk. */
-export function armInformation(theta: number, ratio: number): number {
-  const part = (theta * ratio) / (theta * ratio + 1 - theta)
-  return part * Math.log(part / theta) + (1 - part) * Math.log((1 - part) / (1 - theta))
-}
 
 const medianTrials = new WeakMap<TestDesign, number>()
 /** Trials by which half of all releases with a doubled rate are found; derived once per design. */

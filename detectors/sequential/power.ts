@@ -1,6 +1,7 @@
 import { assert } from '../../lib/errors.ts'
 import type { TestDesign } from './design.ts'
 import { cashAfter } from './effects.ts'
+import { logAdd } from './log-domain.ts'
 
 /**
  * What a test can see, before it sees anything: trials until a release that is bad from launch by a given ratio is paused.
@@ -16,6 +17,12 @@ export type Detection = Readonly<{
 
 /** Kullback–Leibler information of one healthy hit owed, for a hit rate raised by `ratio` (Poisson): r ln r − r + 1. */
 export const poissonInformation = (ratio: number): number => ratio * Math.log(ratio) - ratio + 1
+
+/** Information of one hit of either arm on "the candidate's odds are `ratio` times": θ is its part of those at risk. */
+export function armInformation(theta: number, ratio: number): number {
+  const part = (theta * ratio) / (theta * ratio + 1 - theta)
+  return part * Math.log(part / theta) + (1 - part) * Math.log((1 - part) / (1 - theta))
+}
 
 /** Kullback–Leibler information of one trial with share p1 against p0. */
 export const bernoulliInformation = (p1: number, p0: number): number =>
@@ -36,6 +43,15 @@ export function detectionAtLaunch(design: TestDesign, ratio: number, logThreshol
     medianTrials: Math.ceil(median! / hitsPerTrial),
     p90Trials: Math.ceil(p90! / hitsPerTrial),
   }
+}
+
+/**
+ * What comparing with a stable release costs against knowing its rate: candidate contacts needed, as a multiple. Two arms know only
+ * "which arm" of each hit; θ is the candidate's part of the traffic.
+ */
+export function twoSampleCost(theta: number, ratio: number): number {
+  const perCandidateHit = ((theta * ratio + 1 - theta) / theta) * armInformation(theta, ratio)
+  return poissonInformation(ratio) / perCandidateHit
 }
 
 /** Hits after which a ratio counts as out of reach. */
@@ -86,7 +102,7 @@ function owedAtThreshold(design: TestDesign, hits: number, logThreshold: number)
   let low = 0
   let high = hits + 1
   while (launchLogE(design, hits, high) >= logThreshold) high *= 2
-  for (let i = 0; i < 60; i++) {
+  for (let i = 0; i < 45; i++) {
     const middle = (low + high) / 2
     if (launchLogE(design, hits, middle) >= logThreshold) low = middle
     else high = middle
@@ -94,11 +110,28 @@ function owedAtThreshold(design: TestDesign, hits: number, logThreshold: number)
   return low
 }
 
-/** Evidence of the launch hypothesis alone, the rest of the prior at 1. */
+/** Evidence of the launch hypothesis alone, the rest of the prior at 1; averaged over the nodes of a baseline that has them. */
 function launchLogE(design: TestDesign, hits: number, owed: number): number {
+  const { effects, nodeMultipliers, nodeLogWeights, dispersion } = design
+  if (nodeMultipliers.length === 1) return nodeLaunchLogE(design, 0, hits, owed)
+  let above = Number.NEGATIVE_INFINITY
+  let below = Number.NEGATIVE_INFINITY
+  for (const [q, g] of nodeMultipliers.entries()) {
+    const healthy = nodeLogWeights[q]! + (hits * Math.log(g) - g * owed) / dispersion
+    above = logAdd(above, healthy + nodeLaunchLogE(design, q * effects.ratios.length, hits, owed))
+    below = logAdd(below, healthy)
+  }
+  return above - below
+}
+
+/** The same if the baseline of the node whose components start at `first` were the true one. */
+function nodeLaunchLogE(design: TestDesign, first: number, hits: number, owed: number): number {
   const { effects, logRatios, costs, dispersion } = design
-  const scores = effects.ratios.map((_, m) => (hits * logRatios[m]! - owed * costs[m]!) / dispersion)
-  const top = Math.max(0, ...scores)
-  const mixture = scores.reduce((sum, x, m) => sum + effects.weights[m]! * Math.exp(x - top), 0)
+  let top = 0
+  for (let m = 0; m < effects.ratios.length; m++)
+    top = Math.max(top, (hits * logRatios[first + m]! - owed * costs[first + m]!) / dispersion)
+  let mixture = 0
+  for (const [m, weight] of effects.weights.entries())
+    mixture += weight * Math.exp((hits * logRatios[first + m]! - owed * costs[first + m]!) / dispersion - top)
   return top + Math.log(cashAfter(effects, 0) * Math.exp(-top) + effects.launchWeight * mixture)
 }
