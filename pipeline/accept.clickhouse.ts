@@ -33,19 +33,31 @@ export type ClockMode = 'wall' | 'event'
 /** The number that the next batch gets, and the event clock before it. */
 export type Position = Readonly<{ nextSeq: number; clockMs: number }>
 
-/** Makes a batch durable. Its number and clock are stored with every row, so it can be driven again as it was. */
-export async function storeBatch(
-  { store, clock, clockMode }: Readonly<{ store: ClickHouseClient; clock: Clock; clockMode: ClockMode }>,
+/** Number and clocks of a batch that arrives now. */
+export function stampOf(
+  { clock, clockMode }: Readonly<{ clock: Clock; clockMode: ClockMode }>,
   position: Position,
+  taken: readonly Arrivals[],
+): Stamp {
+  const receivedAtMs = clock.nowMs()
+  const acceptedAtMs = clockMode === 'wall' ? receivedAtMs : eventClock(position.clockMs, taken)
+  return { seq: position.nextSeq, acceptedAtMs, receivedAtMs }
+}
+
+/**
+ * Makes a batch durable. Its number and clock are stored with every row, so it can be driven again as it was. What it writes depends
+ * on its arguments alone: storing the same batch again changes nothing.
+ */
+export async function storeBatch(
+  store: ClickHouseClient,
+  stamp: Stamp,
   taken: readonly Arrivals[],
   expired: readonly string[],
 ): Promise<StoredBatch> {
+  const { acceptedAtMs } = stamp
   const arrivedOutcomes = taken.flatMap((arrivals) => arrivals.outcomes)
   const arrivedPoints = taken.flatMap((arrivals) => arrivals.points)
-  const receivedAtMs = clock.nowMs()
   const arrived = taken.flatMap((arrivals) => arrivals.spans)
-  const acceptedAtMs =
-    clockMode === 'wall' ? receivedAtMs : eventClock(position.clockMs, arrived, arrivedOutcomes, arrivedPoints)
   const spans = [
     ...arrived.map((span) => withTimes(span, acceptedAtMs)),
     ...expired.map((traceId) => expiryOf(traceId, acceptedAtMs)),
@@ -56,7 +68,6 @@ export async function storeBatch(
     startMs: plausible(point.startMs),
     atMs: plausible(point.atMs) || acceptedAtMs,
   }))
-  const stamp: Stamp = { seq: position.nextSeq, acceptedAtMs, receivedAtMs }
   const token = {
     insert_deduplication_token: `a${stamp.seq}`,
     async_insert: 0,
@@ -91,16 +102,13 @@ const spansBefore = (store: ClickHouseClient, seq: number, spans: readonly SpanF
   storedSpans({ store, seq }, unique(spans.map((span) => span.traceId)))
 
 /** The greatest event time accepted so far: times of starts and outcomes, never of ends, which may lie far ahead. */
-function eventClock(
-  clockMs: number,
-  spans: readonly SpanFact[],
-  outcomes: readonly OutcomeFact[],
-  points: readonly MetricPoint[],
-): number {
+function eventClock(clockMs: number, taken: readonly Arrivals[]): number {
   let latestMs = clockMs
-  for (const span of spans) latestMs = Math.max(latestMs, plausible(span.startedAtMs))
-  for (const outcome of outcomes) latestMs = Math.max(latestMs, plausible(outcome.atMs))
-  for (const point of points) latestMs = Math.max(latestMs, plausible(point.atMs))
+  for (const { spans, outcomes, points } of taken) {
+    for (const span of spans) latestMs = Math.max(latestMs, plausible(span.startedAtMs))
+    for (const outcome of outcomes) latestMs = Math.max(latestMs, plausible(outcome.atMs))
+    for (const point of points) latestMs = Math.max(latestMs, plausible(point.atMs))
+  }
   return latestMs
 }
 

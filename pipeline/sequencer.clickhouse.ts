@@ -2,10 +2,10 @@ import type { Clock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
-import { type Arrivals, type ClockMode, type Position, readBatch, storeBatch } from './accept.clickhouse.ts'
+import { type Arrivals, type ClockMode, type Position, readBatch, stampOf, storeBatch } from './accept.clickhouse.ts'
 import { type BatchContext, type BatchResult, processBatch, type StoredBatch } from './batch.clickhouse.ts'
 import { JUDGED_ENVIRONMENTS, scopesOf } from './places.ts'
-import { heldTraces } from './stored.clickhouse.ts'
+import { heldTraces, openBatches } from './stored.clickhouse.ts'
 
 export type { Arrivals, ClockMode }
 
@@ -135,12 +135,8 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   /** Stores a batch, and counts it when the batch before is counted; where much waits already, the next one may be stored meanwhile. */
   const driveNext = async (taken: Submission[], expired: readonly string[]): Promise<void> => {
     const startedMs = clock.nowMs()
-    const stored = await storeBatch(
-      options,
-      position,
-      taken.map((submission) => submission.arrivals),
-      expired,
-    )
+    const arrivals = taken.map((submission) => submission.arrivals)
+    const stored = await storeBatch(options.store, stampOf(options, position, arrivals), arrivals, expired)
     for (const submission of taken) submission.resolve()
     for (const traceId of expired) holds.delete(traceId)
     position = { nextSeq: stored.stamp.seq + 1, clockMs: stored.stamp.acceptedAtMs }
@@ -256,12 +252,8 @@ async function recover(options: Options, holds: Map<string, number>): Promise<Po
     'SELECT max(seq) AS seq, max(toUnixTimestamp64Milli(clock_at)) AS clockMs FROM batches',
   )
   let position: Position = { nextSeq: (last?.seq ?? 0) + 1, clockMs: last?.clockMs ?? 0 }
-  const open = await rowsOf<{ seq: number }>(
-    store,
-    `SELECT DISTINCT seq FROM (SELECT seq FROM spans WHERE seq >= {from:UInt64} UNION ALL SELECT seq FROM outcomes WHERE seq >= {from:UInt64} UNION ALL SELECT seq FROM metric_points WHERE seq >= {from:UInt64}) ORDER BY seq`,
-    { from: position.nextSeq },
-  )
-  for (const { seq } of open) {
+  const open = await openBatches(store, position.nextSeq)
+  for (const seq of open) {
     const batch = await readBatch(store, seq)
     const result = await processBatch(options, batch)
     position = { nextSeq: seq + 1, clockMs: batch.stamp.acceptedAtMs }

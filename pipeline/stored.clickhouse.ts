@@ -116,3 +116,13 @@ export async function olderPointMs(
   }
   return fromMs
 }
+
+/** Batches from this number on of which facts are stored, in order. */
+export async function openBatches(store: ClickHouseClient, from: number): Promise<number[]> {
+  const rows = await rowsOf<{ seq: number }>(
+    store,
+    `SELECT DISTINCT seq FROM (SELECT seq FROM spans WHERE seq >= {from:UInt64} UNION ALL SELECT seq FROM outcomes WHERE seq >= {from:UInt64} UNION ALL SELECT seq FROM metric_points WHERE seq >= {from:UInt64}) ORDER BY seq`,
+    { from },
+  )
+  return rows.map((row) => row.seq)
+}
