@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { linksConfig, safetyConfig, secretRefConfig, targetsConfig } from './alerts/targets.ts'
+import { kafkaConfig } from './bus/config.ts'
 import { namesSchema } from './collector/names.ts'
 import { CONVERSATION_IDS } from './collector/pseudonym.ts'
 import { isLoopback } from './dashboards/access.http.ts'
@@ -19,6 +20,7 @@ import { AndonError } from './lib/errors.ts'
 import type { JsonSchema } from './lib/json-schema.ts'
 import { type Mistake, mistakesOf, pathText, renderMistakes, valueAt } from './lib/mistakes.ts'
 import { recoveryConfig } from './recovery/config.ts'
+import { serverConfig } from './store/config.ts'
 
 const listen = (port: number, what: string) =>
   z
@@ -36,6 +38,7 @@ const listen = (port: number, what: string) =>
 const storeConfig = z
   .strictObject({
     path: z.string().min(1).default('.andon/store').describe('Directory of the embedded store. Default .andon/store.'),
+    server: serverConfig.optional(),
     memoryMiB: z.int().min(256).default(600).describe('Memory that the embedded engine may use. Default 600.'),
     retentionDays: z
       .int()
@@ -47,13 +50,14 @@ const storeConfig = z
       ),
   })
   .prefault({})
-  .describe('Where facts are kept: ClickHouse, embedded in a child process.')
+  .describe('Where facts are kept: ClickHouse, embedded in a child process, or a server.')
 
 export const configSchema = z
   .strictObject({
     receive: listen(4318, 'OTLP/HTTP receiver: /v1/traces, /v1/logs, /v1/metrics, /v1/outcomes.'),
     page: listen(4320, 'Read-only page, API, /metrics, /healthz and /readyz.'),
     store: storeConfig,
+    kafka: kafkaConfig.optional(),
     identity: z
       .strictObject({
         secret: secretRefConfig
@@ -234,6 +238,13 @@ function crossMistakes(config: Config): Mistake[] {
         [door, 'host'],
         'is reached from other machines, so a token is required: set token: { env: NAME } or { file: PATH } beside it, or listen on 127.0.0.1',
       )
+  if (config.store.server && !config.identity.secret)
+    add(
+      ['identity', 'secret'],
+      'is required with store.server: everybody who writes there must make the same pseudonyms; set identity: { secret: { env: NAME } } or { file: PATH }',
+    )
+  if (config.kafka?.sasl?.mechanism === 'plain' && config.kafka.tls === false)
+    add(['kafka', 'sasl', 'mechanism'], 'plain sends the password as it is: set kafka.tls, or use scram-sha-512')
   const names = config.signals.map((entry) => (typeof entry === 'string' ? entry : entry.name))
   names.forEach((name, index) => {
     if (names.indexOf(name) < index)

@@ -4,6 +4,8 @@ import { type Config, configJsonSchema, DEFAULT_CONFIG, readConfig } from '../co
 import { AndonError } from '../lib/errors.ts'
 import { createLog } from '../lib/log.ts'
 import { recoveryCommands } from './cli-recovery.ts'
+import { addDeadLetters } from './dead-letters-command.ts'
+import type { Role } from './roles.ts'
 import type { Environment } from './secrets.ts'
 
 /** Exit codes: 0 done, 1 it failed, 2 the input or the configuration cannot be read. */
@@ -19,6 +21,12 @@ const positive = (text: string): number => {
   const value = Number(text)
   if (!(value > 0)) throw new InvalidArgumentError('give a number above 0')
   return value
+}
+
+const ROLES: readonly string[] = ['collector', 'pipeline', 'detector', 'alerter'] satisfies Role[]
+const oneOfRoles = (text: string, before: Role[] = []): Role[] => {
+  if (!ROLES.includes(text)) throw new InvalidArgumentError(`there is ${ROLES.join(', ')}`)
+  return [...before, text as Role]
 }
 
 /** Runs one command line; resolves to the exit code. Modules load with the command that needs them. */
@@ -42,10 +50,13 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
     .description('run the monitor: receive telemetry, count, judge, pause')
     .option('--port <n>', 'port of the OTLP receiver', port)
     .option('--page-port <n>', 'port of the page, API and metrics', port)
+    .option('--role <roles...>', 'only these roles, over Kafka: collector, pipeline, detector, alerter', oneOfRoles)
     .action(async (options) => {
       const { serve } = await import('./serve.ts')
-      await serve({ config: withOptions(readConfig(options.config), options), env })
+      await serve({ config: withOptions(readConfig(options.config), options), env, roles: options.role ?? null })
     })
+
+  addDeadLetters(configured(program.command('dead-letters')), env)
 
   program
     .command('demo')

@@ -17,7 +17,7 @@ import type { Log } from '../lib/log.ts'
 import { type Arrivals, type ClockMode, createSequencer, type Sequencer } from '../pipeline/sequencer.clickhouse.ts'
 import type { Recovery } from '../recovery/recovery.clickhouse.ts'
 import { applyRetention } from '../store/retention.clickhouse.ts'
-import { openStore, rowsOf } from '../store/store.clickhouse.ts'
+import { openStore, rowsOf, type StoreOptions } from '../store/store.clickhouse.ts'
 import { activityOf } from './activity.clickhouse.ts'
 import { eventClock } from './event-clock.ts'
 import { finishForgetting } from './forget.clickhouse.ts'
@@ -43,6 +43,8 @@ export type MonitorOptions = Readonly<{
   /** replay never sends a webhook. */
   mode: 'live' | 'replay'
   storePath: string
+  /** Default: embedded, in storePath. */
+  store?: StoreOptions
   pageUrl?: string
   onIncident?: (incident: Incident) => void
 }>
@@ -74,11 +76,10 @@ export type Monitor = Readonly<{
  */
 export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   const { config, log, clockMode } = options
-  const store = await openStore({
-    kind: 'embedded',
-    path: options.storePath,
-    memoryBytes: config.store.memoryMiB * 2 ** 20,
-  })
+  const { memoryMiB } = config.store
+  const store = await openStore(
+    options.store ?? { kind: 'embedded', path: options.storePath, memoryBytes: memoryMiB * 2 ** 20 },
+  )
   await finishForgetting(store)
   await applyRetention(store, config.store.retentionDays)
   const closing = new AbortController()

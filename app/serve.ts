@@ -7,6 +7,8 @@ import { wallClock } from '../lib/clock.ts'
 import { createLog, type Log } from '../lib/log.ts'
 import type { ClockMode } from '../pipeline/sequencer.clickhouse.ts'
 import { createMonitor, type Monitor, type MonitorOptions } from './monitor.ts'
+import { storeOptionsOf } from './open.ts'
+import { ROLES, type Role, startRoles } from './roles.ts'
 import { type Environment, identitySecret, readSecret } from './secrets.ts'
 import { recorded, traceMonitor } from './telemetry.ts'
 
@@ -40,6 +42,7 @@ export async function startMonitor(options: {
     clockMode: options.clockMode,
     mode: 'live',
     storePath: config.store.path,
+    store: storeOptionsOf(config, env),
     ...(config.page.port !== 0 && { pageUrl: `http://${host}:${config.page.port}` }),
     ...(options.onIncident && { onIncident: options.onIncident }),
   })
@@ -85,17 +88,26 @@ export async function startMonitor(options: {
   }
 }
 
-/** `andon serve`: runs until it is told to stop (SIGINT, SIGTERM). A second signal ends it at once; nothing acknowledged is lost by that. */
-export async function serve(options: { config: Config; env: Environment }): Promise<void> {
-  const { config, env } = options
+/**
+ * `andon serve`: runs until it is told to stop (SIGINT, SIGTERM). A second signal ends it at once; nothing acknowledged is lost by that.
+ * With Kafka in the configuration the roles meet there; `roles` are those of this process.
+ */
+export async function serve(options: {
+  config: Config
+  env: Environment
+  roles: readonly Role[] | null
+}): Promise<void> {
+  const { config, env, roles } = options
   const log = createLog(config.log.level)
   const stopTracing = config.telemetry.endpoint ? traceMonitor(config.telemetry.endpoint) : null
-  const running = await startMonitor({ config, env, log, clockMode: 'wall' })
-  log.info({ receive: running.receiverUrl, page: running.pageUrl, store: config.store.path }, 'andon is listening')
-  if ((config.triggers ?? []).every((trigger) => trigger.action === 'notify'))
-    log.warn({}, 'no trigger can pause: breaches are told, nothing is stopped (see docs/configuration.md, triggers)')
-  if (config.targets.length === 0)
-    log.warn({}, 'no target is configured: breaches are shown on the page only (see docs/configuration.md, targets)')
+  const store = config.store.server?.url ?? config.store.path
+  const running =
+    config.kafka || roles
+      ? await startRoles({ config, env, log, roles: roles ?? ROLES })
+      : await startMonitor({ config, env, log, clockMode: 'wall' })
+  const where = { receive: running.receiverUrl, page: running.pageUrl, store, ...(roles && { roles }) }
+  log.info(where, 'andon is listening')
+  if (!roles || roles.includes('alerter')) warnOfSilence(config, log)
   const signal = await new Promise<string>((resolve) => {
     process.once('SIGINT', () => resolve('SIGINT'))
     process.once('SIGTERM', () => resolve('SIGTERM'))
@@ -105,4 +117,11 @@ export async function serve(options: { config: Config; env: Environment }): Prom
   await running.close()
   await stopTracing?.()
   log.info({}, 'stopped')
+}
+
+function warnOfSilence(config: Config, log: Log): void {
+  if ((config.triggers ?? []).every((trigger) => trigger.action === 'notify'))
+    log.warn({}, 'no trigger can pause: breaches are told, nothing is stopped (see docs/configuration.md, triggers)')
+  if (config.targets.length === 0)
+    log.warn({}, 'no target is configured: breaches are shown on the page only (see docs/configuration.md, targets)')
 }

@@ -50,7 +50,7 @@ export type ReceiverOptions = Readonly<{
   /**
    * Takes a batch; resolves only when it is durable. May throw AndonError 'overloaded' (answered 429), 'unavailable' or anything retryable (503).
    */
-  accept: (batch: Batch) => Promise<void>
+  accept: (batch: Batch, raw: RawRequest) => Promise<void>
   namer: Namer
   clock: Clock
   log: Log
@@ -58,6 +58,9 @@ export type ReceiverOptions = Readonly<{
   count: (reason: string, n: number) => void
   limits?: Partial<ReceiverLimits>
 }>
+
+/** A request as it came, decompressed: what a collector passes on. */
+export type RawRequest = Readonly<{ signal: Signal | 'outcomes'; body: Buffer }>
 
 export type Receiver = Readonly<{ url: string; close: () => Promise<void> }>
 
@@ -200,22 +203,22 @@ async function received(edge: Edge, request: IncomingMessage, hold: (bytes: numb
   const type = mediaTypeOf(request.headers['content-type'] ?? '')
   const { rejected, ...decoded } = decodeRequest(signal, type, body, edge.namer, limits.itemsPerRequest)
   for (const [reason, n] of Object.entries(rejected.byReason)) edge.count(reason, n)
-  await hand(edge, fillTimes(decoded, clock.nowMs()))
+  await hand(edge, fillTimes(decoded, clock.nowMs()), { signal, body })
   return { status: 200, type, body: encodeResponse(signal, type === JSON_TYPE, rejected) }
 }
 
 async function outcomesReceived(edge: Edge, body: Buffer): Promise<Answer> {
   const { outcomes, errors } = readCloudEvents(body, edge.namer, edge.limits.itemsPerRequest)
   if (errors.length > 0) edge.count('outcome', errors.length)
-  await hand(edge, fillTimes({ spans: [], outcomes, points: [] }, edge.clock.nowMs()))
+  await hand(edge, fillTimes({ spans: [], outcomes, points: [] }, edge.clock.nowMs()), { signal: 'outcomes', body })
   const answer = { accepted: outcomes.length, rejected: errors.length, errors: errors.slice(0, 100) }
   const status = outcomes.length === 0 && errors.length > 0 ? 400 : 200
   return { status, type: JSON_TYPE, body: Buffer.from(JSON.stringify(answer)) }
 }
 
-async function hand(edge: Edge, batch: Batch): Promise<void> {
+async function hand(edge: Edge, batch: Batch, raw: RawRequest): Promise<void> {
   countFuture(batch, edge.clock.nowMs(), edge.count)
-  if (batch.spans.length + batch.outcomes.length + batch.points.length > 0) await edge.accept(batch)
+  if (batch.spans.length + batch.outcomes.length + batch.points.length > 0) await edge.accept(batch, raw)
 }
 
 /** AndonError code → HTTP status and google.rpc code, for what reading, decoding and accepting can throw. */

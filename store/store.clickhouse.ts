@@ -1,19 +1,29 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { type ClickHouseClient, createClient } from '@clickhouse/client'
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client'
+import { wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { idOf } from '../lib/hash.ts'
 import { createEmbeddedConnection } from './connection.clickhouse.ts'
+import { patient } from './retry.clickhouse.ts'
 
 export type StoreOptions =
   | Readonly<{ kind: 'embedded'; path: string; memoryBytes?: number }>
-  | Readonly<{ kind: 'server'; url: string; username: string; password: string; database: string }>
+  | Readonly<{
+      kind: 'server'
+      url: string
+      username: string
+      password: string
+      database: string
+      /** PEM of the authority that signed the server's certificate. */
+      ca?: string
+    }>
 
 /** Half a gigabyte holds every batch; merges and reports spill or wait beyond it. */
 const DEFAULT_MEMORY_BYTES = 600 * 2 ** 20
 
 /** Opens ClickHouse, embedded or on a server, and brings its tables up to date. Throws AndonError `store_locked`, `store_failed`. */
 export async function openStore(options: StoreOptions): Promise<ClickHouseClient> {
-  const client = options.kind === 'embedded' ? embedded(options) : createClient({ ...options })
+  const client = connectStore(options)
   try {
     await migrate(client)
     return client
@@ -21,6 +31,37 @@ export async function openStore(options: StoreOptions): Promise<ClickHouseClient
     await client.close()
     throw error
   }
+}
+
+/** Opens ClickHouse and leaves its tables as they are. */
+export const connectStore = (options: StoreOptions): ClickHouseClient =>
+  options.kind === 'embedded' ? embedded(options) : server(options)
+
+/** Long enough for a batch on a busy server; a report may take longer than a browser waits anyway. */
+const REQUEST_TIMEOUT_MS = 120_000
+
+function server({
+  url,
+  username,
+  password,
+  database,
+  ca,
+}: Extract<StoreOptions, { kind: 'server' }>): ClickHouseClient {
+  const client = createClient({
+    url,
+    username,
+    password,
+    database,
+    application: 'andon',
+    request_timeout: REQUEST_TIMEOUT_MS,
+    compression: { request: true, response: true },
+    use_multipart_params_auto: true, // long lists of keys do not fit a URL
+    // 64-bit numbers of ours stay below 2^53, and a statement sees what the one before it wrote, on whichever replica it runs.
+    clickhouse_settings: { output_format_json_quote_64bit_integers: 0, select_sequential_consistency: '1' },
+    log: { level: ClickHouseLogLevel.OFF }, // what fails is told by whoever asked
+    ...(ca && { tls: { ca_cert: Buffer.from(ca) } }),
+  })
+  return patient(client, wallClock)
 }
 
 function embedded(options: Extract<StoreOptions, { kind: 'embedded' }>): ClickHouseClient {
@@ -64,6 +105,19 @@ export async function migrate(client: ClickHouseClient): Promise<void> {
     for (const statement of statementsOf(sql)) await client.command({ query: statement })
     await client.insert({ table: 'schema_migrations', values: [{ version, name, hash }], format: 'JSONEachRow' })
   }
+}
+
+/** Resolves true when every migration of this version was applied by whoever may: roles that make no tables wait for it. */
+export async function isMigrated(client: ClickHouseClient): Promise<boolean> {
+  const wanted = readdirSync(MIGRATIONS).filter((file) => file.endsWith('.sql'))
+  const [table] = await rowsOf<{ n: number }>(
+    client,
+    "SELECT toUInt32(count()) AS n FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'",
+  )
+  if (!table?.n) return false
+  const applied = await rowsOf<{ name: string }>(client, 'SELECT DISTINCT name FROM schema_migrations')
+  const names = new Set(applied.map(({ name }) => name))
+  return wanted.every((name) => names.has(name))
 }
 
 /** Statements end with a semicolon at the end of a line; comments stay with the statement they precede. */

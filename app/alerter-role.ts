@@ -1,0 +1,99 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import { createAlerter } from '../alerts/alerter.ts'
+import { createClockMetrics } from '../alerts/clock-metrics.ts'
+import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
+import type { Journal } from '../alerts/journal.ts'
+import { createPost, type Post } from '../alerts/post.http.ts'
+import { resolveTargets, safetyOf } from '../alerts/targets.ts'
+import { type LeadOptions, partitionKey, type Term } from '../bus/bus.ts'
+import type { Finding } from '../facts/finding.ts'
+import type { Incident } from '../facts/incident.ts'
+import { wallClock } from '../lib/clock.ts'
+import { AndonError } from '../lib/errors.ts'
+import { rowsOf } from '../store/store.clickhouse.ts'
+import { activityOf } from './activity.clickhouse.ts'
+import { untilMigrated } from './detector-role.ts'
+import { followRecovery, recoveryOf } from './recovery.ts'
+import type { Shared } from './roles.ts'
+import { readSecret } from './secrets.ts'
+
+const TICK_MS = 1_000
+const MAX_BYTES = 1 << 20
+
+/** The active alerter reads findings, journals, sends and verifies. A successor reads the journal and goes on under the same ids. */
+export function leadAlerter({ config, kafka, env, store, metrics, pageUrl, log }: Shared): LeadOptions {
+  let incidents: () => Incident[] = () => []
+  const clockMetrics = createClockMetrics({ registry: metrics.registry, incidents: () => incidents() })
+  return {
+    group: `${kafka.groupPrefix}-alerter`,
+    topics: [kafka.topics.findings],
+    run: async (term) => {
+      await untilMigrated(store, term)
+      const lost = new AbortController()
+      const alerter = createAlerter({
+        targets: await resolveTargets(config.targets, (ref) => readSecret(ref, env)),
+        safety: safetyOf(config.safety),
+        journal: heldBy(clickhouseJournal(store), store, term, lost),
+        post: whileCurrent(createPost({ clock: wallClock }), term),
+        activityOf: (release, sinceMs) => activityOf(store, release, sinceMs),
+        clock: wallClock,
+        log,
+        links: { pageUrl: config.links.page ?? pageUrl, runbook: config.links.runbook },
+        onEvent: clockMetrics.observe,
+      })
+      await alerter.resume()
+      incidents = alerter.incidents
+      const recovery = recoveryOf(store, config, wallClock)
+      const following = followRecovery({ recovery, alerter, log, signal: AbortSignal.any([term.signal, lost.signal]) })
+      try {
+        await term.seek(await term.committed())
+        let tickedMs = 0
+        while (term.isCurrent() && !lost.signal.aborted) {
+          for (const record of await term.poll({ maxBytes: MAX_BYTES, waitMs: TICK_MS })) {
+            await alerter.handle(JSON.parse(Buffer.from(record.value).toString()) as Finding)
+            await term.commit({ [partitionKey(record.topic, record.partition)]: record.offset + 1 })
+          }
+          if (wallClock.nowMs() - tickedMs < TICK_MS) continue
+          tickedMs = wallClock.nowMs()
+          await alerter.tick()
+        }
+      } finally {
+        lost.abort()
+        await following
+        await alerter.close()
+      }
+    },
+  }
+}
+
+/**
+ * A journal with one writer: a line counts only when it is the first of its version, read back. An alerter that was replaced and does
+ * not know it yet learns it here, before anything follows from its line.
+ */
+function heldBy(journal: Journal, store: ClickHouseClient, term: Term, lost: AbortController): Journal {
+  return {
+    load: journal.load,
+    append: async (line) => {
+      if (!term.isCurrent()) throw replaced()
+      await journal.append(line)
+      const [first] = await rowsOf<{ body: string }>(
+        store,
+        'SELECT body FROM incident_events WHERE incident_id = {id:String} AND version = {version:UInt32} ORDER BY inserted_at, at_ms LIMIT 1',
+        { id: line.incidentId, version: line.version },
+      )
+      if (first?.body === JSON.stringify(line.event)) return
+      lost.abort()
+      throw replaced()
+    },
+  }
+}
+
+const replaced = () => new AndonError('superseded', 'another alerter is active by now', { retryable: true })
+
+/** Sends nothing once another alerter may be active: that one sends the same, under the same id. */
+const whileCurrent =
+  (post: Post, term: Term): Post =>
+  (...args) => {
+    if (!term.isCurrent()) throw replaced()
+    return post(...args)
+  }

@@ -1,0 +1,191 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { Bus, LeadOptions, Membership } from '../bus/bus.ts'
+import type { KafkaConfig } from '../bus/config.ts'
+import { createNamer, type Namer } from '../collector/name-span.ts'
+import { createPseudonymizer } from '../collector/pseudonym.ts'
+import { type Receiver, startReceiver } from '../collector/receive.http.ts'
+import type { Config } from '../config.ts'
+import { startPage } from '../dashboards/serve.http.ts'
+import type { Overview } from '../facts/overview.ts'
+import { wallClock } from '../lib/clock.ts'
+import { AndonError } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import { connectStore, isMigrated } from '../store/store.clickhouse.ts'
+import { leadAlerter } from './alerter-role.ts'
+import { leadDetector } from './detector-role.ts'
+import { busOf, ensureTopics, storeOptionsOf } from './open.ts'
+import { leadPipeline } from './pipeline-role.ts'
+import { createRoleMetrics, type RoleMetrics } from './role-metrics.ts'
+import { type Environment, identitySecret, readSecret } from './secrets.ts'
+import { storedOverview } from './stored-overview.clickhouse.ts'
+import { recordsOf } from './telemetry-records.ts'
+
+export const ROLES = ['collector', 'pipeline', 'detector', 'alerter'] as const
+export type Role = (typeof ROLES)[number]
+
+/** What the roles of one process share. */
+export type Shared = Readonly<{
+  config: Config
+  kafka: KafkaConfig
+  env: Environment
+  log: Log
+  bus: Bus
+  /** Absent in a process that only collects. */
+  store: ClickHouseClient
+  namer: Namer
+  metrics: RoleMetrics
+  pageUrl: string | undefined
+}>
+
+export type RunningRoles = Readonly<{ receiverUrl: string | null; pageUrl: string; close: () => Promise<void> }>
+
+const AGAIN_MS = 1_000
+
+/**
+ * Runs roles over Kafka: collectors write what they receive, one pipeline of all counts it, one detector judges, one alerter acts. Topics and
+ * tables join them, so each may run in a process of its own, in any number; who stands by takes over.
+ */
+export async function startRoles(options: {
+  config: Config
+  env: Environment
+  log: Log
+  roles: readonly Role[]
+}): Promise<RunningRoles> {
+  const { config, env, log, roles } = options
+  const { kafka } = config
+  checkRoles(config, roles)
+  const bus = busOf(kafka!, env, log)
+  const onlyCollects = roles.every((role) => role === 'collector')
+  const store = onlyCollects ? null : connectStore(storeOptionsOf(config, env))
+  const closers: (() => Promise<unknown>)[] = [async () => store?.close(), bus.close]
+  const closeAll = async () => {
+    for (const close of closers.toReversed()) await close()
+  }
+  const stopping = new AbortController()
+  closers.push(async () => stopping.abort())
+  try {
+    await untilItWorks('the topics are not there yet', () => ensureTopics(bus, kafka!), log, stopping.signal)
+    const members = new Map<string, Membership>()
+    const metrics = createRoleMetrics({ members: () => members })
+    const host = config.page.host.includes(':') ? `[${config.page.host}]` : config.page.host
+    const shared: Shared = {
+      config,
+      kafka: kafka!,
+      env,
+      log,
+      bus,
+      store: store!,
+      // A collector only looks whether a request can be read; the pseudonyms are made where it is counted.
+      namer: createNamer(
+        config.names,
+        createPseudonymizer({
+          secret: onlyCollects ? 'collector' : identitySecret(config.store.path, config.identity.secret, env),
+          keyVersion: config.identity.keyVersion,
+        }),
+      ),
+      metrics,
+      pageUrl: config.page.port === 0 ? undefined : `http://${host}:${config.page.port}`,
+    }
+    const tables = store && roles.some((role) => role === 'detector' || role === 'alerter') ? store : null
+    for (const lead of leadersOf(roles, shared)) {
+      const membership = await untilItWorks(
+        `${lead.group} cannot be joined yet`,
+        () => bus.lead(lead),
+        log,
+        stopping.signal,
+      )
+      members.set(lead.group, membership)
+      closers.push(membership.close)
+    }
+    const receiver = roles.includes('collector') ? await collect(shared) : null
+    if (receiver) closers.push(receiver.close)
+    const page = await startPage({
+      listen: config.page,
+      token: config.page.token ? readSecret(config.page.token, env) : undefined,
+      overview: async () => (tables && (await isMigrated(tables)) ? storedOverview(tables, config) : EMPTY_OVERVIEW()),
+      metrics: async () => ({ contentType: metrics.registry.contentType, body: await metrics.registry.metrics() }),
+      health: () => healthOf(store, members),
+      ...(receiver && { collectorUrl: receiver.url }),
+      clock: wallClock,
+      log,
+    })
+    closers.push(page.close)
+    return { receiverUrl: receiver?.url ?? null, pageUrl: page.url, close: closeAll }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+/** Throws AndonError `config` for roles that this configuration cannot run. */
+function checkRoles(config: Config, roles: readonly Role[]): void {
+  if (!config.kafka)
+    throw new AndonError('config', 'roles speak over Kafka: name its brokers, as in kafka: { brokers: [kafka:9092] }')
+  const alone = ROLES.every((role) => roles.includes(role))
+  if (!alone && !config.store.server && roles.some((role) => role !== 'collector'))
+    throw new AndonError(
+      'config',
+      'roles in processes of their own share one ClickHouse server: set store.server.url (the embedded store has one process)',
+    )
+}
+
+const leadersOf = (roles: readonly Role[], shared: Shared): LeadOptions[] => [
+  ...(roles.includes('pipeline') ? [leadPipeline(shared)] : []),
+  ...(roles.includes('detector') ? [leadDetector(shared)] : []),
+  ...(roles.includes('alerter') ? [leadAlerter(shared)] : []),
+]
+
+/** Receives OTLP and answers 200 once Kafka holds it on all replicas in sync. */
+const collect = ({ config, kafka, env, bus, namer, metrics, log }: Shared): Promise<Receiver> =>
+  startReceiver({
+    listen: config.receive,
+    token: config.receive.token ? readSecret(config.receive.token, env) : undefined,
+    accept: async (_, raw) => {
+      const { topic, records } = recordsOf(kafka.topics, raw)
+      await bus.send(topic, records)
+    },
+    namer,
+    clock: wallClock,
+    log,
+    count: metrics.rejected,
+  })
+
+/** A process may start before what it stands on: brokers, topics, tables. */
+async function untilItWorks<T>(what: string, work: () => Promise<T>, log: Log, signal: AbortSignal): Promise<T> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      const known = error instanceof AndonError && error.retryable
+      if (!known || signal.aborted) throw error
+      log.warn({ err: error.message }, `${what}; trying again`)
+      await wallClock.sleep(AGAIN_MS, signal)
+    }
+  }
+}
+
+const EMPTY_OVERVIEW = (): Overview => ({
+  clock: 'wall',
+  nowMs: wallClock.nowMs(),
+  seq: 0,
+  waitingRows: 0,
+  ingestLagSeconds: 0,
+  releases: [],
+  incidents: [],
+})
+
+async function healthOf(store: ClickHouseClient | null, members: ReadonlyMap<string, Membership>) {
+  const ping = await store?.ping()
+  const checks = {
+    ...(ping && {
+      store: {
+        ok: ping.success,
+        detail: ping.success ? 'answers' : String((ping as { error?: Error }).error?.message),
+      },
+    }),
+    ...Object.fromEntries(
+      [...members].map(([group, member]) => [group, { ok: true, detail: member.isLeading() ? 'active' : 'stands by' }]),
+    ),
+  }
+  return { live: true, ready: Object.values(checks).every((check) => check.ok), checks }
+}

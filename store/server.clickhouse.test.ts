@@ -1,0 +1,97 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ClickHouseClient } from '@clickhouse/client'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Front, startFront } from '../test/live/clickhouse/front.http.ts'
+import { RETRYABLE, retryReason } from './retry.clickhouse.ts'
+import { connectStore, isMigrated, openStore, rowsOf } from './store.clickhouse.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'andon-server-'))
+const options = (url: string) =>
+  ({ kind: 'server', url, username: 'default', password: '', database: 'default' }) as const
+let front: Front
+let store: ClickHouseClient
+
+beforeAll(async () => {
+  front = await startFront(join(folder, 'store'))
+  const other = connectStore(options(front.url))
+  expect(await isMigrated(other)).toBe(false)
+  await other.close()
+  store = await openStore(options(front.url))
+})
+afterAll(async () => {
+  await store.close()
+  await front.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+test('the same migrations are applied over HTTP, and other roles see that they were', async () => {
+  expect(await isMigrated(store)).toBe(true)
+})
+
+test('values travel over HTTP as they are: text that looks like a statement, lists, numbers', async () => {
+  const hostile = "it's\n\n; DROP TABLE spans -- \\"
+  expect(
+    await rowsOf(store, 'SELECT {text:String} AS text, toUInt64({n:UInt64}) AS n, {list:Array(String)} AS list', {
+      text: hostile,
+      n: 5,
+      list: ['a', "b'c", 'd,e', 'tab\t'],
+    }),
+  ).toEqual([{ text: hostile, n: 5, list: ['a', "b'c", 'd,e', 'tab\t'] }])
+  await expect(rowsOf(store, 'SELECT nonsense')).rejects.toMatchObject({ type: 'UNKNOWN_IDENTIFIER' })
+})
+
+test('lists that no URL would take travel too, to queries and to commands', async () => {
+  const keys = Array.from({ length: 20_000 }, (_, i) => `key-${i}-${'x'.repeat(40)}`)
+  expect(await rowsOf(store, 'SELECT toUInt32(length({keys:Array(String)})) AS n', { keys })).toEqual([{ n: 20_000 }])
+  await store.command({
+    query: `INSERT INTO batches (seq) SELECT length({keys:Array(String)}) SETTINGS insert_deduplication_token = 'long'`,
+    query_params: { keys },
+  })
+  expect(await rowsOf(store, 'SELECT count() AS n FROM batches WHERE seq = 20000')).toEqual([{ n: 1 }])
+  await store.command({ query: 'TRUNCATE TABLE batches' })
+})
+
+test('while the server is away for a moment, statements that may be sent again wait for it', async () => {
+  await front.stop()
+  const insert = store.insert({
+    table: 'batches',
+    values: [{ seq: 1 }],
+    format: 'JSONEachRow',
+    clickhouse_settings: { insert_deduplication_token: 'b1' },
+  })
+  const query = rowsOf(store, 'SELECT 1 AS one')
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  await front.start()
+  await insert
+  expect(await query).toEqual([{ one: 1 }])
+  expect(await rowsOf(store, 'SELECT count() AS n FROM batches')).toEqual([{ n: 1 }])
+})
+
+test('what cannot be sent twice is refused at once, as something to try again later', async () => {
+  await front.stop()
+  try {
+    await expect(
+      store.insert({ table: 'incident_events', values: [{ incident_id: 'i' }], format: 'JSONEachRow' }),
+    ).rejects.toMatchObject({ code: 'store_unavailable', retryable: true })
+  } finally {
+    await front.start()
+  }
+})
+
+test('the table of retryable answers names error types that ClickHouse has', async () => {
+  const rows = await rowsOf<{ name: string }>(
+    store,
+    `SELECT name FROM (SELECT arrayJoin({names:Array(String)}) AS name) WHERE name IN (SELECT errorCodeToName(toUInt32(number)) FROM numbers(2000))`,
+    { names: Object.keys(RETRYABLE) },
+  )
+  expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(RETRYABLE).sort())
+})
+
+test('faults of the connection are retryable, wrong statements are not', () => {
+  expect(retryReason(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }))).toContain('ECONN')
+  expect(retryReason(new Error('Timeout error.'))).not.toBeNull()
+  expect(retryReason(new Error('HTTP status 503'))).not.toBeNull()
+  expect(retryReason(new Error('Syntax error'))).toBeNull()
+})
