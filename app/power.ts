@@ -2,7 +2,7 @@ import { type Baseline, designsOf, writtenBaselineOf } from '../detectors/baseli
 import { shareBefore } from '../detectors/sequential/age-profile.ts'
 import { logThreshold } from '../detectors/sequential/combine.ts'
 import type { TestDesign } from '../detectors/sequential/design.ts'
-import { lgamma } from '../detectors/sequential/gamma.ts'
+import { logChoose } from '../detectors/sequential/gamma.ts'
 import { detectionAtLaunch, twoSampleCost } from '../detectors/sequential/power.ts'
 import type { JudgedTrigger } from '../detectors/triggers.ts'
 
@@ -110,7 +110,7 @@ export function ceilingFalsePauses(trigger: JudgedTrigger, share: number, trials
 function binomialAbove(n: number, p: number, limit: number): number {
   let sum = 0
   for (let k = Math.floor(limit) + 1; k <= n; k++) {
-    const log = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) + k * Math.log(p) + (n - k) * Math.log1p(-p)
+    const log = logChoose(n, k) + k * Math.log(p) + (n - k) * Math.log1p(-p)
     sum += Math.exp(log)
     if (k > n * p && Math.exp(log) < 1e-15 * sum) break
   }

@@ -1,5 +1,6 @@
 /** Simulated lives of releases: every contender of a race sees the same contacts. All randomness is seeded. */
 
+import { stratumOf } from '../detectors/choose.ts'
 import { releaseLogE } from '../detectors/sequential/combine.ts'
 import type { TestDesign } from '../detectors/sequential/design.ts'
 import {
@@ -16,6 +17,7 @@ import {
   addStratumHits,
   advanceTwoSample,
   createTwoSample,
+  designTwoSample,
   type TwoSampleDesign,
   twoSampleLogE,
 } from '../detectors/sequential/two-sample.ts'
@@ -175,6 +177,64 @@ export function twoArmLife(design: TwoSampleDesign, random: Random, life: TwoArm
   }
   return paused
 }
+
+export type SlicedLife = Readonly<{
+  ratio: number
+  changeAt: number
+  trials: number
+  perMinute: number
+  /** Contacts of both arms that a stratum should hold. */
+  perStratum: number
+}>
+
+/**
+ * Candidate trials until the pooled comparison pauses when 15 slices of unequal traffic, each with its own healthy share (0.5 to 4 %), are
+ * compared each by itself, at an even split; strata as the product chooses them.
+ */
+export function slicedArmLife(random: Random, life: SlicedLife, logThreshold: number): number {
+  const slices = Array.from({ length: LEAVES }, (_, slice) => ({
+    slice,
+    weight: 1 / (slice + 1),
+    share: 0.005 * (1 + (slice % 8)),
+  }))
+  const whole = slices.reduce((sum, { weight }) => sum + weight, 0)
+  const sliceStrataMs = slices.map(({ weight }) =>
+    stratumOf((life.perMinute * 1440 * weight) / whole, null, life.perStratum),
+  )
+  const design = designTwoSample({ stratumMs: HOUR_MS, sliceStrataMs, windowMs: 6 * HOUR_MS })
+  const state = createTwoSample(design)
+  let candidates = 0
+  for (let minute = 0; candidates < life.trials; minute++) {
+    const atMs = minute * MINUTE_MS
+    advanceTwoSample(design, state, atMs)
+    if (twoSampleLogE(design, state) >= logThreshold) return candidates
+    for (let i = 0; i < life.perMinute; i++) {
+      const { slice, share } = random.pickWeighted(slices)
+      const arm = random.uniform() < 0.5 ? 'candidate' : 'stable'
+      if (arm === 'candidate') candidates++
+      addAtRisk(design, state, arm, atMs, 1, slice)
+      const bad = arm === 'candidate' && candidates > life.changeAt ? life.ratio : 1
+      if (random.uniform() < share * bad)
+        addStratumHits(
+          design,
+          state,
+          atMs,
+          { candidate: arm === 'candidate' ? 1 : 0, stable: arm === 'stable' ? 1 : 0 },
+          slice,
+        )
+    }
+  }
+  return Number.POSITIVE_INFINITY
+}
+
+/** Mean healthy share of {@link slicedArmLife}: what its floor is measured by. */
+export const SLICED_SHARE = (() => {
+  const slices = Array.from({ length: LEAVES }, (_, slice) => ({
+    weight: 1 / (slice + 1),
+    share: 0.005 * (1 + (slice % 8)),
+  }))
+  return slices.reduce((sum, s) => sum + s.weight * s.share, 0) / slices.reduce((sum, s) => sum + s.weight, 0)
+})()
 
 /** Healthy hourly shocks shared by both arms: gamma-like hour noise (CV 0.3), day noise (CV 0.15) and a daily rhythm of ± 30 %. */
 export function sharedShocks(random: Random): (hour: number) => number {

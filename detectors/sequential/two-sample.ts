@@ -2,8 +2,8 @@ import { assert } from '../../lib/errors.ts'
 import { idOf } from '../../lib/hash.ts'
 import { cashAfter, checkEffects, DEFAULT_EFFECTS, type Effects } from './effects.ts'
 import { logAdd, logSum } from './log-domain.ts'
-import { closeOldest, laterOnsetLogs, type OnsetCells, type RatedCell } from './onset-cells.ts'
-import { stratumLogRatio } from './stratum.ts'
+import { closeOldest, laterOnsetLogs, laterOnsets, type OnsetCells, type RatedCell } from './onset-cells.ts'
+import { stratumLogRatios } from './stratum.ts'
 
 /**
  * The test against a stable release that serves the same traffic at the same time. Given that a hit happened among the
@@ -162,7 +162,7 @@ function compare(
   if (total === 0) return
   const theta = cohort.candidate / (cohort.candidate + cohort.stable)
   const stratum = { candidateAtRisk: cohort.candidate, stableAtRisk: cohort.stable, candidateHits, stableHits }
-  const logRatios = design.effects.ratios.map((ratio) => stratumLogRatio(stratum, ratio))
+  const logRatios = stratumLogRatios(stratum, design.effects.ratios)
   const cell = state.cells.live.findLast((c) => c.startMs <= cohort.startMs)
   for (const counts of cell ? [state, cell] : [state]) {
     counts.hits += candidateHits
@@ -178,11 +178,17 @@ function compare(
 /** Natural logarithm of the evidence that the candidate is worse than the stable release. */
 export function twoSampleLogE(design: TwoSampleDesign, state: TwoSampleState): number {
   const { effects } = design
+  const fast = laterOnsets(state.cells, effects, effects.ratios.length, scoreOf)
+  const cash = cashAfter(effects, state.newestCell)
+  let evidence = cash
+  for (const [m, weight] of effects.weights.entries())
+    evidence += weight * (effects.launchWeight * Math.exp(state.logRatios[m]!) + fast[m]!)
+  if (Number.isFinite(evidence)) return Math.log(evidence)
   const later = laterOnsetLogs(state.cells, effects, effects.ratios.length, scoreOf)
   const terms = effects.weights.map(
     (w, m) => Math.log(w) + logAdd(Math.log(effects.launchWeight) + state.logRatios[m]!, later[m]!),
   )
-  return logAdd(logSum(terms), Math.log(cashAfter(effects, state.newestCell)))
+  return logAdd(logSum(terms), Math.log(cash))
 }
 
 const scoreOf = (cell: TwoSampleCell, m: number) => cell.logRatios[m]!
