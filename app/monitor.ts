@@ -2,6 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import type { Registry } from 'prom-client'
 import { type Alerter, createAlerter } from '../alerts/alerter.ts'
 import { createClockMetrics } from '../alerts/clock-metrics.ts'
+import { createIncidentMetrics } from '../alerts/incident-metrics.ts'
 import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import { createPost } from '../alerts/post.http.ts'
 import { resolveTargets, safetyOf } from '../alerts/targets.ts'
@@ -19,6 +20,7 @@ import type { Recovery } from '../recovery/recovery.clickhouse.ts'
 import { applyRetention } from '../store/retention.clickhouse.ts'
 import { openStore, rowsOf, type StoreOptions } from '../store/store.clickhouse.ts'
 import { activityOf } from './activity.clickhouse.ts'
+import { createDrillMetrics } from './drill-metrics.clickhouse.ts'
 import { eventClock } from './event-clock.ts'
 import { finishForgetting } from './forget.clickhouse.ts'
 import { createMetrics } from './metrics.ts'
@@ -98,7 +100,10 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   const lagMs = () => (sequencer ? Math.max(0, wallClock.nowMs() - sequencer.lastProgressMs()) : 0)
 
   const targets = await resolveTargets(config.targets, (ref) => readSecret(ref, options.env))
-  const clockMetrics = createClockMetrics({ registry: metrics.registry, incidents: () => alerter.incidents() })
+  const watched = { registry: metrics.registry, incidents: () => alerter.incidents() }
+  const clockMetrics = createClockMetrics(watched)
+  createIncidentMetrics(watched)
+  createDrillMetrics({ registry: metrics.registry, store, log })
   alerter = createAlerter({
     targets,
     safety: safetyOf(config.safety),

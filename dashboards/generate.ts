@@ -1,14 +1,21 @@
 /** Writes what Grafana reads: `npm run dashboards`. A test compares the files with what this would write. */
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { stringify } from 'yaml'
+import { alertRuleFile } from './boards/alert-rules.ts'
 import { allBoards } from './boards/all.ts'
 
 const HERE = new URL('./', import.meta.url)
 
 /** Path below dashboards/ and text of every generated file. */
 export function generated(): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(allBoards()).map(([name, json]) => [`grafana/${name}`, `${JSON.stringify(json, null, 2)}\n`]),
-  )
+  const boards = Object.entries(allBoards()).map(([name, json]) => [
+    `grafana/${name}`,
+    `${JSON.stringify(json, null, 2)}\n`,
+  ])
+  return {
+    ...Object.fromEntries(boards),
+    'provisioning/alerting/andon-rules.yaml': `# Generated from dashboards/boards/alert-rules.ts by npm run dashboards: change it there.\n${stringify(alertRuleFile(), { lineWidth: 0 })}`,
+  }
 }
 
 if (import.meta.main) {

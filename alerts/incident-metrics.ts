@@ -1,0 +1,27 @@
+import { Gauge, type Registry } from 'prom-client'
+import type { Incident } from '../facts/incident.ts'
+
+/** Incidents with a series of their own, the latest: names come from outside and must not grow the page without bound. */
+const MAX_INCIDENTS = 100
+
+/**
+ * Every incident that is not drained as one series with its release and state: what alert rules fire on. The series of a state ends when
+ * the state does, and with the drain the last one. Replayed and shadow incidents have none.
+ */
+export function createIncidentMetrics(edges: { registry: Registry; incidents: () => readonly Incident[] }): void {
+  new Gauge({
+    name: 'andon_incident',
+    help: '1 for each of the latest incidents that are not drained, by release and state.',
+    labelNames: ['environment', 'agent', 'release', 'signal', 'state'],
+    registers: [edges.registry],
+    collect() {
+      this.reset()
+      const open = edges
+        .incidents()
+        .filter(({ state, reason }) => state !== 'drained' && reason !== 'replay' && reason !== 'shadow')
+        .sort((a, b) => b.openedAtMs - a.openedAtMs)
+      for (const { release, finding, state } of open.slice(0, MAX_INCIDENTS))
+        this.set({ ...release, signal: finding.signal, state }, 1)
+    },
+  })
+}

@@ -1,0 +1,172 @@
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { aFinding } from '../../alerts/fixtures.ts'
+import type { IncidentEventBody } from '../../facts/incident.ts'
+import { wallClock } from '../../lib/clock.ts'
+import { ALERT_RULES, PROVISIONED } from './alert-rules.ts'
+import { openEmptyStore } from './demo.fixtures.ts'
+import { frameOf, isNumber, isText } from './frame.fixtures.ts'
+import { serverHalf } from './macros.fixtures.ts'
+
+const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
+const document = (path: string): string => readFileSync(new URL(`../../docs/${path}`, import.meta.url), 'utf8')
+const nowMs = Math.floor(wallClock.nowMs())
+
+let empty: Awaited<ReturnType<typeof openEmptyStore>>
+beforeAll(async () => {
+  empty = await openEmptyStore()
+})
+afterAll(() => empty.close())
+
+const firingOf = async (uid: string) => {
+  const rule = ALERT_RULES.find((one) => one.uid === uid)!
+  const fromMs = nowMs - rule.lookBackHours * 3_600_000
+  const { columns, rows } = await frameOf(
+    empty.store,
+    serverHalf(rule.rawSql, { fromMs, toMs: nowMs + 1_000, intervalMs: 60_000 }),
+  )
+  const numbers = columns.filter(({ type }) => isNumber(type))
+  expect(numbers, `${uid}: Grafana takes one number per row`).toHaveLength(1)
+  expect(columns.filter(({ type }) => isText(type)).length + 1, `${uid}: the other columns are labels`).toBe(
+    columns.length,
+  )
+  return rows
+    .filter((row) => Number(row[numbers[0]!.name]) > 0)
+    .map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => name !== numbers[0]!.name)))
+}
+
+let version = 0
+const journal = (event: IncidentEventBody) =>
+  empty.store.insert({
+    table: 'incident_events',
+    values: [
+      {
+        incident_id: 'i1',
+        version: ++version,
+        at_ms: nowMs - 60_000 + version,
+        type: event.type,
+        body: JSON.stringify(event),
+      },
+    ],
+    format: 'JSONEachRow',
+  })
+const release = { environment: 'production', agent: 'order-status', release: "r43 o'brien \\" }
+
+test('on an empty store no rule fires and none fails', async () => {
+  for (const { uid } of ALERT_RULES) expect(await firingOf(uid), uid).toEqual([])
+})
+
+test('a pause fires from its order to its drain, with the release as labels', async () => {
+  const finding = aFinding({ release, decidedAtMs: nowMs - 60_000 })
+  await journal({ type: 'opened', finding, reason: 'first_breach', pause: true })
+  expect(await firingOf('andon-release-paused')).toEqual([{ ...release, state: 'pausing' }])
+  expect(await firingOf('andon-pause-not-accepted')).toEqual([release])
+  expect(await firingOf('andon-release-not-drained')).toEqual([])
+
+  await journal({ type: 'accepted', target: 'platform', enforces: true })
+  expect(await firingOf('andon-release-paused')).toEqual([{ ...release, state: 'paused' }])
+  expect(await firingOf('andon-pause-not-accepted')).toEqual([])
+  expect(await firingOf('andon-release-not-drained')).toEqual([release])
+
+  const counts = { contactsAfterPause: 0, writesAfterPause: 0 }
+  await journal({ type: 'stopped', stoppedAtMs: nowMs - 1_000, ...counts })
+  expect(await firingOf('andon-release-paused')).toEqual([{ ...release, state: 'stopped' }])
+  await journal({ type: 'drained', drainedAtMs: nowMs, ...counts })
+  expect(await firingOf('andon-release-paused')).toEqual([])
+  expect(await firingOf('andon-release-not-drained')).toEqual([])
+})
+
+test('a failed drill fires until one has passed', async () => {
+  const drill = (drill_id: string, startedMs: number, passed: number) =>
+    empty.store.insert({
+      table: 'drills',
+      values: [
+        {
+          drill_id,
+          agent: 'order-status',
+          signal: 'failed_updates',
+          started_at: startedMs,
+          onset_at: startedMs,
+          ended_at: startedMs,
+          passed,
+        },
+      ],
+      format: 'JSONEachRow',
+    })
+  await drill('d1', nowMs - 7_200_000, 0)
+  expect(await firingOf('andon-drill-failed')).toEqual([{ agent: 'order-status' }])
+  await drill('d2', nowMs - 3_600_000, 1)
+  expect(await firingOf('andon-drill-failed')).toEqual([])
+})
+
+test('silence fires when batches came within the day and then stopped', async () => {
+  const batch = (seq: number, acceptedMs: number) =>
+    empty.store.insert({
+      table: 'batches',
+      values: [{ seq, clock_at: acceptedMs, accepted_at: acceptedMs }],
+      format: 'JSONEachRow',
+    })
+  await batch(1, nowMs - 20 * 60_000)
+  expect(await firingOf('andon-nothing-counted')).toEqual([{}])
+  await batch(2, nowMs - 60_000)
+  expect(await firingOf('andon-nothing-counted')).toEqual([])
+})
+
+test('every rule names a runbook that exists, down to its section', () => {
+  const links = [
+    ...ALERT_RULES.map(({ runbook }) => runbook),
+    ...[...read('prometheus/andon.rules.yml').matchAll(/andon_docs \}\}\/(\S+?)["']/g)].map((match) => match[1]!),
+  ]
+  expect(links.length).toBeGreaterThan(15)
+  for (const link of links) {
+    const [path, section] = link.split('#')
+    const anchors = [...document(path!).matchAll(/^#+ (.*)$/gm)].map((match) =>
+      match[1]!
+        .toLowerCase()
+        .replace(/[^\w\s-]/g, '')
+        .trim()
+        .replace(/\s+/g, '-'),
+    )
+    if (section) expect(anchors, link).toContain(section)
+  }
+})
+
+test('provisioning names what it brings, and takes every address and secret from the environment', () => {
+  const sources = parse(read('provisioning/datasources/andon.yaml')) as { datasources: { uid: string; type: string }[] }
+  const contacts = parse(read('provisioning/alerting/andon-contact-points.yaml')) as {
+    contactPoints: { name: string }[]
+  }
+  const rules = parse(read('provisioning/alerting/andon-rules.yaml')) as {
+    groups: {
+      rules: {
+        uid: string
+        title: string
+        data: { datasourceUid: string }[]
+        notification_settings: { receiver: string }
+      }[]
+    }[]
+  }
+  expect(sources.datasources.map(({ uid, type }) => [uid, type])).toEqual([
+    [PROVISIONED.clickhouse, 'grafana-clickhouse-datasource'],
+    ['andon-prometheus', 'prometheus'],
+  ])
+  const all = rules.groups.flatMap((group) => group.rules)
+  expect(new Set(all.map(({ uid }) => uid)).size).toBe(all.length)
+  expect(new Set(all.map(({ title }) => title)).size).toBe(all.length)
+  for (const rule of all) {
+    expect(rule.uid).toMatch(/^[a-zA-Z0-9_-]{1,40}$/)
+    expect(contacts.contactPoints.map(({ name }) => name)).toContain(rule.notification_settings.receiver)
+    for (const { datasourceUid } of rule.data) expect([PROVISIONED.clickhouse, '__expr__']).toContain(datasourceUid)
+  }
+  const files = ['datasources/andon.yaml', 'alerting/andon-contact-points.yaml', 'alerting/andon-rules.yaml']
+  const used = new Set(
+    files.flatMap((file) => [...read(`provisioning/${file}`).matchAll(/\$\{(\w+)\}/g)].map((match) => match[1]!)),
+  )
+  const page = document('grafana.md')
+  for (const name of used) expect(page, `docs/grafana.md explains ${name}`).toContain(`\`${name}\``)
+  for (const file of files)
+    for (const [, key, value] of read(`provisioning/${file}`).matchAll(/^\s*(password|secret|url|host): (.*)$/gm))
+      expect(value, `${file} ${key}`).toMatch(/^\$\{ANDON_\w+\}$/)
+  for (const rule of all) expect(JSON.stringify(rule).replace(/\$\{ANDON_DOCS_URL\}|\$__\w+/g, '')).not.toContain('$')
+})
