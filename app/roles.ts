@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Bus, LeadOptions, Membership } from '../bus/bus.ts'
 import type { KafkaConfig } from '../bus/config.ts'
@@ -79,7 +80,9 @@ export async function startRoles(options: {
       namer: createNamer(
         config.names,
         createPseudonymizer({
-          secret: onlyCollects ? 'collector' : identitySecret(config.store.path, config.identity.secret, env),
+          secret: onlyCollects
+            ? randomBytes(32).toString('hex')
+            : identitySecret(config.store.path, config.identity.secret, env),
           keyVersion: config.identity.keyVersion,
         }),
       ),

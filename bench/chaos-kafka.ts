@@ -1,0 +1,32 @@
+import { parseArgs } from 'node:util'
+import { seededRandom } from '../lib/random.ts'
+import { chaos, type Fault } from '../test/live/kafka/chaos.ts'
+import { startCluster } from '../test/live/kafka/cluster.ts'
+
+/** Long form of test/live/roles.kafka.test.ts: random faults on a real broker under load, then what broker and store being away does. */
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '20' },
+    seed: { type: 'string', default: '1' },
+    outage: { type: 'string', default: '60' },
+    faults: { type: 'string' },
+  },
+})
+const random = seededRandom('rounds', values.seed)
+const faults: Fault[] = values.faults
+  ? (values.faults.split(',') as Fault[])
+  : Array.from({ length: Number(values.rounds) }, () => random.pick(['kill', 'stop', 'rebalance'] as const))
+
+const cluster = await startCluster()
+try {
+  let round = 0
+  const result = await chaos(cluster, {
+    faults,
+    seed: Number(values.seed),
+    outageMs: Number(values.outage) * 1000,
+    onFault: (fault) => console.error(`${++round}/${faults.length} ${fault}`),
+  })
+  console.log(JSON.stringify(result, null, 2))
+} finally {
+  await cluster.close()
+}

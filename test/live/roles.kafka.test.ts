@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { listDeadLetters, replayDeadLetters } from '../../app/dead-letters.ts'
+import { wallClock } from '../../lib/clock.ts'
+import { rowsOf } from '../../store/store.clickhouse.ts'
+import { traceRequest } from '../fixtures/otlp.ts'
+import { hasKafka } from './kafka/broker.ts'
+import { chaos } from './kafka/chaos.ts'
+import { type Cluster, startCluster } from './kafka/cluster.ts'
+
+/** The short form; `node bench/chaos-kafka.ts` is the long one, its result stands in docs/benchmarks/kafka.md. */
+describe.skipIf(!hasKafka())('roles over Kafka', { timeout: 240_000 }, () => {
+  let cluster: Cluster
+  beforeAll(async () => {
+    cluster = await startCluster()
+  }, 400_000)
+  afterAll(() => cluster?.close())
+
+  test('killed or stopped, the active process is replaced: nothing acknowledged is lost, nothing counts twice, one pause', async () => {
+    const result = await chaos(cluster, { faults: ['kill', 'stop'], seed: 3 })
+    expect(result).toMatchObject({ lost: 0, countedTwice: 0, webhookIds: 1, incidents: 1 })
+    expect(result.acknowledged).toBeGreaterThan(200)
+    for (const takeoverMs of result.takeoverMs) expect(takeoverMs).toBeLessThan(15_000)
+  })
+
+  test('poison becomes a dead letter with its reason, what is around it is counted, and a replay sends it again', async () => {
+    const space = await cluster.space()
+    await space.start('pipeline')
+    const contact = (conversation: string) => ({
+      conversation,
+      agent: 'agent',
+      release: 'r1',
+      startedAtMs: wallClock.nowMs(),
+    })
+    const json = (conversation: string) => Buffer.from(JSON.stringify(traceRequest([contact(conversation)])))
+    await cluster.bus.send(space.topics.spans, [
+      { value: json('before') },
+      { value: Buffer.from('{ "resourceSpans": [') },
+      { value: Buffer.from([0x0a, 0xff, 0xff]), headers: { tenant: 'a' } },
+      { value: json('after') },
+    ])
+    const contacts = async () => {
+      const sum = "SELECT sum(deltas.n) AS n FROM deltas WHERE signal = '' AND measure = 'contacts'"
+      return (await rowsOf<{ n: number }>(space.store, sum).catch(() => []))[0]?.n
+    }
+    await expect.poll(contacts, { timeout: 30_000 }).toBe(2)
+    const letters = await listDeadLetters(cluster.bus, space.kafka)
+    expect(letters).toHaveLength(2)
+    expect(letters.map(({ topic }) => topic)).toEqual([space.topics.spans, space.topics.spans])
+    for (const { reason } of letters) expect(reason).not.toBe('')
+    expect(await replayDeadLetters(cluster.bus, space.kafka)).toBe(2)
+    await expect
+      .poll(async () => (await listDeadLetters(cluster.bus, space.kafka)).length, { timeout: 30_000, interval: 1_000 })
+      .toBe(2) // still poison, so both are back
+    await space.close()
+  })
+})
