@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
+import { heartbeatConfig } from './alerts/heartbeat.ts'
 import { linksConfig, safetyConfig, secretRefConfig, targetsConfig } from './alerts/targets.ts'
 import { kafkaConfig } from './bus/config.ts'
 import { namesSchema } from './collector/names.ts'
@@ -20,6 +21,7 @@ import { AndonError } from './lib/errors.ts'
 import type { JsonSchema } from './lib/json-schema.ts'
 import { type Mistake, mistakesOf, pathText, renderMistakes, valueAt } from './lib/mistakes.ts'
 import { recoveryConfig } from './recovery/config.ts'
+import { drillConfig } from './simulator/drill-config.ts'
 import { serverConfig } from './store/config.ts'
 
 const listen = (port: number, what: string) =>
@@ -132,6 +134,8 @@ export const configSchema = z
     links: linksConfig,
     safety: safetyConfig,
     recovery: recoveryConfig,
+    drill: drillConfig,
+    heartbeat: heartbeatConfig,
     telemetry: z
       .strictObject({
         endpoint: z

@@ -4,7 +4,7 @@ import type { Release } from '../facts/slice.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { createCourier } from './courier.ts'
-import { type DecideInput, type Decision, decide, type Mode, type Safety } from './decide.ts'
+import { type DecideInput, type Decision, decide, incidentIdOf, type Mode, type Safety } from './decide.ts'
 import type { Journal } from './journal.ts'
 import { type Case, createLedger, type RecordLine } from './ledger.ts'
 import { hasReserve, targetsOf } from './orders.ts'
@@ -47,6 +47,8 @@ export type Alerter = Readonly<{
    * Rejects when journal or telemetry cannot be reached: offer the finding again, a second time does no harm.
    */
   handle: (finding: Finding) => Promise<Decision>
+  /** Tells people about Andon itself: an incident that orders nothing. Resolved once it is durable; a second time does no harm. */
+  tell: (finding: Finding, reason: 'drill_failed') => Promise<void>
   /**
    * To be called about once a second: continues deliveries that a fault interrupted, escalates, verifies.
    * Waits for no receiver; rejects while the journal is away.
@@ -98,6 +100,14 @@ export function createAlerter(edges: AlerterEdges): Alerter {
       lastContactStartedAtMs,
       mode,
     }
+  }
+
+  async function tell(finding: Finding, reason: 'drill_failed'): Promise<void> {
+    const incidentId = incidentIdOf(finding)
+    await ledger.serially(async (record) => {
+      if (!ledger.cases.has(incidentId)) await record(incidentId, { type: 'opened', finding, reason, pause: false })
+    })
+    courier.dispatch([incidentId])
   }
 
   async function tick(): Promise<void> {
@@ -154,6 +164,7 @@ export function createAlerter(edges: AlerterEdges): Alerter {
 
   return {
     handle,
+    tell,
     tick,
     incidents: () =>
       [...ledger.cases.values()].map(({ incident }) => incident).sort((a, b) => a.openedAtMs - b.openedAtMs),

@@ -48,6 +48,7 @@ const URGENCY: Readonly<Record<DecisionReason, 0 | 1 | 2 | 3>> = {
   joined_open_incident: 0,
   notify_only: 1,
   unknown_release: 1,
+  drill_failed: 1,
   observe_only: 2,
   pause_budget_exhausted: 2,
   first_breach: 3,

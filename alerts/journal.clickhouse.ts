@@ -4,7 +4,8 @@ import type { IncidentEvent, IncidentEventBody } from '../facts/incident.ts'
 import { AndonError } from '../lib/errors.ts'
 import { firstOfEachVersion, type Journal } from './journal.ts'
 
-const TABLE = 'incident_events'
+/** Incidents, and drills apart from them: what reads one never sees the other. */
+export type JournalTable = 'incident_events' | 'drill_events'
 
 /** Enough of a body to know its type; the rest was written by this file. */
 const bodySchema = z.looseObject({
@@ -27,22 +28,22 @@ type Row = { incident_id: string; version: number; at_ms: string | number; body:
  * The journal in ClickHouse: one row per line, nothing is ever updated or deleted.
  * Errors: AndonError 'journal_unavailable' (retryable) when the store does not answer, 'journal_corrupt' for a row that cannot be read.
  */
-export function clickhouseJournal(client: ClickHouseClient): Journal {
+export function clickhouseJournal(client: ClickHouseClient, table: JournalTable = 'incident_events'): Journal {
   return {
     append: async ({ incidentId, version, atMs, event }) => {
       const values = [{ incident_id: incidentId, version, at_ms: atMs, type: event.type, body: JSON.stringify(event) }]
-      await reach(client.insert({ table: TABLE, values, format: 'JSONEachRow' }))
+      await reach(client.insert({ table, values, format: 'JSONEachRow' }))
     },
     load: async () => {
-      const rows = await reach(readRows(client))
+      const rows = await reach(readRows(client, table))
       return firstOfEachVersion(rows.map(lineOf))
     },
   }
 }
 
-async function readRows(client: ClickHouseClient): Promise<Row[]> {
+async function readRows(client: ClickHouseClient, table: JournalTable): Promise<Row[]> {
   const result = await client.query({
-    query: `SELECT incident_id, version, at_ms, body FROM ${TABLE} ORDER BY incident_id, version, inserted_at, at_ms`,
+    query: `SELECT incident_id, version, at_ms, body FROM ${table} ORDER BY incident_id, version, inserted_at, at_ms`,
     format: 'JSONEachRow',
   })
   return result.json<Row>()
@@ -53,9 +54,13 @@ function lineOf({ incident_id, version, at_ms, body }: Row): IncidentEvent {
     const event = bodySchema.parse(JSON.parse(body)) as unknown as IncidentEventBody
     return { incidentId: incident_id, version: Number(version), atMs: Number(at_ms), event }
   } catch (cause) {
-    throw new AndonError('journal_corrupt', `${TABLE}: incident ${incident_id}, version ${version} cannot be read`, {
-      cause,
-    })
+    throw new AndonError(
+      'journal_corrupt',
+      `incident journal: incident ${incident_id}, version ${version} cannot be read`,
+      {
+        cause,
+      },
+    )
   }
 }
 
@@ -63,7 +68,7 @@ async function reach<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer
   } catch (cause) {
-    throw new AndonError('journal_unavailable', `the incident journal (${TABLE}) cannot be reached`, {
+    throw new AndonError('journal_unavailable', `the incident journal cannot be reached`, {
       retryable: true,
       cause,
     })

@@ -43,6 +43,7 @@ export function pageOf(order: Order, escalationNumber: number, links: Links): Pa
   const what = factOf(finding)
   const next = nextOf(purpose, reason, finding)
   const opening = because === null ? '' : `Still not stopped: ${because}. `
+  if (reason === 'drill_failed') return { ...drillPage(finding, incident ?? runbook), incident, runbook }
   return {
     severity: purpose === 'notify' && finding.action === 'notify' ? 'warning' : 'critical',
     title: because === null ? headline : `Still not stopped: ${releaseLabelOf(finding.release)}`,
@@ -53,6 +54,24 @@ export function pageOf(order: Order, escalationNumber: number, links: Links): Pa
     incident,
     runbook,
     summary: `${opening}${headline}: ${what} ${next} Read on: ${incident ?? runbook}`,
+  }
+}
+
+/** A drill that failed is about Andon itself: until it is repaired, a release that goes bad may not be paused. */
+function drillPage({ reason, release }: Finding, readOn: string): Omit<Page, 'incident' | 'runbook'> {
+  const title = `Drill failed: Andon did not stop ${release.release} as it should`
+  const what = 'A fault was injected into a release of its own, and the path from telemetry to pause did not hold.'
+  const done = 'Nothing: no real release and no real target took part.'
+  const next =
+    'Next: find what is down or slow (/readyz, andon_drill metrics, logs), repair it, and run `andon drill` again.'
+  return {
+    severity: 'critical',
+    title,
+    what,
+    why: reason,
+    done,
+    next,
+    summary: `${title}: ${reason}. ${next} Read on: ${readOn}`,
   }
 }
 

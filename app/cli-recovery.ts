@@ -1,14 +1,16 @@
 import type { Command } from 'commander'
 import type { Config } from '../config.ts'
+import type { Environment } from './secrets.ts'
 
-/** The commands about what to do after a pause. `configOf` reads the configuration that the options name. */
+/** The commands about what to do after a pause, and before one. `configOf` reads the configuration that the options name. */
 export function recoveryCommands(edges: {
   program: Command
   stored: (command: Command) => Command
   configOf: (options: { config?: string; store?: string }) => Config
   fail: () => void
+  env: Environment
 }): void {
-  const { program, stored, configOf, fail } = edges
+  const { program, stored, configOf, fail, env } = edges
 
   stored(program.command('affected'))
     .description('what an incident touched: contacts, customers, records, cases, and what is still to be done')
@@ -51,5 +53,22 @@ export function recoveryCommands(edges: {
         json: options.json === true,
       })
       if (options.gate === true && !isAllowed) fail()
+    })
+
+  stored(program.command('drill'))
+    .description(
+      'a fault with known onset in a release of its own: does the whole path hold, and how fast is it? (two minutes)',
+    )
+    .option('--quick', 'end with the acceptance, without the proof that the release stopped (seconds)')
+    .option('--json', 'print the result as JSON')
+    .action(async (options) => {
+      const { drillCommand } = await import('./drill-command.ts')
+      const passed = await drillCommand({
+        config: configOf(options),
+        env,
+        json: options.json === true,
+        quick: options.quick === true,
+      })
+      if (!passed) fail()
     })
 }

@@ -182,6 +182,7 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
   recoveryCommands({
     program,
     stored,
+    env,
     configOf: (options) => withOptions(readConfig(options.config), options),
     fail: () => {
       exitCode = EXIT.failed

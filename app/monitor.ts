@@ -10,6 +10,7 @@ import { type Config, countedSignals, triggersOf } from '../config.ts'
 import { createDetector, type Detector } from '../detectors/detector.clickhouse.ts'
 import { createHistory } from '../detectors/history.clickhouse.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
+import { DRILL, isDrill } from '../facts/drill.ts'
 import type { Incident } from '../facts/incident.ts'
 import type { Overview } from '../facts/overview.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
@@ -20,6 +21,7 @@ import type { Recovery } from '../recovery/recovery.clickhouse.ts'
 import { applyRetention } from '../store/retention.clickhouse.ts'
 import { openStore, rowsOf, type StoreOptions } from '../store/store.clickhouse.ts'
 import { activityOf } from './activity.clickhouse.ts'
+import { createDrills, type Drills, drillTrigger } from './drill.ts'
 import { createDrillMetrics } from './drill-metrics.clickhouse.ts'
 import { eventClock } from './event-clock.ts'
 import { finishForgetting } from './forget.clickhouse.ts'
@@ -64,6 +66,7 @@ export type Monitor = Readonly<{
   overview: () => Promise<Overview>
   incidents: () => Incident[]
   recovery: Recovery
+  drills: Drills
   health: () => Promise<Health>
   registry: Registry
   rejected: (reason: string, n: number) => void
@@ -92,7 +95,7 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   let detector: Detector
   let sequencer: Sequencer
   const metrics = createMetrics({
-    views: () => detector?.views() ?? [],
+    views: () => (detector?.views() ?? []).filter(({ release }) => !isDrill(release)),
     waitingRows: () => sequencer?.waitingRows() ?? 0,
     lagSeconds: () => lagMs() / 1000,
     ready: () => lagMs() < STALLED_MS,
@@ -130,14 +133,22 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   )
   event.advance(start[0]?.clockMs ?? 0)
   await alerter.resume()
+  const drills = createDrills({
+    store,
+    config,
+    log,
+    registry: metrics.registry,
+    tell: (finding) => alerter.tell(finding, 'drill_failed'),
+  })
   detector = await createDetector({
     store,
-    triggers: triggersOf(config),
-    judgedEnvironments: config.judge.environments,
+    triggers: [...triggersOf(config), drillTrigger(config)],
+    judgedEnvironments: [...config.judge.environments, DRILL.environment],
     clock,
     clockMode,
     onBreach: async (finding) => {
-      await alerter.handle(finding)
+      if (isDrill(finding.release)) await drills.take(finding)
+      else await alerter.handle(finding)
     },
     history: createHistory(store),
     log,
@@ -184,6 +195,7 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
     overview: () => overviewOf({ store, detector, alerter, sequencer, clock, clockMode, lagMs }),
     incidents: () => alerter.incidents(),
     recovery,
+    drills,
     health: () => healthOf(store, judging, lagMs),
     registry: metrics.registry,
     rejected: metrics.rejected,
@@ -309,6 +321,7 @@ async function overviewOf({
   const incidents = [...alerter.incidents()].reverse()
   const states = new Map([...incidents].reverse().map((incident) => [releaseKeyOf(incident.release), incident.state]))
   const nowMs = clock.nowMs()
+  const views = detector.views().filter(({ release }) => !isDrill(release))
   const fromHour = Math.floor(nowMs / HOUR_MS) - HOURS_SHOWN + 1
   const hourly = await rowsOf<{ environment: string; agent: string; release: string; hour: number; n: number }>(
     store,
@@ -323,7 +336,7 @@ async function overviewOf({
     seq: detector.seq(),
     waitingRows: sequencer.waitingRows(),
     ingestLagSeconds: lagMs() / 1000,
-    releases: detector.views().map((view) => {
+    releases: views.map((view) => {
       const key = releaseKeyOf(view.release)
       const counts = new Map((perHour.get(key) ?? []).map((row) => [row.hour, row.n]))
       const seen = {

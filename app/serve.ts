@@ -3,16 +3,25 @@ import { createPseudonymizer } from '../collector/pseudonym.ts'
 import { type Receiver, startReceiver } from '../collector/receive.http.ts'
 import type { Config } from '../config.ts'
 import { startPage } from '../dashboards/serve.http.ts'
+import type { DrillResult } from '../facts/drill.ts'
 import { wallClock } from '../lib/clock.ts'
 import { createLog, type Log } from '../lib/log.ts'
 import type { ClockMode } from '../pipeline/sequencer.clickhouse.ts'
+import { heartbeat, heartbeatUrl } from './heartbeat.ts'
 import { createMonitor, type Monitor, type MonitorOptions } from './monitor.ts'
 import { storeOptionsOf } from './open.ts'
 import { ROLES, type Role, startRoles } from './roles.ts'
 import { type Environment, identitySecret, readSecret } from './secrets.ts'
 import { recorded, traceMonitor } from './telemetry.ts'
 
-export type Running = Readonly<{ receiverUrl: string; pageUrl: string; monitor: Monitor; close: () => Promise<void> }>
+export type Running = Readonly<{
+  receiverUrl: string
+  pageUrl: string
+  monitor: Monitor
+  /** Runs one drill through the receiver. Throws AndonError `drill_running`. */
+  drill: (signal?: AbortSignal) => Promise<DrillResult>
+  close: () => Promise<void>
+}>
 
 /** Opens the monitor and its two doors; closes them in reverse, so that what was acknowledged is counted before the store closes. */
 export async function startMonitor(options: {
@@ -26,6 +35,7 @@ export async function startMonitor(options: {
   const tokenOf = (door: Config['receive']) => (door.token ? readSecret(door.token, env) : undefined)
   const receiveToken = tokenOf(config.receive)
   const pageToken = tokenOf(config.page)
+  const pingUrl = heartbeatUrl(config, env)
   const namer = createNamer(
     config.names,
     createPseudonymizer({
@@ -71,11 +81,26 @@ export async function startMonitor(options: {
       clock: wallClock,
       log,
     })
+    const ending = new AbortController()
+    const own = { endpoint: receiver.url, ...(receiveToken && { token: receiveToken }) }
+    const drilling = monitor.drills.follow(own, ending.signal)
+    const isHealthy = async () => (await monitor.health()).ready
+    const beating = heartbeat({
+      url: pingUrl,
+      config,
+      log,
+      registry: monitor.registry,
+      isHealthy,
+      signal: ending.signal,
+    })
     return {
       receiverUrl: receiver.url,
       pageUrl: page.url,
       monitor,
+      drill: (signal) => monitor.drills.run(own, signal ? AbortSignal.any([signal, ending.signal]) : ending.signal),
       close: async () => {
+        ending.abort()
+        await Promise.all([drilling, beating])
         await receiver?.close()
         await page.close()
         await monitor.close()

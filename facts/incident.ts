@@ -19,6 +19,7 @@ export type DecisionReason =
   | 'replay'
   | 'pause_budget_exhausted'
   | 'unknown_release'
+  | 'drill_failed'
 
 /** One line of the append-only journal; an incident is the fold of its lines in order of `version`. */
 export type IncidentEvent = Readonly<{

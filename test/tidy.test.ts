@@ -38,7 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   recovery: ['store', 'pipeline'],
   dashboards: ['detectors/signals'],
   simulator: ['agent'],
-  'config.ts': ['alerts', 'bus', 'collector', 'dashboards', 'detectors', 'recovery', 'store'],
+  'config.ts': ['alerts', 'bus', 'collector', 'dashboards', 'detectors', 'recovery', 'simulator', 'store'],
   'main.ts': ['app'],
 }
 

@@ -51,6 +51,19 @@ CREATE TABLE IF NOT EXISTS recovery_entries (
 ENGINE = MergeTree
 ORDER BY (incident_id, entry_id, inserted_at);
 
+-- The journal of drills, as incident_events: apart, so that no drill is ever taken for an incident.
+CREATE TABLE IF NOT EXISTS drill_events (
+  incident_id String,
+  version UInt32,
+  at_ms Int64,
+  type LowCardinality(String),
+  body String CODEC(ZSTD(1)),
+  inserted_at DateTime DEFAULT now()
+)
+ENGINE = MergeTree
+ORDER BY (incident_id, version)
+TTL inserted_at + INTERVAL 90 DAY;
+
 -- One run of a drill: an injected fault with known onset, and how far the cord was pulled. Times null = has not happened.
 CREATE TABLE IF NOT EXISTS drills (
   drill_id String,
@@ -63,6 +76,8 @@ CREATE TABLE IF NOT EXISTS drills (
   detected_at Nullable(DateTime64(3, 'UTC')),
   sent_at Nullable(DateTime64(3, 'UTC')),
   accepted_at Nullable(DateTime64(3, 'UTC')),
+  stopped_at Nullable(DateTime64(3, 'UTC')),
+  drained_at Nullable(DateTime64(3, 'UTC')),
   ended_at DateTime64(3, 'UTC'),
   contacts_sent UInt32,
   contacts_exposed UInt32,

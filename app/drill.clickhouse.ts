@@ -1,0 +1,41 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import { DRILL, type DrillResult } from '../facts/drill.ts'
+import { rowsOf } from '../store/store.clickhouse.ts'
+
+export async function storeDrill(store: ClickHouseClient, result: DrillResult): Promise<void> {
+  const at = (ms: number | null) => (ms === null ? null : Math.floor(ms))
+  await store.insert({
+    table: 'drills',
+    format: 'JSONEachRow',
+    values: [
+      {
+        drill_id: result.drillId,
+        agent: DRILL.agent,
+        release: result.release,
+        signal: 'failed_updates',
+        started_at: at(result.startedAtMs),
+        onset_at: at(result.onsetMs),
+        first_harm_at: at(result.firstHarmMs),
+        detected_at: at(result.detectedMs),
+        sent_at: at(result.sentMs),
+        accepted_at: at(result.acceptedMs),
+        stopped_at: at(result.stoppedMs),
+        drained_at: at(result.drainedMs),
+        ended_at: at(result.endedAtMs),
+        contacts_sent: result.contactsSent,
+        contacts_exposed: result.contactsExposed,
+        passed: result.passed ? 1 : 0,
+        reason: result.reason,
+      },
+    ],
+  })
+}
+
+/** When the last drill began; null when there was none. */
+export async function lastDrillMs(store: ClickHouseClient): Promise<number | null> {
+  const [row] = await rowsOf<{ ms: number | null }>(
+    store,
+    'SELECT if(count() = 0, NULL, toUnixTimestamp64Milli(max(started_at))) AS ms FROM drills',
+  )
+  return row?.ms ?? null
+}

@@ -1,0 +1,30 @@
+import { z } from 'zod'
+
+export const drillConfig = z
+  .strictObject({
+    everyHours: z
+      .number()
+      .positive()
+      .max(24 * 31)
+      .nullable()
+      .default(null)
+      .describe('Hours between drills of `andon serve`, counted from the last one. Default null: only on demand.'),
+    acceptWithinSeconds: z
+      .number()
+      .min(5)
+      .max(3600)
+      .default(60)
+      .describe(
+        'From the onset of the injected fault to the acceptance of the pause; longer is a failed drill. Default 60.',
+      ),
+    stopWithinSeconds: z
+      .number()
+      .min(0)
+      .max(3600)
+      .default(180)
+      .describe(
+        'From acceptance until the release is proven drained; longer is a failed drill. The proof needs a minute of quiet. 0 ends the drill with the acceptance. Default 180.',
+      ),
+  })
+  .prefault({})
+  .describe('Drills: a fault with known onset in a release of its own, to measure the whole path (docs/drills.md).')
