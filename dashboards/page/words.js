@@ -176,6 +176,7 @@ const OF_REASON = {
   replay: 'the facts were replayed, and a replay never sends',
   pause_budget_exhausted: 'the pause budget is used up: too many automatic pauses in a short time',
   unknown_release: 'the telemetry does not name the release',
+  drill_failed: 'a drill of Andon itself failed',
 }
 /** Why a breach did or did not lead to a pause. @param {Incident['reason']} reason */
 export const reasonOf = (reason) => OF_REASON[reason]
