@@ -184,7 +184,7 @@ function ofHistory(mode: 'concurrent' | 'previous', trigger: JudgedTrigger, sibl
       ...badBaseline(trigger, sibling),
       ...(mode === 'previous' && sibling.hits < ENOUGH_HITS
         ? [
-            `${sibling.hits} hits of past: a sustained rise below ${ratio === null ? 'ten times' : `${ratio.toFixed(1)} times`} at launch is not found; later changes are`,
+            `${sibling.hits} hits of history: a sustained rise below ${ratio === null ? 'ten times' : `${ratio.toFixed(1)} times`} at launch is not found; later changes are`,
           ]
         : []),
     ],

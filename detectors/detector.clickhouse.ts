@@ -102,7 +102,7 @@ export async function createDetector(options: DetectorOptions): Promise<Detector
   const state: State = {
     options,
     tests,
-    choices: await openChoices(store, { write: options.write !== false }),
+    choices: await openChoices(store, { write: options.write !== false, fromSeq: cursor }),
     releases,
     judgements: new Map([...releases].map(([key, evidence]) => [key, judge(evidence, tests)])),
     watchers: new Map(),
@@ -137,7 +137,7 @@ async function tick(state: State): Promise<TickMeasures> {
     const touched = new Set(byRelease.keys())
     for (const key of byRelease.keys()) for (const watcher of state.watchers.get(key) ?? []) touched.add(watcher)
     for (const key of [...touched].sort()) breaches += await step(state, key, batch, byRelease)
-    for (const [key, evidence] of state.releases) replayRestarts(state, key, evidence, batch.seq)
+    replayRestarts(state, batch.seq)
     state.cursor = batch.seq
   }
   await state.options.history?.store(breaches > 0)
@@ -297,10 +297,11 @@ async function restart(state: State, release: Release, trigger: string): Promise
 }
 
 /** Restarts that were journaled after this batch: evidence that is computed again restarts where it did. */
-function replayRestarts(state: State, key: string, evidence: ReleaseEvidence, seq: number): void {
-  for (const choice of state.choices.of(key))
-    if (choice.kind === 'restarted' && choice.seq === seq)
-      restartEvidence(evidence, state.tests, choice.trigger, choice.overrides, choice.clockMs)
+function replayRestarts({ choices, releases, tests }: State, seq: number): void {
+  for (const { releaseKey, trigger, overrides, clockMs } of choices.restartsAt(seq)) {
+    const evidence = releases.get(releaseKey)
+    if (evidence) restartEvidence(evidence, tests, trigger, overrides, clockMs)
+  }
 }
 
 async function save({ options, releases, changed, cursor }: State): Promise<void> {

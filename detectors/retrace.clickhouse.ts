@@ -56,7 +56,9 @@ export type Retraced = Readonly<{
  */
 export async function retrace(store: ClickHouseClient, finding: Finding): Promise<Retraced> {
   const key = releaseKeyOf(finding.release)
-  const choices = (await openChoices(store, { write: false })).of(key).filter((choice) => choice.seq <= finding.seq)
+  const choices = (await openChoices(store, { write: false, releaseKey: key }))
+    .of(key)
+    .filter((choice) => choice.seq <= finding.seq)
   const tests = testsInForce(choices, finding)
   const test = tests.find(({ trigger }) => trigger.hash === finding.triggerHash)
   const started = choices.filter((choice) => choice.kind !== 'restarted')
