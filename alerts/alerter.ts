@@ -1,5 +1,5 @@
 import type { Finding } from '../facts/finding.ts'
-import type { Incident, IncidentEvent } from '../facts/incident.ts'
+import { type Incident, type IncidentEvent, isPast, type Scope } from '../facts/incident.ts'
 import type { Release } from '../facts/slice.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -7,9 +7,11 @@ import { createCourier } from './courier.ts'
 import { type DecideInput, type Decision, decide, incidentIdOf, type Mode, type Safety } from './decide.ts'
 import type { Journal } from './journal.ts'
 import { type Case, createLedger, type RecordLine } from './ledger.ts'
+import { type IncidentCommand, type ReleaseCommand, type Ruling, ruleOnIncident, ruleOnRelease } from './operate.ts'
 import { hasReserve, targetsOf } from './orders.ts'
 import type { Links } from './page.ts'
 import type { Post } from './post.http.ts'
+import { createRestarts, type RestartEvidence } from './restarts.ts'
 import type { Target } from './targets.ts'
 import { escalateUnaccepted, type ReleaseActivity, type WatchLimits, watch } from './watch.ts'
 
@@ -28,7 +30,9 @@ export type AlerterEdges = Readonly<{
   journal: Journal
   post: Post
   /** What the store knows of a release; `sinceMs` bounds the counts after the pause. May reject, it is asked again. */
-  activityOf: (release: Release, sinceMs: number) => Promise<ReleaseActivity>
+  activityOf: (release: Release, sinceMs: number, scope: readonly Scope[]) => Promise<ReleaseActivity>
+  /** Evidence starts anew when a person ended an incident; absent: there is none. */
+  restartEvidence?: RestartEvidence
   /** The clock of the incidents: wall clock when live, event time in a demo or replay. Its `sleep` paces the retries. */
   clock: Clock
   log: Log
@@ -49,6 +53,10 @@ export type Alerter = Readonly<{
   handle: (finding: Finding) => Promise<Decision>
   /** Tells people about Andon itself: an incident that orders nothing. Resolved once it is durable; a second time does no harm. */
   tell: (finding: Finding, reason: 'drill_failed') => Promise<void>
+  /** What a person decides about an incident; null = there is no such incident. Durable when resolved, and carried out in the background. */
+  decideOn: (incidentId: string, command: IncidentCommand) => Promise<Ruling | null>
+  /** What a person orders a release, whether an incident is open or not. */
+  order: (command: ReleaseCommand) => Promise<Ruling>
   /**
    * To be called about once a second: continues deliveries that a fault interrupted, escalates, verifies.
    * Waits for no receiver; rejects while the journal is away.
@@ -69,13 +77,14 @@ export function createAlerter(edges: AlerterEdges): Alerter {
   const { targets, safety, activityOf, clock, log, mode = 'live', links = {}, signedAtMs = clock.nowMs } = edges
   const ledger = createLedger(edges)
   const courier = createCourier({ ...edges, ledger, links, signedAtMs, targets: mode === 'replay' ? [] : targets })
+  const restarts = createRestarts({ ...edges, ledger, mode })
   const seen = new Map<string, { atMs: number; activity: ReleaseActivity | null }>()
 
   async function handle(finding: Finding): Promise<Decision> {
     // Telemetry is only asked when its answer matters: would a release that has traffic be paused, or people told?
     const ifAlive = decide(inputOf(finding, clock.nowMs()))
     if (ifAlive.does === 'nothing') return ifAlive
-    const activity = ifAlive.does === 'join' ? null : await activityOf(finding.release, clock.nowMs())
+    const activity = ifAlive.does === 'join' ? null : await activityOf(finding.release, clock.nowMs(), [])
     const decision = await ledger.serially(async (record) => {
       const decided = decide(inputOf(finding, activity?.lastContactStartedAtMs ?? null))
       const { does, incidentId, reason, pause } = decided
@@ -90,13 +99,13 @@ export function createAlerter(edges: AlerterEdges): Alerter {
 
   function inputOf(finding: Finding, lastContactStartedAtMs: number | null): DecideInput {
     const cases = finding.kind === 'breach' ? [...ledger.cases.values()] : [] // most findings are none, and read nothing
-    const ordered = cases.filter(({ incident }) => incident.state !== 'observed')
+    const byTriggers = cases.flatMap(({ incident }) => (incident.reason === 'first_breach' ? incident.orderedMs : []))
     return {
       finding,
       incidents: cases.map(({ incident }) => incident),
       safety,
       nowMs: clock.nowMs(),
-      pausesSentMs: ordered.map(({ order }) => order.startedAtMs),
+      pausesSentMs: byTriggers.filter((atMs) => atMs !== null),
       lastContactStartedAtMs,
       mode,
     }
@@ -110,12 +119,40 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     courier.dispatch([incidentId])
   }
 
+  /** One person's wish after another, each ruled on what the journal then says. */
+  async function carryOut(ruleNow: () => Ruling | null): Promise<Ruling | null> {
+    if (mode === 'replay') return { does: 'refuse', reason: 'replay', detail: 'a replay takes no orders' }
+    const ruling = await ledger.serially(async (record) => {
+      const ruled = ruleNow()
+      if (ruled?.does === 'record') await record(ruled.incidentId, ruled.event)
+      return ruled
+    })
+    if (ruling?.does !== 'record') return ruling
+    log.warn({ incidentId: ruling.incidentId, decision: ruling.event }, 'a person decided')
+    courier.dispatch([ruling.incidentId])
+    restarts.due()
+    return ruling
+  }
+
+  const decideOn = (incidentId: string, command: IncidentCommand): Promise<Ruling | null> =>
+    carryOut(() => {
+      const incident = ledger.cases.get(incidentId)?.incident
+      return incident ? ruleOnIncident(incident, command, clock.nowMs()) : null
+    })
+
+  async function order(command: ReleaseCommand): Promise<Ruling> {
+    const incidents = () => [...ledger.cases.values()].map(({ incident }) => incident)
+    const ruling = await carryOut(() => ruleOnRelease(command, incidents(), clock.nowMs()))
+    return ruling!
+  }
+
   async function tick(): Promise<void> {
     await ledger.serially(async (record) => {
       if (mode === 'live') for (const open of ledger.cases.values()) await escalateIfUnaccepted(open, record)
     })
     await Promise.all([...ledger.cases.keys()].map(verify))
     courier.dispatch()
+    restarts.due()
   }
 
   async function escalateIfUnaccepted({ incident, order }: Case, record: RecordLine): Promise<void> {
@@ -140,7 +177,7 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     if (!incident || acceptedMs == null || nowMs < nextWatchMs(incident, acceptedMs)) return
     seen.set(incidentId, { atMs: nowMs, activity: seen.get(incidentId)?.activity ?? null })
     try {
-      const activity = await activityOf(incident.release, acceptedMs)
+      const activity = await activityOf(incident.release, acceptedMs, incident.scope)
       seen.set(incidentId, { atMs: nowMs, activity })
       await ledger.serially(async (record) => {
         for (let steps = 0; steps < MAX_WATCH_STEPS; steps += 1) {
@@ -155,8 +192,10 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     }
   }
 
-  function nextWatchMs({ incidentId, state }: Incident, acceptedMs: number): number {
+  function nextWatchMs(incident: Incident, acceptedMs: number): number {
+    const { incidentId, state } = incident
     const nowMs = clock.nowMs()
+    if (isPast(incident)) return Infinity
     if (state === 'drained' && nowMs > acceptedMs + WATCH_DRAINED_FOR_MS) return Infinity
     const isSeldom = state === 'drained' || nowMs > acceptedMs + DRAGS_ON_AFTER_MS
     return (seen.get(incidentId)?.atMs ?? -Infinity) + (isSeldom ? WATCH_SELDOM_EVERY_MS : WATCH_EVERY_MS)
@@ -165,6 +204,8 @@ export function createAlerter(edges: AlerterEdges): Alerter {
   return {
     handle,
     tell,
+    decideOn,
+    order,
     tick,
     incidents: () =>
       [...ledger.cases.values()].map(({ incident }) => incident).sort((a, b) => a.openedAtMs - b.openedAtMs),
@@ -174,6 +215,7 @@ export function createAlerter(edges: AlerterEdges): Alerter {
       courier.dispatch()
     },
     close: async () => {
+      await restarts.idle()
       await courier.close()
       await ledger.idle()
     },

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import type { Incident, IncidentEvent, IncidentState } from '../facts/incident.ts'
+import type { Incident, IncidentEvent } from '../facts/incident.ts'
 import { SENDING } from './orders.ts'
 
 /** Seconds from 1 s to 7 d: a pause takes seconds, a delayed signal days. */
@@ -75,8 +75,8 @@ export function createClockMetrics(edges: { registry: Registry; incidents: () =>
     labelNames: ['state'],
     registers,
     collect() {
-      const count: Record<IncidentState, number> = { observed: 0, pausing: 0, paused: 0, stopped: 0, drained: 0 }
-      for (const { state } of edges.incidents()) count[state] += 1
+      const count = { observed: 0, pausing: 0, paused: 0, stopped: 0, drained: 0 }
+      for (const { state } of edges.incidents()) if (state !== 'resumed' && state !== 'closed') count[state] += 1
       for (const [state, value] of Object.entries(count)) this.set({ state }, value)
     },
   })

@@ -4,9 +4,9 @@ import type { Log } from '../lib/log.ts'
 import { deliver } from './deliver.ts'
 import type { Ledger } from './ledger.ts'
 import { messageTo } from './message.ts'
-import { nextStep, type Order, type Step, targetsOf, webhookIdOf } from './orders.ts'
+import { type LaterStage, nextStep, type Order, type Step, type Told, targetsOf, webhookIdOf } from './orders.ts'
 import type { Links } from './page.ts'
-import type { Post } from './post.http.ts'
+import type { Post, PostResult } from './post.http.ts'
 import type { Target } from './targets.ts'
 
 /** Carries out what the ledger owes to targets: one loop per webhook and target, so no receiver holds up another. */
@@ -17,7 +17,15 @@ export type Courier = Readonly<{
   close: () => Promise<void>
 }>
 
-type Owed = Readonly<{ step: Step; order: Order /** Names webhook and target. */; key: string }>
+type Owed = Readonly<{
+  step: Step
+  order: Order
+  target: Target
+  stage: LaterStage | undefined
+  /** Names webhook and target. */
+  key: string
+}>
+type Attempt = Extract<Step, { does: 'attempt' }>
 
 export function createCourier(edges: {
   ledger: Ledger
@@ -30,25 +38,31 @@ export function createCourier(edges: {
 }): Courier {
   const { ledger, targets, clock, log } = edges
   const loops = new Map<string, Promise<void>>()
+  /** The latest attempt by incident and target. */
+  const inFlight = new Map<string, Promise<unknown>>()
   const stopping = new AbortController()
 
-  function owedTo(incidentId: string, target: Target): Owed | null {
+  function owedOf(incidentId: string, { target, delivery, stage }: Told): Owed | null {
     const open = ledger.cases.get(incidentId)
     if (!open || stopping.signal.aborted) return null
     const { order, incident } = open
-    const delivery = targetsOf(order, targets).find((told) => told.target.name === target.name)?.delivery
-    if (!delivery) return null
-    const step = nextStep({ order, target, delivery, pausing: incident.state === 'pausing', nowMs: clock.nowMs() })
-    return step && { step, order, key: `${webhookIdOf(order, delivery.escalation)} ${target.name}` }
+    const isPending = incident.state === 'pausing' || incident.resumed?.acceptedMs === null
+    const step = nextStep({ order, target, delivery, stage, pausing: isPending, nowMs: clock.nowMs() })
+    return (
+      step && { step, order, target, stage, key: `${webhookIdOf(order, delivery.escalation, stage)} ${target.name}` }
+    )
+  }
+
+  const owedIn = (incidentId: string): Owed[] => {
+    const order = ledger.cases.get(incidentId)?.order
+    return order ? targetsOf(order, targets).flatMap((told) => owedOf(incidentId, told) ?? []) : []
   }
 
   function dispatch(incidentIds: Iterable<string> = ledger.cases.keys()): void {
     for (const incidentId of incidentIds) {
-      const order = ledger.cases.get(incidentId)?.order
-      for (const { target } of order ? targetsOf(order, targets) : []) {
-        const key = owedTo(incidentId, target)?.key
-        if (key === undefined || loops.has(key)) continue
-        const loop = carry(incidentId, target, key)
+      for (const { key, target } of owedIn(incidentId)) {
+        if (loops.has(key)) continue
+        const loop = carry(incidentId, key)
           .catch((err) =>
             log.error({ err, incidentId, target: target.name }, 'delivery interrupted, it goes on with the next tick'),
           )
@@ -59,11 +73,8 @@ export function createCourier(edges: {
   }
 
   /** Step by step until nothing is owed under this key: delivered, given up, replaced by a newer order, or closed. */
-  async function carry(incidentId: string, target: Target, key: string): Promise<void> {
-    const current = () => {
-      const owed = owedTo(incidentId, target)
-      return owed?.key === key ? owed : null
-    }
+  async function carry(incidentId: string, key: string): Promise<void> {
+    const current = () => owedIn(incidentId).find((owed) => owed.key === key) ?? null
     const record = (event: IncidentEventBody) =>
       ledger.serially(async (write) => {
         if (!current()) return false
@@ -72,32 +83,47 @@ export function createCourier(edges: {
       })
     let waitMs = 0 // asked for by Retry-After; a restart forgets it and comes at most that much too early
     for (let owed = current(); owed; owed = current()) {
-      const { step } = owed
+      const { step, target, stage } = owed
+      const about = { target: target.name, webhookId: webhookIdIn(key), ...(stage && { stage }) }
       if (step.does === 'accept') {
-        await record({ type: 'accepted', target: target.name, enforces: true })
+        await record({ type: 'accepted', enforces: true, ...about })
         continue
       }
       if (step.does === 'give_up') {
         log.error({ incidentId, target: target.name, reason: step.reason }, 'webhook undeliverable')
-        await record({ type: 'undeliverable', target: target.name, reason: step.reason })
+        await record({ type: 'undeliverable', reason: step.reason, ...about })
         continue
       }
       const pauseMs = Math.max(step.dueMs - clock.nowMs(), waitMs)
       if (pauseMs > 0) await clock.sleep(pauseMs, stopping.signal)
       if (!current()) return
-      const { order } = owed
-      const atMs = order.escalations[step.escalation - 1]?.atMs ?? order.startedAtMs
-      const telling = { order, escalation: step.escalation, stage: 'opened', atMs, links: edges.links } as const
-      const message = messageTo(target, step.webhookId, telling)
-      const result = await deliver(
-        { target, attempt: step.attempt, message },
-        { post: edges.post, record, signedAtMs: edges.signedAtMs, signal: stopping.signal },
+      // The pause that a resume replaced arrives first, never after; an order to stop waits for nothing.
+      if (owed.order.purpose === 'resume') await inFlight.get(`${incidentId} ${target.name}`)
+      const sending = send(owed, step, record)
+      inFlight.set(
+        `${incidentId} ${target.name}`,
+        sending.catch(() => {}),
       )
+      const result = await sending
       if (!result) return
       waitMs = result.retryAfterMs
       const { outcome, status } = result
       log.info({ incidentId, target: target.name, attempt: step.attempt, outcome, status }, 'webhook attempted')
     }
+  }
+
+  /** One message, as it stands in the journal now. */
+  async function send(
+    { order, target, stage }: Owed,
+    { attempt, escalation, webhookId }: Attempt,
+    record: (event: IncidentEventBody) => Promise<boolean>,
+  ): Promise<PostResult | null> {
+    const beganMs = order.escalations[escalation - 1]?.atMs ?? order.startedAtMs
+    const atMs = stage ? (order.stages[stage] ?? beganMs) : beganMs
+    const telling = { order, escalation, stage: stage ?? 'opened', atMs, links: edges.links } as const
+    const message = messageTo(target, webhookId, telling)
+    const edge = { post: edges.post, record, signedAtMs: edges.signedAtMs, signal: stopping.signal }
+    return deliver({ target, attempt, message, webhookId, stage }, edge)
   }
 
   async function close(): Promise<void> {
@@ -107,3 +133,5 @@ export function createCourier(edges: {
 
   return { dispatch, close }
 }
+
+const webhookIdIn = (key: string): string => key.slice(0, key.indexOf(' '))

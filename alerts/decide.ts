@@ -1,5 +1,5 @@
 import type { Finding, FindingKind } from '../facts/finding.ts'
-import type { DecisionReason, Incident } from '../facts/incident.ts'
+import { type DecisionReason, type Incident, isHeld, isPast } from '../facts/incident.ts'
 import type { Release } from '../facts/slice.ts'
 import { idOf } from '../lib/hash.ts'
 
@@ -52,21 +52,30 @@ const URGENCY: Readonly<Record<DecisionReason, 0 | 1 | 2 | 3>> = {
   observe_only: 2,
   pause_budget_exhausted: 2,
   first_breach: 3,
+  by_person: 3,
 }
 
 /** Whether an observed incident with this reason tells people (`andon.release.notify`). */
 export const tellsPeople = (reason: DecisionReason): boolean => URGENCY[reason] === 1 || URGENCY[reason] === 2
 
 /**
- * Names the incident that a finding opens: release and trigger hash, no time and no count, so a replay of the same facts
- * names the same incident, and a changed trigger (another hash) opens another one once the old is closed.
+ * Names the incident that a finding opens: release, trigger hash, and how many incidents of the two are over; no time, so a replay of the
+ * same facts names the same incident, and a breach after the end of one opens another.
  */
-export const incidentIdOf = ({ release, triggerHash }: Pick<Finding, 'release' | 'triggerHash'>): string =>
-  idOf('incident', release.environment, release.agent, release.release, triggerHash)
+export function incidentIdOf(
+  finding: Pick<Finding, 'release' | 'triggerHash'>,
+  incidents: readonly Incident[] = [],
+): string {
+  const { release, triggerHash } = finding
+  const id = (n: number) =>
+    idOf('incident', release.environment, release.agent, release.release, triggerHash, ...(n === 0 ? [] : [String(n)]))
+  const taken = new Set(incidents.map(({ incidentId }) => incidentId))
+  for (let n = 0; ; n += 1) if (!taken.has(id(n))) return id(n)
+}
 
 export type DecideInput = Readonly<{
   finding: Finding
-  /** Open incidents, of any release. */
+  /** Incidents of any release, those that are over included. */
   incidents: readonly Incident[]
   safety: Safety
   nowMs: number
@@ -81,17 +90,31 @@ export type DecideInput = Readonly<{
 export function decide(input: DecideInput): Decision {
   const { finding, incidents } = input
   if (finding.kind !== 'breach') return { does: 'nothing', reason: finding.kind, pause: false, incidentId: null }
-  const open = incidents.find(({ release }) => isSame(release, finding.release))
-  const reason = open && open.state !== 'observed' ? 'joined_open_incident' : reasonOf(input)
+  const open = openIncidentOf(finding.release, incidents)
+  const past = open ? undefined : incidents.find((incident) => isPast(incident) && knows(incident, finding))
+  if (past) return { does: 'nothing', reason: 'joined_open_incident', pause: false, incidentId: past.incidentId }
+  // A part that a person stopped does not stop the rest: a breach of the release widens it.
+  const isWhole = open !== null && isHeld(open) && open.scope.length === 0
+  const reason = isWhole ? 'joined_open_incident' : reasonOf(input)
   const pause = reason === 'first_breach'
-  if (!open) return { does: 'open', reason, pause, incidentId: incidentIdOf(finding) }
+  if (!open) return { does: 'open', reason, pause, incidentId: incidentIdOf(finding, incidents) }
   const { incidentId } = open
+  if (isHeld(open) && pause) return { does: 'promote', reason, pause, incidentId }
   // What the pause budget held back stays with the people it paged: an outage that spreads must not stop agents two by two.
   const promotes = URGENCY[reason] > URGENCY[open.reason] && open.reason !== 'pause_budget_exhausted'
   if (open.state === 'observed' && promotes) return { does: 'promote', reason, pause, incidentId }
   const known = [open.finding, ...open.joined].some((earlier) => earlier.triggerHash === finding.triggerHash)
   return { does: known ? 'nothing' : 'join', reason: 'joined_open_incident', pause: false, incidentId }
 }
+
+/** Whether an incident that is over rests on this finding, told again by a detector that repeats what it had not stored: new evidence is later. */
+const knows = (incident: Incident, { release, triggerHash, seq }: Finding): boolean =>
+  isSame(incident.release, release) &&
+  [incident.finding, ...incident.joined].some((one) => one.triggerHash === triggerHash && one.seq >= seq)
+
+/** The incident of a release that is not over; there is at most one. */
+export const openIncidentOf = (release: Release, incidents: readonly Incident[]): Incident | null =>
+  incidents.find((incident) => !isPast(incident) && isSame(incident.release, release)) ?? null
 
 const isSame = (a: Release, b: Release): boolean =>
   a.release === b.release && a.agent === b.agent && a.environment === b.environment

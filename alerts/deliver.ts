@@ -1,6 +1,6 @@
 import type { IncidentEventBody } from '../facts/incident.ts'
 import type { Message } from './message.ts'
-import { SENDING } from './orders.ts'
+import { type LaterStage, SENDING } from './orders.ts'
 import type { Post, PostResult } from './post.http.ts'
 import type { Target } from './targets.ts'
 
@@ -12,6 +12,8 @@ export type Attempt = Readonly<{
   /** Number of the attempt in its delivery, from 1. */
   attempt: number
   message: Message
+  webhookId: string
+  stage?: LaterStage | undefined
 }>
 
 /**
@@ -20,7 +22,7 @@ export type Attempt = Readonly<{
  * Rejects when the journal does; a receiver's failure is an outcome. null: a newer order replaced this one, nothing was sent.
  */
 export async function deliver(
-  { target, attempt, message }: Attempt,
+  { target, attempt, message, webhookId, stage }: Attempt,
   edges: {
     post: Post
     /** Makes one line of this delivery durable; false when the delivery was replaced meanwhile and nothing was written. */
@@ -30,7 +32,7 @@ export async function deliver(
     signal: AbortSignal
   },
 ): Promise<PostResult | null> {
-  const line = { type: 'attempted', target: target.name, attempt } as const
+  const line = { type: 'attempted', target: target.name, attempt, webhookId, ...(stage && { stage }) } as const
   const isOurs = await edges.record({ ...line, outcome: SENDING, status: 0, elapsedMs: 0 })
   if (!isOurs) return null
   const result = await edges.post({

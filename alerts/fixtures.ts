@@ -5,6 +5,7 @@ import { silentLog } from '../lib/log.ts'
 import { createAlerter } from './alerter.ts'
 import { type Journal, memoryJournal } from './journal.ts'
 import type { Outcome, Post, PostRequest } from './post.http.ts'
+import type { RestartEvidence } from './restarts.ts'
 import { keyOf } from './sign.ts'
 import { safetyConfig, safetyOf, type Target } from './targets.ts'
 import type { ReleaseActivity } from './watch.ts'
@@ -92,6 +93,7 @@ export function createWorld(
     mode?: 'live' | 'replay'
     wrapJournal?: (journal: Journal) => Journal
     wrapPost?: (post: Post) => Post
+    restartEvidence?: RestartEvidence
   }> = {},
 ) {
   const clock = manualClock(options.startMs ?? START_MS)
@@ -99,6 +101,7 @@ export function createWorld(
   const lines = options.lines ?? []
   const received: Received[] = []
   const told: [Incident, IncidentEvent][] = []
+  const restarted: string[] = []
   const answers = new Map<string, Answer[]>()
   let activity: (nowMs: number, sinceMs: number, agent: string) => ReleaseActivity = quietActivity
 
@@ -120,6 +123,12 @@ export function createWorld(
     journal: options.wrapJournal?.(journal) ?? journal,
     post: options.wrapPost?.(post) ?? post,
     activityOf: async (release, sinceMs) => activity(clock.nowMs(), sinceMs, release.agent),
+    restartEvidence:
+      options.restartEvidence ??
+      (async ({ release }, trigger) => {
+        restarted.push(`${release} ${trigger}`)
+        return { trigger, overrides: 1, alphaSpent: 0.01, alphaNext: 0.005 }
+      }),
     clock,
     log: silentLog,
     mode: options.mode ?? 'live',
@@ -132,6 +141,7 @@ export function createWorld(
     lines,
     received,
     told,
+    restarted,
     answers: (target: string, ...given: Answer[]) => answers.set(target, given),
     telemetry: (next: typeof activity) => {
       activity = next

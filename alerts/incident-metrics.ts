@@ -1,5 +1,5 @@
 import { Gauge, type Registry } from 'prom-client'
-import type { Incident } from '../facts/incident.ts'
+import { type Incident, isPast } from '../facts/incident.ts'
 
 /** Incidents with a series of their own, the latest: names come from outside and must not grow the page without bound. */
 const MAX_INCIDENTS = 100
@@ -18,7 +18,8 @@ export function createIncidentMetrics(edges: { registry: Registry; incidents: ()
       this.reset()
       const open = edges
         .incidents()
-        .filter(({ state, reason }) => state !== 'drained' && reason !== 'replay' && reason !== 'shadow')
+        .filter((incident) => !isPast(incident) && incident.state !== 'drained')
+        .filter(({ reason }) => reason !== 'replay' && reason !== 'shadow')
         .sort((a, b) => b.openedAtMs - a.openedAtMs)
       for (const { release, finding, state } of open.slice(0, MAX_INCIDENTS))
         this.set({ ...release, signal: finding.signal, state }, 1)

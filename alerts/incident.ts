@@ -1,21 +1,43 @@
 import type { Finding } from '../facts/finding.ts'
-import type { Incident, IncidentClock, IncidentEvent, IncidentEventBody, IncidentState } from '../facts/incident.ts'
+import {
+  covers,
+  type Incident,
+  type IncidentClock,
+  type IncidentEvent,
+  type IncidentEventBody,
+  type IncidentState,
+  isHeld,
+  NOTHING_DECIDED,
+  type Scope,
+} from '../facts/incident.ts'
 import { assert } from '../lib/errors.ts'
+
+const HELD: readonly IncidentState[] = ['pausing', 'paused', 'stopped', 'drained']
+const OPEN: readonly IncidentState[] = ['observed', ...HELD]
+const ANY: readonly IncidentState[] = [...OPEN, 'resumed', 'closed']
 
 /**
  * In which states a line of the journal is legal; 'none' = before the incident exists. Anything else is a broken invariant.
- * opened on an observed incident promotes it. accepted and attempted stay legal after the pause: a second target may still be told.
+ * opened on an observed incident promotes it, on a held one it widens what is stopped. attempted, accepted and undeliverable stay legal to
+ * the end: a second target may still be told, and people are told that it is over.
  */
 const LEGAL: Readonly<Record<IncidentEventBody['type'], readonly (IncidentState | 'none')[]>> = {
-  opened: ['none', 'observed'],
-  joined: ['observed', 'pausing', 'paused', 'stopped', 'drained'],
-  attempted: ['observed', 'pausing', 'paused', 'stopped', 'drained'],
-  accepted: ['observed', 'pausing', 'paused', 'stopped', 'drained'],
-  undeliverable: ['observed', 'pausing', 'paused', 'stopped', 'drained'],
+  opened: ['none', ...OPEN],
+  joined: OPEN,
+  attempted: ANY,
+  accepted: ANY,
+  undeliverable: ANY,
   stopped: ['paused'],
   drained: ['stopped'],
   reopened: ['stopped', 'drained'],
   escalated: ['pausing', 'paused'],
+  acknowledged: OPEN,
+  snoozed: OPEN,
+  overridden: HELD,
+  resumed: HELD,
+  rolled_back: HELD,
+  closed: [...OPEN, 'resumed'],
+  evidence_restarted: ['resumed', 'closed'],
 }
 
 /** Whether `applyEvent` takes a line of this type for an incident in this state. */
@@ -53,7 +75,10 @@ export function foldEvents(lines: readonly IncidentEvent[]): ReadonlyMap<string,
 
 type Body<T extends IncidentEventBody['type']> = Extract<IncidentEventBody, { type: T }>
 
-function open(incident: Incident | null, line: IncidentEvent, { finding, reason, pause }: Body<'opened'>): Incident {
+function open(incident: Incident | null, line: IncidentEvent, event: Body<'opened'>): Incident {
+  const { finding, reason, pause, scope = [], person } = event
+  const isWider = incident === null || !isHeld(incident) || (pause && isWiderThan(scope, incident.scope))
+  assert(isWider, `incident ${line.incidentId} is opened again, but stops no more than before`)
   return {
     incidentId: line.incidentId,
     release: finding.release,
@@ -68,7 +93,20 @@ function open(incident: Incident | null, line: IncidentEvent, { finding, reason,
     writesAfterPause: 0,
     acceptedBy: [],
     undeliverable: [],
+    ...NOTHING_DECIDED, // what was said of it before is not said of this: it is worse
+    scope: pause ? scope : [],
+    ordered: pause ? (finding.action === 'rollback' ? 'rollback' : 'pause') : 'nothing',
+    orderedMs: pause ? line.atMs : null,
+    orderedBy: (pause && person) || null,
   }
+}
+
+/** Whether `scope` stops all that `before` stops, and something more. Empty = the whole release. */
+export function isWiderThan(scope: readonly Scope[], before: readonly Scope[]): boolean {
+  if (before.length === 0) return false
+  if (scope.length === 0) return true
+  const holds = (all: readonly Scope[], part: Scope) => all.some((one) => covers(one, part))
+  return before.every((part) => holds(scope, part)) && !scope.every((part) => holds(before, part))
 }
 
 const clockOf = (finding: Finding): IncidentClock => ({
@@ -82,18 +120,18 @@ const clockOf = (finding: Finding): IncidentClock => ({
 })
 
 function changeOf(incident: Incident, { atMs, event }: IncidentEvent): Partial<Incident> {
-  const { clock, state } = incident
+  const { clock } = incident
   switch (event.type) {
     case 'opened':
       return {}
     case 'joined':
       return { joined: [...incident.joined, event.finding] }
     case 'attempted': // a notice to people is no order, so an observed incident is never "sent"
-      return state === 'observed' || clock.sentMs !== null ? {} : { clock: { ...clock, sentMs: atMs } }
+      return !isHeld(incident) || event.stage || clock.sentMs !== null ? {} : { clock: { ...clock, sentMs: atMs } }
     case 'accepted':
       return event.enforces ? acceptedBy(incident, event.target, atMs) : {}
     case 'undeliverable':
-      return { undeliverable: withOne(incident.undeliverable, event.target) }
+      return event.stage ? {} : { undeliverable: withOne(incident.undeliverable, event.target) }
     case 'stopped':
       assert(
         event.stoppedAtMs >= (clock.acceptedMs ?? Infinity),
@@ -110,18 +148,46 @@ function changeOf(incident: Incident, { atMs, event }: IncidentEvent): Partial<I
       return { state: 'paused', clock: { ...clock, stoppedMs: null, drainedMs: null } }
     case 'escalated':
       return {}
+    case 'evidence_restarted':
+      return { restarts: event.restarts }
+    default:
+      return decided(incident, event, atMs)
+  }
+}
+
+type Decision = Body<'acknowledged' | 'snoozed' | 'overridden' | 'resumed' | 'rolled_back' | 'closed'>
+
+/** What a person decided. */
+function decided(incident: Incident, event: Decision, atMs: number): Partial<Incident> {
+  const { by, reason } = event
+  const decision = { by, reason, atMs }
+  switch (event.type) {
+    case 'acknowledged': // the first one stops the clock
+      return incident.acknowledged ? {} : { acknowledged: decision }
+    case 'snoozed':
+      return { snoozed: { ...decision, untilMs: event.untilMs } }
+    case 'overridden':
+    case 'resumed':
+      return { state: 'resumed', resumed: { ...decision, how: event.type, acceptedMs: null } }
+    case 'rolled_back':
+      assert(incident.ordered === 'pause', `incident ${incident.incidentId} is rolled back already`)
+      return { ordered: 'rollback', orderedBy: { by, reason } }
+    case 'closed':
+      return { state: 'closed', closed: { ...decision, verdict: event.verdict } }
   }
 }
 
 /** The first acceptance by a target that enforces ends the pausing; later ones are kept, the clock is not moved. */
 function acceptedBy(incident: Incident, target: string, atMs: number): Partial<Incident> {
   assert(
-    incident.state !== 'observed',
+    incident.ordered !== 'nothing',
     `incident ${incident.incidentId} is only observed, no target can accept its pause`,
   )
-  const { clock, state } = incident
+  const { clock, state, resumed, ordered } = incident
+  if (resumed) return resumed.acceptedMs === null ? { resumed: { ...resumed, acceptedMs: atMs } } : {}
   return {
     state: state === 'pausing' ? 'paused' : state,
+    rolledBackMs: incident.rolledBackMs ?? (ordered === 'rollback' ? atMs : null),
     clock: { ...clock, acceptedMs: clock.acceptedMs ?? atMs },
     acceptedBy: withOne(incident.acceptedBy, target),
   }

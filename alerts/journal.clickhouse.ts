@@ -19,6 +19,13 @@ const bodySchema = z.looseObject({
     'drained',
     'reopened',
     'escalated',
+    'acknowledged',
+    'snoozed',
+    'overridden',
+    'resumed',
+    'rolled_back',
+    'closed',
+    'evidence_restarted',
   ]),
 })
 

@@ -1,12 +1,14 @@
 import type { Finding } from '../facts/finding.ts'
-import type { DecisionReason, IncidentEvent } from '../facts/incident.ts'
+import type { ByPerson, DecisionReason, IncidentEvent, IncidentEventBody, Scope } from '../facts/incident.ts'
+import { idOf } from '../lib/hash.ts'
 import { tellsPeople } from './decide.ts'
 import { dueMs, SCHEDULE_MS } from './schedule.ts'
-import type { Purpose, Target } from './targets.ts'
+import type { Purpose, Target, TargetKind } from './targets.ts'
 
 /**
  * Who is owed which webhook of one incident: a fold of the same journal lines as the incident, so that a restart
- * continues every delivery with the same webhook-id. An order begins with each `opened` line (a promotion replaces it).
+ * continues every delivery with the same webhook-id. An order begins with each `opened` line (a promotion replaces it), and
+ * when a person rolls back or resumes: what was still owed of the earlier order is owed no more.
  */
 export type Order = Readonly<{
   incidentId: string
@@ -14,11 +16,30 @@ export type Order = Readonly<{
   purpose: Purpose | null
   reason: DecisionReason
   finding: Finding
+  /** What is stopped; empty = the whole release. */
+  scope: readonly Scope[]
+  /** Whose order it is; null = a trigger's. */
+  person: ByPerson | null
+  /** When the incident's first order began, and this one. */
+  firstAtMs: number
   startedAtMs: number
   escalations: readonly Readonly<{ atMs: number; because: string }>[]
-  /** By target name; a target without an entry was not tried yet. */
+  /** By target name, with the stage behind it where it is one; a target without an entry was not tried yet. */
   deliveries: ReadonlyMap<string, Delivery>
+  /** Who was told by an earlier order of this incident: they are told of the next one, too, reserves included. */
+  toldBefore: ReadonlySet<string>
+  /** When the incident was acknowledged and resolved: people who were told are told this as well. */
+  stages: Readonly<Partial<Record<LaterStage, number>>>
 }>
+
+/** What follows an order towards people. */
+export type LaterStage = 'acknowledged' | 'resolved'
+
+/** Whose words know these stages; who obeys orders learns them from orders. */
+const STAGE_KINDS: Readonly<Record<LaterStage, readonly TargetKind[]>> = {
+  acknowledged: ['pagerduty', 'slack'],
+  resolved: ['pagerduty', 'slack', 'alertmanager'],
+}
 
 /** One webhook to one target. */
 export type Delivery = Readonly<{
@@ -41,37 +62,79 @@ export const SENDING = 'sending'
 /** Folds one journal line, in the order in which `applyEvent` took it. Pure. */
 export function applyToOrder(order: Order | null, { incidentId, atMs, event }: IncidentEvent): Order | null {
   if (event.type === 'opened') {
-    const { finding, reason, pause } = event
-    const purpose = pause
-      ? finding.action === 'rollback'
-        ? 'rollback'
-        : 'pause'
-      : tellsPeople(reason)
-        ? 'notify'
-        : null
-    return { incidentId, purpose, reason, finding, startedAtMs: atMs, escalations: [], deliveries: new Map() }
+    const { finding, reason, pause, scope = [], person = null } = event
+    const purpose = pause ? orderOf(finding) : tellsPeople(reason) ? 'notify' : null
+    const begun = {
+      incidentId,
+      purpose,
+      reason,
+      finding,
+      scope: pause ? scope : [],
+      person,
+      firstAtMs: atMs,
+      startedAtMs: atMs,
+    }
+    return { ...begun, escalations: [], deliveries: new Map(), toldBefore: toldIn(order), stages: {} }
   }
   if (!order) return null
   switch (event.type) {
     case 'attempted': {
       const open = event.outcome === SENDING
       const state = event.outcome === 'delivered' ? 'delivered' : event.outcome === 'gone' ? 'gone' : 'owed'
-      return withDelivery(order, event.target, { attempt: event.attempt, open, lastEndedAtMs: atMs, state })
+      return withDelivery(order, event, { attempt: event.attempt, open, lastEndedAtMs: atMs, state })
     }
     case 'accepted':
-      return withDelivery(order, event.target, { state: 'delivered', accepted: true })
+      return event.person ? order : withDelivery(order, event, { state: 'delivered', accepted: true })
     case 'undeliverable':
-      return withDelivery(order, event.target, { state: 'undeliverable', open: false })
+      return withDelivery(order, event, { state: 'undeliverable', open: false })
     case 'escalated':
       return escalated(order, atMs, event.because)
+    case 'rolled_back':
+      return replaced(order, 'rollback', event, atMs)
+    case 'resumed':
+    case 'overridden':
+      return { ...replaced(order, 'resume', event, atMs), stages: { ...order.stages, resolved: atMs } }
+    case 'acknowledged':
+      return { ...order, stages: { acknowledged: atMs, ...order.stages } }
+    case 'closed':
+      return { ...order, stages: { resolved: atMs, ...order.stages } }
     default:
       return order
   }
 }
 
-function withDelivery(order: Order, target: string, change: Partial<Delivery>): Order {
-  const delivery = { ...(order.deliveries.get(target) ?? firstDelivery(order, order.escalations.length)), ...change }
-  return { ...order, deliveries: new Map(order.deliveries).set(target, delivery) }
+const orderOf = ({ action }: Finding): Purpose => (action === 'rollback' ? 'rollback' : 'pause')
+
+/** A person's next order in the same incident. One that tells nobody stays silent. */
+function replaced(order: Order, purpose: Purpose, { by, reason }: ByPerson, atMs: number): Order {
+  const toldBefore = toldIn(order)
+  return {
+    ...order,
+    purpose,
+    person: { by, reason },
+    startedAtMs: atMs,
+    escalations: [],
+    deliveries: new Map(),
+    toldBefore,
+  }
+}
+
+function toldIn(order: Order | null): ReadonlySet<string> {
+  const names = [...(order?.deliveries ?? [])].filter(([key, { attempt }]) => attempt > 0 && !key.includes(' '))
+  return new Set([...(order?.toldBefore ?? []), ...names.map(([key]) => key)])
+}
+
+type Sent = Extract<IncidentEventBody, { type: 'attempted' | 'accepted' | 'undeliverable' }>
+
+const keyOf = (target: string, stage: LaterStage | undefined): string => (stage ? `${target} ${stage}` : target)
+
+function withDelivery(order: Order, { target, stage }: Sent, change: Partial<Delivery>): Order {
+  const key = keyOf(target, stage)
+  const begun = stage
+    ? newDelivery(0, order.stages[stage] ?? order.startedAtMs)
+    : firstDelivery(order, order.escalations.length)
+  const delivery = { ...(order.deliveries.get(key) ?? begun), ...change }
+  return { ...order, deliveries: new Map(order.deliveries).set(key, delivery) }
 }
 
 /** Those who were told are told again under a new webhook-id; those who were never reached keep theirs, those who said 410 stay off. */
@@ -79,7 +142,8 @@ function escalated(order: Order, atMs: number, because: string): Order {
   const escalations = [...order.escalations, { atMs, because }]
   const deliveries = new Map(order.deliveries)
   for (const [name, delivery] of deliveries)
-    if (delivery.state === 'delivered') deliveries.set(name, newDelivery(escalations.length, atMs))
+    if (delivery.state === 'delivered' && !name.includes(' '))
+      deliveries.set(name, newDelivery(escalations.length, atMs))
   return { ...order, escalations, deliveries }
 }
 
@@ -96,39 +160,63 @@ const newDelivery = (escalation: number, startedAtMs: number): Delivery => ({
 const firstDelivery = (order: Order, escalation: number): Delivery =>
   newDelivery(escalation, order.escalations[escalation - 1]?.atMs ?? order.startedAtMs)
 
-/** The targets that an order has reached by now: all that want its purpose, reserves one per escalation. */
-export function targetsOf(
-  order: Order,
-  targets: readonly Target[],
-): readonly Readonly<{ target: Target; delivery: Delivery }>[] {
+/** One message that is owed, or was sent, to one target; without a stage it is the order itself. */
+export type Told = Readonly<{ target: Target; delivery: Delivery; stage?: LaterStage }>
+
+/** What an order has come to by now: all targets that want its purpose, reserves one per escalation, then what people are told afterwards. */
+export function targetsOf(order: Order, targets: readonly Target[]): readonly Told[] {
   const { purpose } = order
   if (purpose === null) return []
   const wanting = targets.filter((target) => target.on.includes(purpose))
   // Enforcing targets first: what is journaled as sent is then the order to stop, not the message about it.
-  const first = wanting.filter((target) => !target.escalation).sort((a, b) => Number(b.enforces) - Number(a.enforces))
-  const reserves = wanting.filter((target) => target.escalation)
+  const isFirst = ({ escalation, name }: Target) => !escalation || order.toldBefore.has(name)
+  const first = wanting.filter(isFirst).sort((a, b) => Number(b.enforces) - Number(a.enforces))
+  const reserves = wanting.filter((target) => !isFirst(target))
   return [
     ...first.map((target) => ({ target, delivery: order.deliveries.get(target.name) ?? firstDelivery(order, 0) })),
     ...reserves.slice(0, order.escalations.length).map((target, index) => ({
       target,
       delivery: order.deliveries.get(target.name) ?? firstDelivery(order, index + 1),
     })),
+    ...(['acknowledged', 'resolved'] as const).flatMap((stage) => toldAfterwards(order, targets, stage)),
   ]
+}
+
+/** Those whose words know this stage, and who were told before. */
+function toldAfterwards(order: Order, targets: readonly Target[], stage: LaterStage): Told[] {
+  const atMs = order.stages[stage]
+  if (atMs === undefined) return []
+  const isOrdered = ({ on }: Target) => order.purpose === 'resume' && on.includes('resume') // the order itself tells them
+  const wasTold = ({ name }: Target) => order.toldBefore.has(name) || (order.deliveries.get(name)?.attempt ?? 0) > 0
+  return targets
+    .filter((target) => STAGE_KINDS[stage].includes(target.kind) && wasTold(target) && !isOrdered(target))
+    .map((target) => ({
+      target,
+      stage,
+      delivery: order.deliveries.get(keyOf(target.name, stage)) ?? newDelivery(0, atMs),
+    }))
 }
 
 /** Whether another escalation would reach a target that was not told yet. */
 export const hasReserve = (order: Order, targets: readonly Target[]): boolean =>
-  targets.filter((target) => target.escalation && order.purpose !== null && target.on.includes(order.purpose)).length >
-  order.escalations.length
+  targets.filter(
+    ({ escalation, on, name }) =>
+      escalation && order.purpose !== null && on.includes(order.purpose) && !order.toldBefore.has(name),
+  ).length > order.escalations.length
 
 /**
  * The webhook-id: the incident, what the webhook is for, and which escalation. No attempt number, so it is the same over
  * retries and restarts; two targets of one order share it, as two copies of one message.
  */
-export function webhookIdOf(order: Order, escalation: number): string {
+export function webhookIdOf(order: Order, escalation: number, stage?: LaterStage): string {
+  if (stage) return `${order.incidentId}-${stage}`
+  const part =
+    order.purpose === 'pause' && order.scope.length > 0 ? `-${idOf('scope', partsOf(order.scope)).slice(0, 8)}` : ''
   const subject = order.purpose === 'notify' ? order.reason : order.purpose
-  return `${order.incidentId}-${subject}${escalation === 0 ? '' : `-refire-${escalation}`}`
+  return `${order.incidentId}-${subject}${part}${escalation === 0 ? '' : `-refire-${escalation}`}`
 }
+
+const partsOf = (scope: readonly Scope[]): string => JSON.stringify(scope.map(({ channel, queue }) => [channel, queue]))
 
 /** What is to be done next for one target. */
 export type Step =
@@ -139,25 +227,26 @@ export type Step =
 /**
  * The next step towards one target, or null when nothing is owed. Call it only while no attempt of this delivery is in
  * flight: an open attempt then means that a crash cut it off, and it is repeated at once under its own number.
- * `pausing`: nobody has accepted the pause yet, so it is owed however late; otherwise a target that was
+ * `pausing`: nobody has accepted the order yet, so it is owed however late; otherwise a target that was
  * configured after the schedule's end is spared the old news.
  */
 export function nextStep(input: {
   order: Order
   target: Target
   delivery: Delivery
+  stage?: LaterStage | undefined
   pausing: boolean
   nowMs: number
 }): Step | null {
-  const { order, target, delivery, pausing, nowMs } = input
+  const { order, target, delivery, stage, pausing, nowMs } = input
   const { state, attempt, startedAtMs, lastEndedAtMs, escalation } = delivery
   if (state === 'undeliverable') return null
   if (state === 'gone') return { does: 'give_up', reason: 'the target answered 410 Gone' }
   if (state === 'delivered') {
-    const accepts = target.enforces && order.purpose !== 'notify' && !delivery.accepted
+    const accepts = target.enforces && !stage && order.purpose !== 'notify' && !delivery.accepted
     return accepts ? { does: 'accept' } : null
   }
-  const webhookId = webhookIdOf(order, escalation)
+  const webhookId = webhookIdOf(order, escalation, stage)
   if (delivery.open) return { does: 'attempt', attempt, dueMs: nowMs, webhookId, escalation }
   const isOldNews = attempt === 0 && !pausing && nowMs > startedAtMs + (SCHEDULE_MS.at(-1) ?? 0)
   if (isOldNews) return null

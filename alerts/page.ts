@@ -37,10 +37,11 @@ export function readOnOf(incidentId: string, links: Links): { incident: string |
 /** The page of one order, as it stood at this escalation (0 = the first telling). Rests only on what is journaled. */
 export function pageOf(order: Order, escalationNumber: number, links: Links): Page {
   const { finding, purpose, reason, incidentId } = order
+  if (purpose === 'resume') return resumedPage(order, links)
   const because = escalationNumber === 0 ? null : (order.escalations[escalationNumber - 1]?.because ?? null)
   const { incident, runbook } = readOnOf(incidentId, links)
   const headline = headlineOf(order)
-  const what = factOf(finding)
+  const what = `${factOf(order)}${scopeText(order)}`
   const next = nextOf(purpose, reason, finding)
   const opening = because === null ? '' : `Still not stopped: ${because}. `
   if (reason === 'drill_failed') return { ...drillPage(finding, incident ?? runbook), incident, runbook }
@@ -48,7 +49,7 @@ export function pageOf(order: Order, escalationNumber: number, links: Links): Pa
     severity: purpose === 'notify' && finding.action === 'notify' ? 'warning' : 'critical',
     title: because === null ? headline : `Still not stopped: ${releaseLabelOf(finding.release)}`,
     what: `${opening}${what}`,
-    why: finding.reason,
+    why: order.person?.reason ?? finding.reason,
     done: doneOf(order),
     next,
     incident,
@@ -75,10 +76,38 @@ function drillPage({ reason, release }: Finding, readOn: string): Omit<Page, 'in
   }
 }
 
+/** Which part is stopped, where it is not all of it. */
+const scopeText = ({ scope }: Order): string =>
+  scope.length === 0
+    ? ''
+    : ` Only ${scope.map(({ channel, queue }) => [channel, queue].filter(Boolean).join(' / ')).join(', ')}; the rest goes on.`
+
+/** The end of a pause: nobody is to do anything but the platform. */
+function resumedPage({ finding, person, incidentId }: Order, links: Links): Page {
+  const { incident, runbook } = readOnOf(incidentId, links)
+  const title = `Resuming ${releaseLabelOf(finding.release)}`
+  const what = person ? `Ordered by ${person.by}.` : ''
+  const why = person?.reason ?? ''
+  const next = 'Next: check that it takes contacts again; its evidence starts anew.'
+  return {
+    severity: 'critical', // that of the alert which it ends
+    title,
+    what,
+    why,
+    done: 'Ordered: the release takes contacts again.',
+    next,
+    incident,
+    runbook,
+    summary: `${title}: ${what} ${why} ${next} Read on: ${incident ?? runbook}`,
+  }
+}
+
 export const rateOf = ({ hits, trials }: Finding): number | null => (trials > 0 ? Math.min(1, hits / trials) : null)
 const percent = (part: number): string => `${Number((part * 100).toPrecision(3))} %`
 
-function factOf(finding: Finding): string {
+function factOf({ finding, person }: Order): string {
+  if (person) return `Ordered by ${person.by}.`
+  if (finding.by === 'person' || finding.by === 'silence') return `${finding.reason}.`
   const rate = rateOf(finding)
   const measured = `${finding.signal} ${rate === null ? 'without trials' : `${percent(rate)} (${finding.hits} of ${finding.trials} contacts)`}`
   const where =

@@ -25,15 +25,23 @@ export const payloadSchema = z.object({
       .describe('What to stop: exactly this release of this agent.'),
     slice: z
       .object({ channel: z.string().nullable(), queue: z.string().nullable() })
-      .describe(
-        'Where the evidence was strongest; null = over all. For information: the pause is for the whole release.',
-      ),
+      .describe('Where the evidence was strongest; null = over all. For information: what to stop is in scope.'),
     action: z
       .enum(purposes)
       .describe('What the trigger orders. In a notify webhook it was held back, or is notify itself.'),
     trafficGoesTo: z
       .string()
       .describe("Where traffic goes instead, as written in the trigger; '' if it orders nothing."),
+    scope: z
+      .array(z.object({ channel: z.string().nullable(), queue: z.string().nullable() }))
+      .nullable()
+      .describe(
+        'What to stop, or to resume: null = the whole release; else only contacts of these parts, null in a part = every channel or queue.',
+      ),
+    person: z
+      .object({ by: z.string(), reason: z.string() })
+      .nullable()
+      .describe('Who ordered it and why; null = a trigger did.'),
     trigger: z
       .object({ name: z.string(), hash: z.string(), signal: z.string() })
       .describe('The limit that was written before launch.'),
@@ -46,9 +54,11 @@ export const payloadSchema = z.object({
     evidence: z.object({
       logE: z.number().describe('Natural logarithm of the e-value.'),
       logThreshold: z.number().describe('What logE had to reach.'),
-      falsePauseProbability: share.describe(
-        'exp(−logThreshold): the chance that a healthy release ever reaches the threshold is at most this.',
-      ),
+      falsePauseProbability: share
+        .nullable()
+        .describe(
+          'exp(−logThreshold): the chance that a healthy release ever reaches the threshold is at most this. null: nothing was tested, a person ordered it or contacts stayed away.',
+        ),
     }),
     onset: z
       .object({ at: time, earliest: time.nullable(), latest: time.nullable() })
@@ -71,7 +81,7 @@ export type Payload = z.output<typeof payloadSchema>
  * Requires an order that tells somebody.
  */
 export function bodyOf(order: Order, escalationNumber: number, links: Links): string {
-  const { finding, purpose, incidentId, reason } = order
+  const { finding, purpose, incidentId, reason, scope, person } = order
   const escalation = escalationNumber === 0 ? null : order.escalations[escalationNumber - 1]
   const { onsetMs, onsetLowMs, onsetHighMs } = finding
   const { incident, runbook } = readOnOf(incidentId, links)
@@ -87,12 +97,20 @@ export function bodyOf(order: Order, escalationNumber: number, links: Links): st
       slice: { channel: finding.channel || null, queue: finding.queue || null },
       action: finding.action,
       trafficGoesTo: finding.trafficGoesTo,
+      scope:
+        scope.length === 0
+          ? null
+          : scope.map(({ channel, queue }) => ({ channel: channel || null, queue: queue || null })),
+      person,
       trigger: { name: finding.trigger, hash: finding.triggerHash, signal: finding.signal },
       measured: { hits: finding.hits, trials: finding.trials, rate: rateOf(finding), baseline: finding.baseline },
       evidence: {
         logE: finding.logE,
         logThreshold: finding.logThreshold,
-        falsePauseProbability: Math.min(1, Number(Math.exp(-finding.logThreshold).toPrecision(6))),
+        falsePauseProbability:
+          finding.by === 'person' || finding.by === 'silence'
+            ? null
+            : Math.min(1, Number(Math.exp(-finding.logThreshold).toPrecision(6))),
       },
       onset:
         onsetMs === null

@@ -21,9 +21,9 @@ const resolve = (change: object = {}) => resolveTargets(targetsConfig.parse(conf
 
 test('a target that enforces gets orders, one that notifies gets everything', async () => {
   expect(await resolve({ enforces: true })).toMatchObject([
-    { on: ['pause', 'rollback'], enforces: true, escalation: false, allowPrivate: false },
+    { on: ['pause', 'rollback', 'resume'], enforces: true, escalation: false, allowPrivate: false },
   ])
-  expect(await resolve()).toMatchObject([{ on: ['pause', 'rollback', 'notify'], enforces: false }])
+  expect(await resolve()).toMatchObject([{ on: ['pause', 'rollback', 'resume', 'notify'], enforces: false }])
   expect(await resolve({ on: ['notify'] })).toMatchObject([{ on: ['notify'] }])
 })
 

@@ -9,7 +9,7 @@ import type { WatchLimits } from './watch.ts'
 export { type SecretRef, secretRefConfig }
 
 /** What an order asks for; the last part of a webhook's type. */
-export const purposes = ['pause', 'rollback', 'notify'] as const
+export const purposes = ['pause', 'rollback', 'resume', 'notify'] as const
 export type Purpose = (typeof purposes)[number]
 
 /** In whose words a target is told. */
@@ -73,7 +73,7 @@ export const targetConfig = z
       .min(1)
       .optional()
       .describe(
-        'Which webhooks it receives. Default [pause, rollback] for a target that enforces, [pause, rollback, notify] for one that notifies.',
+        'Which webhooks it receives. Default [pause, rollback, resume] for a target that enforces, all four for one that notifies.',
       ),
   })
   .superRefine((target, context) => {
@@ -236,7 +236,7 @@ async function resolveTarget(config: TargetsConfig[number], readSecret: ReadSecr
   const token = config.token
     ? await read('token', config.token, kind === 'pagerduty' ? checkedRoutingKey : checkedToken)
     : ''
-  const on = config.on ?? (enforces ? (['pause', 'rollback'] as const) : purposes)
+  const on = config.on ?? (enforces ? (['pause', 'rollback', 'resume'] as const) : purposes)
   return { name, kind, url, keys, token, enforces, escalation, allowPrivate, on }
 }
 

@@ -1,4 +1,4 @@
-import type { Incident, IncidentEventBody } from '../facts/incident.ts'
+import { type Incident, type IncidentEventBody, isPast } from '../facts/incident.ts'
 import type { Order } from './orders.ts'
 
 /** What telemetry says of one release. All times are event times in ms; null = none seen. */
@@ -52,6 +52,7 @@ export function watch(input: {
   const { incident, activity, nowMs } = input
   const { acceptedMs } = incident.clock
   if (incident.state === 'observed') return { record: null, reason: 'observed' }
+  if (isPast(incident)) return { record: null, reason: 'settled' }
   if (incident.state === 'pausing' || acceptedMs === null) return { record: null, reason: 'not_accepted_yet' }
   const seen: Seen = {
     lastStartMs: Math.max(acceptedMs, activity.lastContactStartedAtMs ?? acceptedMs),
@@ -100,10 +101,11 @@ function lateFactOf({ state, clock, contactsAfterPause, writesAfterPause }: Inci
  * A release that still takes contacts after the limit is escalated by the first of them; slow traffic is not, as its quiet
  * may still be running. Where quiet cannot be proven, people are told once limit and quiet have passed.
  */
-function notStopped({ order, nowMs, limits }: Parameters<typeof watch>[0], seen: Seen, acceptedMs: number): WatchStep {
+function notStopped(input: Parameters<typeof watch>[0], seen: Seen, acceptedMs: number): WatchStep {
+  const { incident, order, nowMs, limits } = input
   const sinceMs = Math.max(acceptedMs, order.escalations.at(-1)?.atMs ?? 0)
   const limitMs = sinceMs + limits.stopWithinMs
-  const mayEscalate = order.escalations.length < limits.maxEscalations
+  const mayEscalate = order.escalations.length < limits.maxEscalations && !isSnoozed(incident, nowMs)
   const minutes = Math.round((nowMs - acceptedMs) / 60_000)
   if (seen.lastStartMs > limitMs) {
     const because = `${seen.counts.contactsAfterPause} contacts began in the ${minutes} min since the pause was accepted`
@@ -133,6 +135,7 @@ export function escalateUnaccepted(input: {
 }): IncidentEventBody | null {
   const { incident, order, enforcing, refused, limits } = input
   if (incident.state !== 'pausing' || order.escalations.length >= limits.maxEscalations) return null
+  if (isSnoozed(incident, input.nowMs)) return null
   if (refused === enforcing && input.hasReserve)
     return {
       type: 'escalated',
@@ -143,3 +146,6 @@ export function escalateUnaccepted(input: {
   const minutes = Math.round((input.nowMs - order.startedAtMs) / 60_000)
   return { type: 'escalated', because: `no target has accepted the pause for ${minutes} min` }
 }
+
+/** Somebody asked not to be told again until then; when it ends, what is still not obeyed is told at once. */
+const isSnoozed = ({ snoozed }: Incident, nowMs: number): boolean => snoozed !== null && nowMs < snoozed.untilMs

@@ -35,7 +35,7 @@ export function leadAlerter({ config, kafka, env, store, metrics, pageUrl, log }
         safety: safetyOf(config.safety),
         journal: heldBy(clickhouseJournal(store), store, term, lost),
         post: whileCurrent(createPost({ clock: wallClock }), term),
-        activityOf: (release, sinceMs) => activityOf(store, release, sinceMs),
+        activityOf: (release, sinceMs, scope) => activityOf(store, release, sinceMs, scope),
         clock: wallClock,
         log,
         links: { pageUrl: config.links.page ?? pageUrl, runbook: config.links.runbook },

@@ -1,5 +1,5 @@
 import { PAGERDUTY_URL } from '../alerts/formats/pagerduty.ts'
-import type { SecretRef } from '../alerts/targets.ts'
+import { purposes, type SecretRef } from '../alerts/targets.ts'
 import { type Config, isActing, signalsOf, triggersOf } from '../config.ts'
 import { windowMsOf } from '../detectors/signals/definition.ts'
 import type { JudgedTrigger } from '../detectors/triggers.ts'
@@ -99,7 +99,7 @@ export function explanationOf(config: Config, plan: Plan = NO_PLAN): Explanation
       secret: [target.secret ?? [], target.token ?? []].flat().map(placeOf).join(' and ') || 'its address',
       enforces: target.enforces,
       escalation: target.escalation,
-      takes: target.on ?? (target.enforces ? ['pause', 'rollback'] : ['pause', 'rollback', 'notify']),
+      takes: target.on ?? (target.enforces ? ['pause', 'rollback', 'resume'] : [...purposes]),
     })),
     warnings: [...warningsOf(config, triggers), ...powerWarnings(triggers, plan.lifeDays)],
   }

@@ -12,7 +12,7 @@ import { createHistory } from '../detectors/history.clickhouse.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { DRILL, isDrill } from '../facts/drill.ts'
 import type { Incident } from '../facts/incident.ts'
-import type { Overview } from '../facts/overview.ts'
+import { type Overview, openStatesOf } from '../facts/overview.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
 import { type Clock, wallClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -27,6 +27,7 @@ import { eventClock } from './event-clock.ts'
 import { finishForgetting } from './forget.clickhouse.ts'
 import { createMetrics } from './metrics.ts'
 import { followRecovery, recoveryOf } from './recovery.ts'
+import { restartEvidence } from './restart.ts'
 import { type Environment, readSecret } from './secrets.ts'
 import { withSilence } from './silence.ts'
 import { recorded, recordWork } from './telemetry.ts'
@@ -116,7 +117,8 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
       'http.response.status_code': result?.status ?? 0,
       'andon.outcome': result?.outcome ?? '',
     })),
-    activityOf: (release, sinceMs) => activityOf(store, release, sinceMs),
+    activityOf: (release, sinceMs, scope) => activityOf(store, release, sinceMs, scope),
+    restartEvidence: async (release, trigger) => restartEvidence(detector, release, trigger),
     clock,
     log,
     mode: options.mode,
@@ -319,7 +321,7 @@ async function overviewOf({
   lagMs,
 }: Sources): Promise<Overview> {
   const incidents = [...alerter.incidents()].reverse()
-  const states = new Map([...incidents].reverse().map((incident) => [releaseKeyOf(incident.release), incident.state]))
+  const states = openStatesOf(incidents)
   const nowMs = clock.nowMs()
   const views = detector.views().filter(({ release }) => !isDrill(release))
   const fromHour = Math.floor(nowMs / HOUR_MS) - HOURS_SHOWN + 1

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Finding } from '../facts/finding.ts'
-import type { Incident } from '../facts/incident.ts'
+import { type Incident, NOTHING_DECIDED } from '../facts/incident.ts'
 import type { Overview, ReleaseView } from '../facts/overview.ts'
 import { pageUrlOf } from './running-overview.http.ts'
 import { statusText } from './status.ts'
@@ -61,6 +61,8 @@ const incident: Incident = {
   writesAfterPause: 0,
   acceptedBy: ['platform'],
   undeliverable: [],
+  ...NOTHING_DECIDED,
+  ordered: 'pause',
 }
 const overview: Overview = {
   clock: 'wall',

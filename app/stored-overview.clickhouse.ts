@@ -3,7 +3,7 @@ import { foldEvents } from '../alerts/incident.ts'
 import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import { type Config, triggersOf } from '../config.ts'
 import { createDetector } from '../detectors/detector.clickhouse.ts'
-import type { Overview } from '../facts/overview.ts'
+import { type Overview, openStatesOf } from '../facts/overview.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
 import { wallClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
@@ -32,7 +32,7 @@ export async function storedOverview(store: ClickHouseClient, config: Config): P
   const incidents = [...foldEvents(await clickhouseJournal(store).load()).values()].sort(
     (a, b) => b.openedAtMs - a.openedAtMs,
   )
-  const states = new Map(incidents.toReversed().map((incident) => [releaseKeyOf(incident.release), incident.state]))
+  const states = openStatesOf(incidents)
   return {
     clock: 'event',
     nowMs: last?.clockMs ?? 0,

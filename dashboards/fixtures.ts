@@ -1,5 +1,5 @@
 import type { Finding, FindingKind } from '../facts/finding.ts'
-import type { Incident, IncidentClock } from '../facts/incident.ts'
+import { type Incident, type IncidentClock, NOTHING_DECIDED } from '../facts/incident.ts'
 import type { Overview, ReleaseView, TriggerView } from '../facts/overview.ts'
 import type { Release } from '../facts/slice.ts'
 
@@ -161,6 +161,8 @@ export const anIncident = (
   writesAfterPause: 1,
   acceptedBy: ['agent-platform'],
   undeliverable: [],
+  ...NOTHING_DECIDED,
+  ordered: change.state === 'observed' ? 'nothing' : finding.action === 'rollback' ? 'rollback' : 'pause',
   ...change,
   clock: {
     onsetMs: finding.onsetMs,

@@ -31,8 +31,11 @@ export type Finding = Readonly<{
   ratio?: number | null
   ratioLow?: number | null
   ratioHigh?: number | null
-  /** evidence: the test reached its line. ceiling: a plain limit was crossed, whatever the evidence says. */
-  by?: 'evidence' | 'ceiling'
+  /**
+   * evidence: the test reached its line. ceiling: a plain limit was crossed, whatever the evidence says. silence: contacts stayed away.
+   * person: somebody pulled the cord; nothing was measured.
+   */
+  by?: 'evidence' | 'ceiling' | 'silence' | 'person'
   /** Pauses of this release that people overrode before: the test ran at alpha / 2^overrides. */
   overrides?: number
   /** Evidence: natural logarithm of the e-value, and the threshold that it must reach. */

@@ -1,11 +1,27 @@
 import type { Finding } from './finding.ts'
-import type { Release } from './slice.ts'
+import type { Release, Slice } from './slice.ts'
 
 /**
- * The life of an incident up to the end of the pause.
+ * The life of an incident.
  * observed: a breach that must not act (notify, shadow, observe-only, silence, stale, budget exhausted), with its reason.
+ * pausing, paused, stopped, drained: an order stands, and telemetry shows how far it came; a rollback goes the same way.
+ * resumed: a person let the release go on, by a resume or an override; what it does next is another incident. closed: the verdict is given.
  */
-export type IncidentState = 'observed' | 'pausing' | 'paused' | 'stopped' | 'drained'
+export type IncidentState = 'observed' | 'pausing' | 'paused' | 'stopped' | 'drained' | 'resumed' | 'closed'
+
+/** What a person says of an incident when it is over; precision of pauses is confirmed over confirmed and false alarms. */
+export const VERDICTS = ['confirmed', 'false_alarm', 'unclear'] as const
+export type Verdict = (typeof VERDICTS)[number]
+
+/** Every decision of a person carries a name and a reason. */
+export type ByPerson = Readonly<{ by: string; reason: string }>
+export type Decided = ByPerson & Readonly<{ atMs: number }>
+
+/** A part of a release that is stopped alone; '' = every channel, or every queue. */
+export type Scope = Readonly<Pick<Slice, 'channel' | 'queue'>>
+
+/** Evidence that started again for one trigger, see Detector.restartAfterOverride: what the next test may spend. */
+export type EvidenceRestart = Readonly<{ trigger: string; overrides: number; alphaSpent: number; alphaNext: number }>
 
 /** Why a breach did or did not lead to a pause. */
 export type DecisionReason =
@@ -20,6 +36,8 @@ export type DecisionReason =
   | 'pause_budget_exhausted'
   | 'unknown_release'
   | 'drill_failed'
+  /** A person ordered it; the brakes of the cord are for triggers. */
+  | 'by_person'
 
 /** One line of the append-only journal; an incident is the fold of its lines in order of `version`. */
 export type IncidentEvent = Readonly<{
@@ -31,15 +49,43 @@ export type IncidentEvent = Readonly<{
 }>
 
 export type IncidentEventBody =
-  | Readonly<{ type: 'opened'; finding: Finding; reason: DecisionReason; pause: boolean }>
+  | Readonly<{
+      type: 'opened'
+      finding: Finding
+      reason: DecisionReason
+      pause: boolean
+      /** What is stopped; absent or empty = the whole release. */
+      scope?: readonly Scope[]
+      /** Who ordered it; absent = a trigger. */
+      person?: ByPerson
+    }>
   | Readonly<{ type: 'joined'; finding: Finding }>
-  | Readonly<{ type: 'attempted'; target: string; attempt: number; outcome: string; status: number; elapsedMs: number }>
-  | Readonly<{ type: 'accepted'; target: string; enforces: boolean }>
-  | Readonly<{ type: 'undeliverable'; target: string; reason: string }>
+  | (Readonly<{
+      type: 'attempted'
+      target: string
+      attempt: number
+      outcome: string
+      status: number
+      elapsedMs: number
+    }> &
+      Sent)
+  | (Readonly<{ type: 'accepted'; target: string; enforces: boolean; person?: ByPerson }> & Sent)
+  | (Readonly<{ type: 'undeliverable'; target: string; reason: string }> & Sent)
   | Readonly<{ type: 'stopped'; stoppedAtMs: number; contactsAfterPause: number; writesAfterPause: number }>
   | Readonly<{ type: 'drained'; drainedAtMs: number; contactsAfterPause: number; writesAfterPause: number }>
   | Readonly<{ type: 'reopened'; because: string }>
   | Readonly<{ type: 'escalated'; because: string }>
+  | (Readonly<{ type: 'acknowledged' }> & ByPerson)
+  | (Readonly<{ type: 'snoozed'; untilMs: number }> & ByPerson)
+  /** overridden: the pause was wrong. resumed: the release is fit again; `recovery` says what the redeploy gate said. */
+  | (Readonly<{ type: 'overridden' }> & ByPerson)
+  | (Readonly<{ type: 'resumed'; recovery: string }> & ByPerson)
+  | (Readonly<{ type: 'rolled_back' }> & ByPerson)
+  | (Readonly<{ type: 'closed'; verdict: Verdict }> & ByPerson)
+  | Readonly<{ type: 'evidence_restarted'; restarts: readonly EvidenceRestart[]; because: string }>
+
+/** Which webhook a line is about; absent in lines of earlier versions. `stage`: a word to people after the order itself. */
+type Sent = Readonly<{ webhookId?: string; stage?: 'acknowledged' | 'resolved' }>
 
 /** The clock of one incident; null = has not happened (yet), so it is never read as zero. Times in ms since 1970. */
 export type IncidentClock = Readonly<{
@@ -67,4 +113,53 @@ export type Incident = Readonly<{
   writesAfterPause: number
   acceptedBy: readonly string[]
   undeliverable: readonly string[]
+  /** What is stopped; empty = the whole release. */
+  scope: readonly Scope[]
+  ordered: 'nothing' | 'pause' | 'rollback'
+  /** When a trigger or a person ordered to stop; null = nothing is ordered. */
+  orderedMs: number | null
+  /** Who ordered it; null = a trigger, or nothing is ordered. */
+  orderedBy: ByPerson | null
+  acknowledged: Decided | null
+  /** Until then nobody is told again; a pause still goes out. */
+  snoozed: (Decided & Readonly<{ untilMs: number }>) | null
+  /** When a target that enforces accepted a rollback. */
+  rolledBackMs: number | null
+  resumed: (Decided & Readonly<{ how: 'resumed' | 'overridden'; acceptedMs: number | null }>) | null
+  closed: (Decided & Readonly<{ verdict: Verdict }>) | null
+  /** null: the evidence goes on as it was. */
+  restarts: readonly EvidenceRestart[] | null
 }>
+
+/** What an incident holds before anybody decided anything about it. */
+export const NOTHING_DECIDED = {
+  scope: [],
+  ordered: 'nothing',
+  orderedMs: null,
+  orderedBy: null,
+  acknowledged: null,
+  snoozed: null,
+  rolledBackMs: null,
+  resumed: null,
+  closed: null,
+  restarts: null,
+} as const satisfies Partial<Incident>
+
+/** Whether an order to stop stands: the release, or the part in `scope`, must take no contact. */
+export const isHeld = ({ state }: Pick<Incident, 'state'>): boolean =>
+  state === 'pausing' || state === 'paused' || state === 'stopped' || state === 'drained'
+
+/** Whether an incident is over for the cord: the next breach of its release is another incident. */
+export const isPast = ({ state }: Pick<Incident, 'state'>): boolean => state === 'resumed' || state === 'closed'
+
+/** Whether a contact of this slice is one that the incident stops. */
+export const stops = (incident: Incident, slice: Slice): boolean =>
+  isHeld(incident) &&
+  incident.release.environment === slice.environment &&
+  incident.release.agent === slice.agent &&
+  incident.release.release === slice.release &&
+  (incident.scope.length === 0 || incident.scope.some((part) => covers(part, slice)))
+
+/** Whether one part of a release holds all of another. */
+export const covers = (part: Scope, other: Scope): boolean =>
+  (part.channel === '' || part.channel === other.channel) && (part.queue === '' || part.queue === other.queue)

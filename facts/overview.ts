@@ -1,6 +1,6 @@
 import type { FindingKind } from './finding.ts'
-import type { Incident } from './incident.ts'
-import type { Release } from './slice.ts'
+import { type Incident, type IncidentState, isPast } from './incident.ts'
+import { type Release, releaseKeyOf } from './slice.ts'
 import type { BaselineMode, TriggerAction } from './trigger.ts'
 
 /** One trigger on one release as the detector sees it now. Shares are in [0, 1]; logE is natural. */
@@ -30,11 +30,13 @@ export type TriggerView = Readonly<{
   logThreshold: number
 }>
 
+type OpenState = Exclude<IncidentState, 'resumed' | 'closed'>
+
 /** One release as people see it. Times in ms since 1970, null = never. */
 export type ReleaseView = Readonly<{
   release: Release
   /** live, or the state of its open incident. */
-  state: 'live' | 'observed' | 'pausing' | 'paused' | 'stopped' | 'drained'
+  state: 'live' | OpenState
   judged: boolean
   contacts: number
   identified: number
@@ -61,3 +63,9 @@ export type Overview = Readonly<{
   /** Newest first. */
   incidents: readonly Incident[]
 }>
+
+/** The state of each release that has an open incident, by releaseKeyOf. */
+export function openStatesOf(incidents: readonly Incident[]): ReadonlyMap<string, OpenState> {
+  const open = incidents.filter((incident) => !isPast(incident))
+  return new Map(open.map(({ release, state }) => [releaseKeyOf(release), state as OpenState]))
+}

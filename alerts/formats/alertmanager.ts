@@ -17,9 +17,9 @@ const ANNOTATION_MAX = 4096
  */
 export function alertmanagerBody({ order, escalation, stage, atMs, links }: Telling, receiver: string): string {
   const page = pageOf(order, escalation, links)
-  const { finding, incidentId, startedAtMs } = order
+  const { finding, incidentId, firstAtMs } = order
   const { environment, agent, release } = finding.release
-  const status = stage === 'resolved' ? 'resolved' : 'firing'
+  const status = stage === 'resolved' || order.purpose === 'resume' ? 'resolved' : 'firing'
   const alertname = order.purpose === 'notify' ? 'AndonLimitBreached' : 'AndonReleasePaused'
   const labels = Object.fromEntries(
     Object.entries({
@@ -61,7 +61,7 @@ export function alertmanagerBody({ order, escalation, stage, atMs, links }: Tell
         status,
         labels,
         annotations,
-        startsAt: new Date(startedAtMs).toISOString(),
+        startsAt: new Date(firstAtMs).toISOString(),
         endsAt: status === 'resolved' ? new Date(atMs).toISOString() : NOT_ENDED,
         generatorURL,
         fingerprint: idOf('alert', incidentId).slice(0, 16),

@@ -20,10 +20,10 @@ const ACTION = { opened: 'trigger', acknowledged: 'acknowledge', resolved: 'reso
 export function pagerdutyBody({ order, escalation, stage, atMs, links }: Telling, routingKey: string): string {
   const event = {
     routing_key: routingKey,
-    event_action: ACTION[stage],
+    event_action: order.purpose === 'resume' ? ACTION.resolved : ACTION[stage],
     dedup_key: clip(`andon-${order.incidentId}`, DEDUP_KEY_MAX),
   }
-  if (stage !== 'opened') return JSON.stringify(event)
+  if (stage !== 'opened' || order.purpose === 'resume') return JSON.stringify(event)
   const page = pageOf(order, escalation, links)
   const { finding } = order
   const { environment, agent, release } = finding.release

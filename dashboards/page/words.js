@@ -28,7 +28,7 @@ const STOPPING = ['pausing', 'paused', 'stopped', 'drained']
 /** @param {ReleaseView} view */
 export const isStopping = (view) => STOPPING.includes(view.state)
 
-/** @type {Readonly<Record<'pausing' | 'paused' | 'stopped' | 'drained' | 'observed', Standing>>} */
+/** @type {Readonly<Record<Incident['state'], Standing>>} */
 const OF_STATE = {
   pausing: { word: 'Pausing', tone: 'stop', rank: 0, means: 'The pause is ordered; no platform has accepted it yet.' },
   paused: { word: 'Paused', tone: 'stop', rank: 1, means: 'A platform accepted the pause; contacts may still begin.' },
@@ -40,6 +40,8 @@ const OF_STATE = {
     means: 'A limit is breached, and nobody was ordered to stop.',
   },
   drained: { word: 'Drained', tone: 'stop', rank: 5, means: 'Paused, and its last contact has ended.' },
+  resumed: { word: 'Resumed', tone: 'calm', rank: 6, means: 'A person let the release go on; it is judged anew.' },
+  closed: { word: 'Closed', tone: 'calm', rank: 7, means: 'A person gave the verdict.' },
 }
 
 /**
@@ -177,6 +179,7 @@ const OF_REASON = {
   pause_budget_exhausted: 'the pause budget is used up: too many automatic pauses in a short time',
   unknown_release: 'the telemetry does not name the release',
   drill_failed: 'a drill of Andon itself failed',
+  by_person: 'a person pulled the cord',
 }
 /** Why a breach did or did not lead to a pause. @param {Incident['reason']} reason */
 export const reasonOf = (reason) => OF_REASON[reason]
@@ -184,8 +187,8 @@ export const reasonOf = (reason) => OF_REASON[reason]
 /** @param {Incident} incident */
 export const incidentStandingOf = (incident) => OF_STATE[incident.state]
 
-/** An observed incident never ordered anything. @param {Incident} incident */
-export const didOrder = (incident) => incident.state !== 'observed'
+/** @param {Incident} incident */
+export const didOrder = ({ ordered }) => ordered !== 'nothing'
 
 /**
  * One sentence: what happened, as far as it is known.
@@ -197,6 +200,14 @@ export function storyOf(incident, title) {
   const order = finding.action === 'rollback' ? 'roll back' : 'pause'
   const sinceHarm = clock.onsetMs === null ? null : between(clock.onsetMs, clock.acceptedMs ?? clock.detectedMs)
   const after = sinceHarm === null ? '' : ` ${sinceHarm} after the harm began`
+  if (incident.closed)
+    return `${closingOf(incident.closed.verdict)} by ${visible(incident.closed.by)}: ${visible(incident.closed.reason)}`
+  if (incident.resumed) {
+    const how = incident.resumed.how === 'overridden' ? 'Overridden' : 'Resumed'
+    return `${how} by ${visible(incident.resumed.by)}: ${visible(incident.resumed.reason)}`
+  }
+  if (incident.orderedBy && finding.by === 'person' && state === 'pausing')
+    return `${visible(incident.orderedBy.by)} ordered to ${order}; the order is not accepted yet.`
   if (state === 'observed') return `${title} breached${after}; nobody was ordered to stop: ${reasonOf(reason)}.`
   if (state === 'pausing') return `${title} breached${after}; the order to ${order} is not accepted yet.`
   const began = `${title} breached; ${order === 'pause' ? 'paused' : 'rolled back'}${after}`
@@ -205,6 +216,10 @@ export function storyOf(incident, title) {
   const drained = between(clock.acceptedMs, clock.drainedMs)
   return `${began}${drained === null ? ' and drained' : `; the last contact ended ${drained} later`}.`
 }
+
+/** @param {'confirmed' | 'false_alarm' | 'unclear'} verdict */
+const closingOf = (verdict) =>
+  ({ confirmed: 'Closed as confirmed', false_alarm: 'Closed as a false alarm', unclear: 'Closed as unclear' })[verdict]
 
 /** The time between two steps, null unless both have happened in that order. @param {number | null} fromMs @param {number | null} toMs */
 export const between = (fromMs, toMs) =>
