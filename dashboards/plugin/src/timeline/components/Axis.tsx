@@ -1,0 +1,63 @@
+import { useStyles2, useTheme2 } from '@grafana/ui'
+import React from 'react'
+import type { Scale, Tick } from '../scale.ts'
+import { AXIS_HEIGHT } from './geometry.ts'
+import { stylesOf } from './styles.ts'
+
+type Props = Readonly<{ scale: Scale; ticks: readonly Tick[]; gutter: number; nowMs: number }>
+
+/** Times above the lanes. */
+export function Axis({ scale, ticks, gutter }: Props) {
+  const styles = useStyles2(stylesOf)
+  const { colors } = useTheme2()
+  return (
+    <div className={styles.axis} aria-hidden>
+      <svg width={scale.width} height={AXIS_HEIGHT} style={{ position: 'absolute', left: gutter, overflow: 'visible' }}>
+        {ticks.map(({ ms, label, major }) => (
+          <g key={ms} transform={`translate(${Math.round(scale.xOf(ms)) + 0.5} 0)`}>
+            <path d={`M0 ${AXIS_HEIGHT - 5}V${AXIS_HEIGHT}`} stroke={colors.border.strong} />
+            <text
+              textAnchor={anchorOf(scale.xOf(ms), scale.width)}
+              y={15}
+              fontSize={11}
+              fontWeight={major ? 600 : 400}
+              fill={major ? colors.text.primary : colors.text.secondary}
+            >
+              {label}
+            </text>
+          </g>
+        ))}
+      </svg>
+    </div>
+  )
+}
+
+const anchorOf = (x: number, width: number) => (x < 18 ? 'start' : x > width - 10 ? 'end' : 'middle')
+
+/** Lines behind the lanes, and what has not come yet. */
+export function Grid({ scale, ticks, gutter, nowMs }: Props) {
+  const styles = useStyles2(stylesOf)
+  const { colors } = useTheme2()
+  const now = scale.xOf(nowMs)
+  return (
+    <svg className={styles.grid} width="100%" height="100%" aria-hidden>
+      <g transform={`translate(${gutter} 0)`}>
+        {ticks.map(({ ms, major }) => {
+          const x = Math.round(scale.xOf(ms)) + 0.5
+          return (
+            <line key={ms} x1={x} x2={x} y1={0} y2="100%" stroke={major ? colors.border.medium : colors.border.weak} />
+          )
+        })}
+        {now < scale.width && now > 0 && (
+          <>
+            <rect x={now} width={scale.width - now} height="100%" fill={colors.background.secondary} opacity={0.6} />
+            <line x1={now} x2={now} y1={0} y2="100%" stroke={colors.text.secondary} />
+            <text x={now - 4} y={12} fontSize={10} textAnchor="end" fill={colors.text.secondary}>
+              now
+            </text>
+          </>
+        )}
+      </g>
+    </svg>
+  )
+}

@@ -1,0 +1,114 @@
+import * as emotionCss from '@emotion/css'
+import * as grafanaData from '@grafana/data'
+import { createTheme, EventBusSrv, LoadingState, type PanelPlugin, ThemeContext } from '@grafana/data'
+import * as grafanaUi from '@grafana/ui'
+import { GlobalStyles, PanelChrome, PortalContainer } from '@grafana/ui'
+import React, { useState } from 'react'
+import * as jsxRuntime from 'react/jsx-runtime'
+import { createRoot } from 'react-dom/client'
+import { DEFAULTS, type Options } from '../../src/timeline/options.ts'
+import { framesOf, rangeOf, type Scene } from '../scenes.ts'
+
+/** What a test asks to be shown. */
+export type Show = Readonly<{ scene: Scene; dark?: boolean; width: number; height: number; options?: Partial<Options> }>
+
+grafanaData.standardEditorsRegistry.setInit(() => [])
+grafanaData.standardFieldConfigEditorRegistry.setInit(() => [])
+
+const MODULES: Readonly<Record<string, unknown>> = {
+  '@emotion/css': emotionCss,
+  '@grafana/data': grafanaData,
+  '@grafana/ui': grafanaUi,
+  react: React,
+  'react/jsx-runtime': jsxRuntime,
+  module: { uri: '/plugin/timeline/module.js' },
+}
+
+const eventBus = new EventBusSrv()
+const seen = { ranges: [] as { from: number; to: number }[], hovers: [] as (number | null)[] }
+eventBus.getStream(grafanaData.DataHoverEvent).subscribe(({ payload }) => seen.hovers.push(payload.point.time ?? null))
+
+/** The built module as Grafana loads it: AMD, with its libraries handed in. */
+function loadPlugin(): Promise<PanelPlugin<Options>> {
+  return new Promise((resolve, reject) => {
+    const define = (names: readonly string[], factory: (...modules: unknown[]) => { plugin: PanelPlugin<Options> }) => {
+      const missing = names.filter((name) => !(name in MODULES))
+      if (missing.length > 0) return reject(new Error(`The bundle asks for ${missing.join(', ')}`))
+      resolve(factory(...names.map((name) => MODULES[name])).plugin)
+    }
+    Object.assign(window, { define: Object.assign(define, { amd: {} }) })
+    const script = Object.assign(document.createElement('script'), {
+      src: '/plugin/timeline/module.js',
+      onerror: reject,
+    })
+    document.head.append(script)
+  })
+}
+
+function Stage({ show, plugin }: { show: Show; plugin: PanelPlugin<Options> }) {
+  const { scene, dark = false, width, height, options } = show
+  const [range, setRange] = useState(rangeOf(scene))
+  const theme = createTheme({ colors: { mode: dark ? 'dark' : 'light' } })
+  const series = grafanaData.applyFieldOverrides({
+    data: framesOf(scene).map((frame) => grafanaData.toDataFrame(frame)),
+    fieldConfig: { defaults: {}, overrides: [] },
+    replaceVariables: (text) => text,
+    theme,
+    timeZone: 'utc',
+    fieldConfigRegistry: plugin.fieldConfigRegistry,
+  })
+  const Panel = plugin.panel!
+  const timeRange = grafanaData.makeTimeRange(grafanaData.dateTime(range.from), grafanaData.dateTime(range.to))
+  const data = React.useMemo(
+    () => ({ state: LoadingState.Done, series, timeRange, request: { endTime: rangeOf(scene).now } as never }),
+    [show, range],
+  )
+  return (
+    <ThemeContext.Provider value={theme}>
+      <GlobalStyles />
+      <div
+        style={{ background: theme.colors.background.canvas, padding: 12, width: width + 24, boxSizing: 'border-box' }}
+      >
+        <PanelChrome title="Release timeline" width={width} height={height} padding="none">
+          {(innerWidth, innerHeight) => (
+            <Panel
+              id={1}
+              data={data}
+              timeRange={timeRange}
+              timeZone="utc"
+              options={{ ...DEFAULTS, ...options }}
+              transparent={false}
+              width={innerWidth}
+              height={innerHeight}
+              fieldConfig={{ defaults: {}, overrides: [] }}
+              renderCounter={0}
+              title=""
+              eventBus={eventBus.newScopedBus('panel', { onlyLocal: false })}
+              onOptionsChange={() => {}}
+              onFieldConfigChange={() => {}}
+              replaceVariables={(text) => text}
+              onChangeTimeRange={(next) => {
+                seen.ranges.push(next)
+                setRange({ ...range, from: next.from, to: next.to })
+              }}
+            />
+          )}
+        </PanelChrome>
+      </div>
+      <PortalContainer />
+    </ThemeContext.Provider>
+  )
+}
+
+const root = createRoot(document.getElementById('root')!)
+const loaded = loadPlugin()
+let shown = 0
+Object.assign(window, {
+  seen,
+  show: async (show: Show) => {
+    const plugin = await loaded
+    document.body.style.margin = '0'
+    root.render(<Stage key={++shown} show={show} plugin={plugin} />)
+  },
+  ready: loaded.then(() => true),
+})
