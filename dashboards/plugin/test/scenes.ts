@@ -266,6 +266,7 @@ function tables(lives: readonly Life[]): DataFrameDTO[] {
   const links = [
     {
       title: 'Incident on the page of the monitor',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: Grafana fills it in
       url: 'http://127.0.0.1:4320/#${__data.fields.incident_id}',
       targetBlank: true,
     },

@@ -56,7 +56,7 @@ export function wishOf({ key, shiftKey, ctrlKey, metaKey, altKey }: Key, state: 
       return { kind: 'range', range: zoomed(range, aroundMs, 1 / ZOOM_FACTOR) }
     case 'f':
     case 'F':
-      return fit(lanes[index])
+      return fitted(lanes[index])
     case 'Enter':
     case ' ':
       return index < 0 ? lane(0) : { kind: 'open' }
@@ -81,7 +81,7 @@ const stopsOf = ({ marks, phases }: Lane): number[] =>
   [...new Set([...marks.map(({ atMs }) => atMs), ...phases.map(({ fromMs }) => fromMs)])].sort((a, b) => a - b)
 
 /** The range that shows the latest incident of a lane whole. */
-export function fit(lane: Lane | undefined): Wish {
+export function fitted(lane: Lane | undefined): Wish {
   const incident = lane?.incidents.at(-1)
   if (!lane || !incident) return null
   const moments = lane.marks.filter((mark) => mark.incident.id === incident.id).map(({ atMs }) => atMs)

@@ -57,10 +57,22 @@ test('a release that was resumed is live again, one that was rolled back is not'
   const moments = { detected: 400, accepted: 410, drained: 450, recovered: 600 }
   expect(
     spans(aRelease(100, 990), [anIncident(moments, { tellsRecovery: true, resumedMs: 700 })], NOW).slice(3),
-  ).toEqual(['recovering 450–700', 'live 700–1000 so far'])
+  ).toEqual(['recovering 450–600', 'paused 600–700', 'live 700–1000 so far'])
   expect(
     spans(aRelease(100, 450), [anIncident(moments, { tellsRecovery: true, rolledBackMs: 700 })], NOW).slice(3),
-  ).toEqual(['recovering 450–700', 'rolled_back 700–1000 so far'])
+  ).toEqual(['recovering 450–600', 'paused 600–700', 'rolled_back 700–1000 so far'])
+})
+
+test('an order to roll back takes effect when it is accepted; its damage is repaired all the same', () => {
+  const incident = anIncident(
+    { detected: 400, accepted: 410, drained: 450, recovered: 600 },
+    { tellsRecovery: true, rolledBackMs: 410 },
+  )
+  expect(spans(aRelease(100, 450), [incident], NOW).slice(2)).toEqual([
+    'rolled_back 410–450',
+    'recovering 450–600',
+    'rolled_back 600–1000 so far',
+  ])
 })
 
 test('a second pause after a resumption follows the first', () => {

@@ -54,11 +54,13 @@ function cutsOf({ at, id, tellsRecovery, resumedMs, rolledBackMs }: Incident): C
     ...cut(at.detected, 'pausing'),
     ...cut(at.accepted, 'paused'),
     ...cut(tellsRecovery ? at.drained : null, 'recovering'),
-    ...cut(at.recovered !== null && resumedMs === null && rolledBackMs === null ? at.recovered : null, 'paused'),
+    ...cut(at.recovered, isBefore(rolledBackMs, at.recovered) ? 'rolled_back' : 'paused'),
     ...cut(resumedMs, 'live'),
     ...cut(rolledBackMs, 'rolled_back'),
   ]
 }
+
+const isBefore = (a: number | null, b: number | null): boolean => a !== null && b !== null && a <= b
 
 /** Neighbours of one kind and incident are one span. */
 function joined(phases: Phase[], phase: Phase): Phase[] {

@@ -1,9 +1,17 @@
 import * as emotionCss from '@emotion/css'
 import * as grafanaData from '@grafana/data'
-import { createTheme, EventBusSrv, LoadingState, type PanelPlugin, ThemeContext } from '@grafana/data'
+import {
+  createTheme,
+  type DataFrame,
+  EventBusSrv,
+  type GrafanaTheme2,
+  LoadingState,
+  type PanelPlugin,
+  ThemeContext,
+} from '@grafana/data'
 import * as grafanaUi from '@grafana/ui'
 import { GlobalStyles, PanelChrome, PortalContainer } from '@grafana/ui'
-import React, { useState } from 'react'
+import React, { useMemo, useState } from 'react'
 import * as jsxRuntime from 'react/jsx-runtime'
 import { createRoot } from 'react-dom/client'
 import { DEFAULTS, type Options } from '../../src/timeline/options.ts'
@@ -45,24 +53,25 @@ function loadPlugin(): Promise<PanelPlugin<Options>> {
   })
 }
 
-function Stage({ show, plugin }: { show: Show; plugin: PanelPlugin<Options> }) {
-  const { scene, dark = false, width, height, options } = show
-  const [range, setRange] = useState(rangeOf(scene))
-  const theme = createTheme({ colors: { mode: dark ? 'dark' : 'light' } })
-  const series = grafanaData.applyFieldOverrides({
+const seriesOf = (scene: Scene, theme: GrafanaTheme2, { fieldConfigRegistry }: PanelPlugin<Options>): DataFrame[] =>
+  grafanaData.applyFieldOverrides({
     data: framesOf(scene).map((frame) => grafanaData.toDataFrame(frame)),
     fieldConfig: { defaults: {}, overrides: [] },
     replaceVariables: (text) => text,
     theme,
     timeZone: 'utc',
-    fieldConfigRegistry: plugin.fieldConfigRegistry,
+    fieldConfigRegistry,
   })
+
+function Stage({ show, plugin }: { show: Show; plugin: PanelPlugin<Options> }) {
+  const { scene, dark = false, width, height, options } = show
+  const [range, setRange] = useState(rangeOf(scene))
+  const theme = useMemo(() => createTheme({ colors: { mode: dark ? 'dark' : 'light' } }), [dark])
+  // Once, as Grafana does between two results of a query.
+  const series = useMemo(() => seriesOf(scene, theme, plugin), [scene, theme, plugin])
   const Panel = plugin.panel!
   const timeRange = grafanaData.makeTimeRange(grafanaData.dateTime(range.from), grafanaData.dateTime(range.to))
-  const data = React.useMemo(
-    () => ({ state: LoadingState.Done, series, timeRange, request: { endTime: rangeOf(scene).now } as never }),
-    [show, range],
-  )
+  const data = { state: LoadingState.Done, series, timeRange, request: { endTime: rangeOf(scene).now } as never }
   return (
     <ThemeContext.Provider value={theme}>
       <GlobalStyles />

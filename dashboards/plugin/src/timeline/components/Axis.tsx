@@ -12,7 +12,12 @@ export function Axis({ scale, ticks, gutter }: Props) {
   const { colors } = useTheme2()
   return (
     <div className={styles.axis} aria-hidden>
-      <svg width={scale.width} height={AXIS_HEIGHT} style={{ position: 'absolute', left: gutter, overflow: 'visible' }}>
+      <svg
+        aria-hidden
+        width={scale.width}
+        height={AXIS_HEIGHT}
+        style={{ position: 'absolute', left: gutter, overflow: 'visible' }}
+      >
         {ticks.map(({ ms, label, major }) => (
           <g key={ms} transform={`translate(${Math.round(scale.xOf(ms)) + 0.5} 0)`}>
             <path d={`M0 ${AXIS_HEIGHT - 5}V${AXIS_HEIGHT}`} stroke={colors.border.strong} />

@@ -13,7 +13,7 @@ export function Legend({ patterns, evidence }: { patterns: string; evidence: boo
   const palette = paletteOf(useTheme2())
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways where it is narrow, so the keyboard must reach it
-    <div className={styles.legend} tabIndex={0} role="group" aria-label="Legend">
+    <section className={styles.legend} tabIndex={0} aria-label="Legend">
       {PHASES.map((kind) => (
         <span key={kind}>
           <Swatch kind={kind} patterns={patterns} width={20} />
@@ -43,6 +43,6 @@ export function Legend({ patterns, evidence }: { patterns: string; evidence: boo
           Evidence, pause line
         </span>
       )}
-    </div>
+    </section>
   )
 }
