@@ -3,10 +3,10 @@ import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { heartbeatConfig } from './alerts/heartbeat.ts'
 import { linksConfig, safetyConfig, secretRefConfig, targetsConfig } from './alerts/targets.ts'
+import { apiConfig, includes } from './api/tokens.ts'
 import { kafkaConfig } from './bus/config.ts'
 import { namesSchema } from './collector/names.ts'
 import { CONVERSATION_IDS } from './collector/pseudonym.ts'
-import { isLoopback } from './dashboards/access.http.ts'
 import { type Signal, signalSchema } from './detectors/signals/definition.ts'
 import { FOUR_SIGNALS, KPI_SIGNALS, SIGNAL_LIBRARY } from './detectors/signals/library.ts'
 import {
@@ -17,6 +17,7 @@ import {
   writtenBaseline,
 } from './detectors/triggers.ts'
 import { closestOf } from './lib/closest.ts'
+import { isLoopback } from './lib/door.http.ts'
 import { AndonError } from './lib/errors.ts'
 import type { JsonSchema } from './lib/json-schema.ts'
 import { type Mistake, mistakesOf, pathText, renderMistakes, valueAt } from './lib/mistakes.ts'
@@ -57,7 +58,7 @@ const storeConfig = z
 export const configSchema = z
   .strictObject({
     receive: listen(4318, 'OTLP/HTTP receiver: /v1/traces, /v1/logs, /v1/metrics, /v1/outcomes.'),
-    page: listen(4320, 'Read-only page, API, /metrics, /healthz and /readyz.'),
+    page: listen(4320, 'Page, API, /metrics, /healthz and /readyz.'),
     store: storeConfig,
     kafka: kafkaConfig.optional(),
     identity: z
@@ -136,6 +137,7 @@ export const configSchema = z
     recovery: recoveryConfig,
     drill: drillConfig,
     heartbeat: heartbeatConfig,
+    api: apiConfig,
     telemetry: z
       .strictObject({
         endpoint: z
@@ -204,7 +206,7 @@ export function parseConfig(text: string, name: string): Config {
 
 /** Values under these keys may be secrets written in the wrong place: they are never repeated. */
 const isSecret = (path: readonly PropertyKey[]): boolean =>
-  path.some((key) => ['secret', 'token', 'url', 'urlFrom'].includes(String(key)))
+  path.some((key) => ['secret', 'token', 'tokens', 'url', 'urlFrom'].includes(String(key)))
 
 /** Unknown keys hide what the rest of their map would say, so it is read a second time without them. */
 function validate(value: unknown): { config?: Config; mistakes: Mistake[] } {
@@ -236,11 +238,18 @@ function removeUnknown(issue: z.core.$ZodIssue, value: unknown): boolean {
 function crossMistakes(config: Config): Mistake[] {
   const mistakes: Mistake[] = []
   const add = (path: PropertyKey[], problem: string) => mistakes.push({ path, problem, tellsFound: true })
-  for (const door of ['receive', 'page'] as const)
-    if (!config[door].token && !isLoopback(config[door].host))
+  for (const [door, role] of [
+    ['receive', 'ingest'],
+    ['page', 'read'],
+  ] as const)
+    if (
+      !config[door].token &&
+      !isLoopback(config[door].host) &&
+      !config.api.tokens.some((token) => includes(token.role, role))
+    )
       add(
         [door, 'host'],
-        'is reached from other machines, so a token is required: set token: { env: NAME } or { file: PATH } beside it, or listen on 127.0.0.1',
+        `is reached from other machines, so a token is required: set token: { env: NAME } or { file: PATH } beside it, give api.tokens one with the role ${role}, or listen on 127.0.0.1`,
       )
   if (config.store.server && !config.identity.secret)
     add(

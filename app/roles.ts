@@ -14,6 +14,7 @@ import type { Log } from '../lib/log.ts'
 import { connectStore, isMigrated } from '../store/store.clickhouse.ts'
 import { leadAlerter } from './alerter-role.ts'
 import { leadDetector } from './detector-role.ts'
+import { accessOf, apiOf } from './doors.ts'
 import { busOf, ensureTopics, storeOptionsOf } from './open.ts'
 import { leadPipeline } from './pipeline-role.ts'
 import { createRoleMetrics, type RoleMetrics } from './role-metrics.ts'
@@ -102,10 +103,14 @@ export async function startRoles(options: {
     }
     const receiver = roles.includes('collector') ? await collect(shared) : null
     if (receiver) closers.push(receiver.close)
+    const overview = async () =>
+      tables && (await isMigrated(tables)) ? storedOverview(tables, config) : EMPTY_OVERVIEW()
+    const access = accessOf(config, env)
     const page = await startPage({
       listen: config.page,
-      token: config.page.token ? readSecret(config.page.token, env) : undefined,
-      overview: async () => (tables && (await isMigrated(tables)) ? storedOverview(tables, config) : EMPTY_OVERVIEW()),
+      access,
+      api: apiOf({ config, access, log, overview }),
+      overview,
       metrics: async () => ({ contentType: metrics.registry.contentType, body: await metrics.registry.metrics() }),
       health: () => healthOf(store, members),
       ...(receiver && { collectorUrl: receiver.url }),

@@ -21,6 +21,22 @@ export function readSecret(ref: SecretRef, env: Environment): string {
 }
 
 /**
+ * The key of the API that is made once and kept beside the store, readable by its owner only: whoever may read the store's files may do
+ * everything. `make: false` never makes one; null then, when there is none.
+ */
+export function localKey(storePath: string, options: { make: true }): string
+export function localKey(storePath: string, options: { make: boolean }): string | null
+export function localKey(storePath: string, options: { make: boolean }): string | null {
+  const file = join(dirname(storePath), 'api.key')
+  if (!existsSync(file)) {
+    if (!options.make) return null
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' })
+  }
+  return readFileSync(file, 'utf8').trim()
+}
+
+/**
  * The key of the pseudonyms: configured, else made once and kept beside the store. Losing it makes customers strangers to their history.
  * `make: false` never makes one: a new key would give pseudonyms that nothing stored has. Throws AndonError `secret` then.
  */

@@ -7,6 +7,7 @@ import type { DrillResult } from '../facts/drill.ts'
 import { wallClock } from '../lib/clock.ts'
 import { createLog, type Log } from '../lib/log.ts'
 import type { ClockMode } from '../pipeline/sequencer.clickhouse.ts'
+import { accessOf, apiOf } from './doors.ts'
 import { heartbeat, heartbeatUrl } from './heartbeat.ts'
 import { createMonitor, type Monitor, type MonitorOptions } from './monitor.ts'
 import { storeOptionsOf } from './open.ts'
@@ -32,9 +33,8 @@ export async function startMonitor(options: {
   onIncident?: MonitorOptions['onIncident']
 }): Promise<Running> {
   const { config, env, log } = options
-  const tokenOf = (door: Config['receive']) => (door.token ? readSecret(door.token, env) : undefined)
-  const receiveToken = tokenOf(config.receive)
-  const pageToken = tokenOf(config.page)
+  const receiveToken = config.receive.token ? readSecret(config.receive.token, env) : undefined
+  const access = accessOf(config, env)
   const pingUrl = heartbeatUrl(config, env)
   const namer = createNamer(
     config.names,
@@ -73,7 +73,8 @@ export async function startMonitor(options: {
     })
     const page = await startPage({
       listen: config.page,
-      token: pageToken,
+      access,
+      api: apiOf({ config, access, log, overview: monitor.overview }),
       overview: monitor.overview,
       metrics: async () => ({ contentType: monitor.registry.contentType, body: await monitor.registry.metrics() }),
       health: monitor.health,

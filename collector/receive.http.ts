@@ -1,12 +1,9 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { createServer } from 'node:http'
-import { isIP } from 'node:net'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { type Budget, createBudget, readBody } from '../lib/body.http.ts'
 import type { Clock } from '../lib/clock.ts'
+import { bearerOf, close, digestOf, isLoopback, isSecret, listen, pathOf, send } from '../lib/door.http.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import type { Budget } from './body.http.ts'
-import { createBudget, readBody } from './body.http.ts'
 import type { Batch, Signal } from './decode.ts'
 import { decodeRequest, JSON_TYPE, MAX_ITEMS, mediaTypeOf, PROTOBUF } from './decode.ts'
 import type { Namer } from './name-span.ts'
@@ -70,7 +67,7 @@ export type Receiver = Readonly<{ url: string; close: () => Promise<void> }>
  * @throws AndonError 'config' when it would listen beyond loopback without a token; 'listen' when the port cannot be had
  */
 export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
-  const { host, port } = options.listen
+  const { host } = options.listen
   if (options.token === '') throw new AndonError('config', 'the bearer token is empty; leave it out or give one')
   if (options.token === undefined && !isLoopback(host)) {
     throw new AndonError('config', `listening on ${host} needs a bearer token; set one, or listen on 127.0.0.1`)
@@ -94,10 +91,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
     (request, response) => void serve(edge, request, response),
   )
   server.maxConnections = limits.connections
-  await listen(server, host, port)
-  const address = server.address()
-  const actualPort = typeof address === 'object' && address !== null ? address.port : port
-  return { url: `http://${isIP(host) === 6 ? `[${host}]` : host}:${actualPort}`, close: () => close(server) }
+  return { url: await listen(server, options.listen, 'the receiver'), close: () => close(server) }
 }
 
 type Edge = Omit<ReceiverOptions, 'limits'> &
@@ -140,10 +134,9 @@ async function serve(edge: Edge, request: IncomingMessage, response: ServerRespo
   } finally {
     edge.budget.give(held)
   }
-  await send(edge, request, response, answer)
+  const headers = { 'content-type': answer.type, ...answer.headers }
+  await send(request, response, { ...answer, headers }, { clock: edge.clock, close: edge.isClosing() })
 }
-
-const pathOf = (request: IncomingMessage): string => (request.url ?? '/').split('?', 1)[0]!
 
 /** Everything that can be answered without reading the body. */
 async function routed(edge: Edge, request: IncomingMessage): Promise<Answer | undefined> {
@@ -250,68 +243,8 @@ function answerTo(edge: Edge, request: IncomingMessage, error: unknown): Answer 
     : answer
 }
 
-/** How much of an unread body is thrown away, and for how long, so that the client gets to read its answer. */
-const LINGER_BYTES = 32 * MIB
-const LINGER_MS = 2_000
-
-async function send(edge: Edge, request: IncomingMessage, response: ServerResponse, answer: Answer): Promise<void> {
-  if (response.destroyed) return
-  response.on('error', () => {}) // the client is gone: it will send again
-  const unread = !request.complete
-  const close = unread || edge.isClosing() ? { connection: 'close' } : {}
-  const headers = { 'content-type': answer.type, 'content-length': answer.body.length, ...answer.headers, ...close }
-  response.writeHead(answer.status, headers)
-  if (!unread) {
-    response.end(request.method === 'HEAD' ? undefined : answer.body)
-    return
-  }
-  response.write(answer.body)
-  await discard(edge.clock, request)
-  response.end()
-}
-
-/** A client that still sends would see a reset connection instead of its answer if we closed at once. */
-async function discard(clock: Clock, request: IncomingMessage): Promise<void> {
-  const enough = new AbortController()
-  let bytes = 0
-  const stop = () => enough.abort()
-  request.on('end', stop).on('close', stop).on('error', stop)
-  request.on('data', (chunk: Buffer) => {
-    bytes += chunk.length
-    if (bytes > LINGER_BYTES) stop()
-  })
-  request.resume()
-  await clock.sleep(LINGER_MS, enough.signal)
-}
-
-/** Compares digests, so that neither content nor length of the token shows in the time it takes. */
 function tokenCheck(token: string | undefined): (request: IncomingMessage) => boolean {
   if (token === undefined) return () => true
-  const digest = (text: string) => createHash('sha256').update(text).digest()
-  const expected = digest(token)
-  return (request) => {
-    const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
-    return given !== undefined && timingSafeEqual(digest(given), expected)
-  }
-}
-
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const hint = cause.code === 'EADDRINUSE' ? 'another program listens there; choose another port' : cause.message
-      reject(new AndonError('listen', `cannot listen on ${host}:${port}: ${hint}`, { cause }))
-    })
-    server.listen(port, host, () => resolve())
-  })
-}
-
-/** Takes no new requests, and resolves when those in flight are answered. */
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve())
-    server.closeIdleConnections()
-  })
+  const digest = digestOf(token)
+  return (request) => isSecret(bearerOf(request), digest)
 }

@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { afterEach, describe, expect, test } from 'vitest'
+import { mounted } from '../api/fixtures.ts'
 import type { Overview } from '../facts/overview.ts'
 import { manualClock, wallClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
@@ -13,14 +14,17 @@ afterEach(async () => {
 })
 
 /** A page on a free port of loopback, over what a test may change. */
-async function start(options: Partial<PageOptions> = {}) {
+async function start({ token, ...options }: Partial<PageOptions> & { token?: string } = {}) {
   const seen = { overview: aBadDay(), looks: 0 }
+  const look = async () => {
+    seen.looks += 1
+    return seen.overview
+  }
+  const { host, overview, clock } = { host: options.listen?.host, overview: look, ...options }
   const page = await startPage({
     listen: { host: '127.0.0.1', port: 0 },
-    overview: async () => {
-      seen.looks += 1
-      return seen.overview
-    },
+    ...mounted({ host, token, overview, clock }),
+    overview: look,
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', body: 'andon_up 1\n' }),
     health: async () => ({ ready: true, live: true, checks: { store: { ok: true, detail: 'answers' } } }),
     clock: wallClock,
@@ -166,9 +170,13 @@ describe('probes', () => {
 describe('what is refused', () => {
   test.each(['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])('%s, since the page only reads', async (method) => {
     const { url } = await start()
-    const { status, headers, body } = await ask(url, '/api/v1/overview', { method })
+    const { status, headers, body } = await ask(url, '/metrics', { method })
     expect([status, headers.allow]).toEqual([405, 'GET, HEAD'])
     expect(body).toContain('only reads')
+    expect(await ask(url, '/api/v1/overview', { method })).toMatchObject({
+      status: 405,
+      headers: { allow: 'GET, HEAD' },
+    })
   })
 
   test('HEAD has the headers of GET and no body', async () => {

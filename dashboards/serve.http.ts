@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { isIP } from 'node:net'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Access } from '../api/access.http.ts'
+import type { Api } from '../api/serve.http.ts'
 import type { Overview } from '../facts/overview.ts'
 import type { Clock } from '../lib/clock.ts'
+import { type Answer, close, isCurrent, listen, pathOf, send } from '../lib/door.http.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import { type Access, createAccess } from './access.http.ts'
-import { createLook, createStream, type Look, type Stream } from './stream.http.ts'
+import { createLook, createStream, type Stream } from './stream.http.ts'
 
 /** The truth about the monitor itself; `detail` is one sentence per check. */
 export type Health = Readonly<{
@@ -19,8 +20,10 @@ export type Health = Readonly<{
 export type PageOptions = Readonly<{
   /** Port 0: any free one. */
   listen: Readonly<{ host: string; port: number }>
-  /** Bearer token for everything but the probes; may be left out on loopback only. */
-  token?: string | undefined
+  /** Who may come in; everything but the probes asks it. */
+  access: Access
+  /** Answers its own paths; the page has the rest. */
+  api: Api
   overview: () => Promise<Overview>
   metrics: () => Promise<{ contentType: string; body: string }>
   health: () => Promise<Health>
@@ -38,34 +41,29 @@ const MAX_LISTENERS = 64
 const MAX_CONNECTIONS = 256
 
 /**
- * Serves the local page, its data, metrics and probes. Read-only: nothing here changes anything.
+ * Serves the local page, metrics and probes, and mounts the API. What is not the API's only reads.
  *
  * GET /                        the page; behind a token, `/?token=…` once swaps it for a cookie
  * GET /incidents/ID            the page at one incident: what webhooks link to
- * GET /api/v1/overview         facts/overview.ts as JSON, with ETag
- * GET /api/v1/stream           the same as server-sent events (stream.http.ts)
+ * GET /api/v1/stream           facts/overview.ts as server-sent events (stream.http.ts)
+ *     /api/v1/…, /ofrep/…      the API (api/)
  * GET /metrics                 Prometheus text
  * GET /healthz, /readyz        200 or 503; open to probes without a token, which then see no details
  *
- * @throws AndonError 'config' when it would listen beyond loopback without a token; 'listen' when the port cannot be had
+ * @throws AndonError 'listen' when the port cannot be had
  */
 export async function startPage(options: PageOptions): Promise<Page> {
-  const { host, port } = options.listen
-  const access = createAccess(host, options.token)
   const look = createLook(options.overview, options.clock)
   const maxListeners = options.maxListeners ?? MAX_LISTENERS
   const stream = createStream({ look, maxListeners, clock: options.clock, log: options.log })
-  const edge: Edge = { ...options, access, look, stream, files: readFiles(options.collectorUrl ?? '') }
+  const edge: Edge = { ...options, stream, files: readFiles(options.collectorUrl ?? '') }
   const server = createServer(
     { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16 << 10 },
     (request, response) => void serve(edge, request, response),
   )
   server.maxConnections = MAX_CONNECTIONS
-  await listen(server, host, port)
-  const address = server.address()
-  const actualPort = typeof address === 'object' && address !== null ? address.port : port
   return {
-    url: `http://${isIP(host) === 6 ? `[${host}]` : host}:${actualPort}`,
+    url: await listen(server, options.listen, 'the page'),
     close: () => {
       stream.close()
       return close(server)
@@ -73,17 +71,9 @@ export async function startPage(options: PageOptions): Promise<Page> {
   }
 }
 
-type Edge = PageOptions &
-  Readonly<{ access: Access; look: () => Promise<Look>; stream: Stream; files: ReadonlyMap<string, File> }>
+type Edge = PageOptions & Readonly<{ stream: Stream; files: ReadonlyMap<string, File> }>
 
 type File = Readonly<{ type: string; body: Buffer; etag: string }>
-
-type Answer = Readonly<{
-  status: number
-  type?: string
-  body?: string | Buffer
-  headers?: Readonly<Record<string, string>>
-}>
 
 const TEXT = 'text/plain; charset=utf-8'
 const JSON_TYPE = 'application/json; charset=utf-8'
@@ -139,43 +129,36 @@ async function serve(edge: Edge, request: IncomingMessage, response: ServerRespo
       RETRY,
     )
   }
-  if (answer === null || response.destroyed) return
-  const body = Buffer.from(answer.body ?? '')
-  const hasBody = answer.status !== 304
-  response.writeHead(answer.status, {
-    'cache-control': 'no-cache',
-    ...SECURITY,
-    ...(hasBody && { 'content-type': answer.type ?? TEXT, 'content-length': String(body.length) }),
-    ...answer.headers,
-  })
-  response.end(request.method === 'HEAD' || !hasBody ? undefined : body)
+  if (answer === null) return
+  const headers = { 'cache-control': 'no-cache', ...SECURITY, ...answer.headers }
+  await send(request, response, { ...answer, headers }, { clock: edge.clock })
 }
 
 const RETRY = { 'retry-after': '5' }
 const INCIDENT = /^\/incidents\/([\w-]{1,100})$/
 
-/** The address without its query; the query may hold a token and is never logged. */
-const pathOf = (request: IncomingMessage): string => (request.url ?? '/').split('?', 1)[0]!
-
 /** Null when the stream has taken the response over. */
 async function answerTo(edge: Edge, request: IncomingMessage, response: ServerResponse): Promise<Answer | null> {
   const wrongHost = edge.access.wrongHost(request)
   if (wrongHost !== null) return plain(421, wrongHost)
+  const path = pathOf(request)
+  if (path !== '/api/v1/stream') {
+    const answer = await edge.api.answer(request)
+    if (answer !== null) return answer
+  }
   const isHead = request.method === 'HEAD'
   if (request.method !== 'GET' && !isHead)
     return plain(405, `this page only reads; ${request.method} is not possible here`, { allow: 'GET, HEAD' })
-  const path = pathOf(request)
   if (path === '/healthz' || path === '/readyz') return probed(edge, path, edge.access.isAllowed(request))
   if (!edge.access.isAllowed(request)) return unlocked(edge, request)
   const file = edge.files.get(path)
   if (file) return isCurrent(request, file.etag) ? notModified(file.etag) : served(file)
   const incidentId = INCIDENT.exec(path)?.[1]
-  if (incidentId !== undefined) return { status: 303, headers: { location: `/#incident-${incidentId}` } }
-  if (path === '/api/v1/overview') return overviewOf(await edge.look(), request)
+  if (incidentId !== undefined) return { status: 303, headers: { location: `/#incident-${incidentId}` }, body: '' }
   if (path === '/api/v1/stream') return streamed(edge, response, isHead)
   if (path === '/metrics') {
     const { contentType, body } = await edge.metrics()
-    return { status: 200, type: contentType, body, headers: NO_STORE }
+    return { status: 200, headers: { 'content-type': contentType, ...NO_STORE }, body }
   }
   return plain(404, `nothing is at ${JSON.stringify(path.slice(0, 100))}; there is ${PATHS}`)
 }
@@ -186,27 +169,18 @@ const PATHS = '/, /api/v1/overview, /api/v1/stream, /metrics, /healthz and /read
 const plain = (status: number, message: string, headers: Readonly<Record<string, string>> = {}): Answer => ({
   status,
   body: `${message}\n`,
-  headers: { ...NO_STORE, ...headers },
+  headers: { 'content-type': TEXT, ...NO_STORE, ...headers },
 })
 
-const served = ({ type, body, etag }: File): Answer => ({ status: 200, type, body, headers: { etag } })
+const served = ({ type, body, etag }: File): Answer => ({
+  status: 200,
+  body,
+  headers: { 'content-type': type, etag },
+})
 const notModified = (etag: string): Answer => ({ status: 304, headers: { etag } })
 
-/** Weak comparison, as RFC 9110 section 13.1.2 asks for If-None-Match. */
-function isCurrent(request: IncomingMessage, etag: string): boolean {
-  const given = request.headers['if-none-match']
-  if (given === undefined) return false
-  const opaque = (tag: string) => tag.trim().replace(/^W\//, '')
-  return given.trim() === '*' || given.split(',').some((tag) => opaque(tag) === opaque(etag))
-}
-
-function overviewOf({ tag, json }: Look, request: IncomingMessage): Answer {
-  if (isCurrent(request, tag)) return notModified(tag)
-  return { status: 200, type: JSON_TYPE, body: json, headers: { etag: tag } }
-}
-
 function streamed(edge: Edge, response: ServerResponse, isHead: boolean): Answer | null {
-  if (isHead) return { status: 200, type: 'text/event-stream', headers: NO_STORE }
+  if (isHead) return { status: 200, headers: { 'content-type': 'text/event-stream', ...NO_STORE }, body: '' }
   if (edge.stream.join(response, { ...SECURITY, ...NO_STORE })) return null
   return plain(503, 'too many pages are open; read /api/v1/overview instead, or try later', RETRY)
 }
@@ -217,7 +191,7 @@ function unlocked(edge: Edge, request: IncomingMessage): Answer {
   const isPage = path === '/' || INCIDENT.test(path)
   const token = isPage ? new URLSearchParams((request.url ?? '').slice(path.length)).get('token') : null
   const cookie = token === null ? null : edge.access.cookieFor(token, request)
-  if (cookie !== null) return { status: 303, headers: { location: path, 'set-cookie': cookie, ...NO_STORE } }
+  if (cookie !== null) return { status: 303, headers: { location: path, 'set-cookie': cookie, ...NO_STORE }, body: '' }
   const hint = isPage
     ? `open ${path}?token=<token> once in this browser`
     : 'send the header Authorization: Bearer <token>'
@@ -235,23 +209,9 @@ async function probed(edge: Edge, path: '/healthz' | '/readyz', isAllowed: boole
   const word = path === '/healthz' ? 'live' : 'ready'
   const isLiveOnly = path === '/healthz' || !isAllowed
   const answer = isLiveOnly ? { [word]: health[word] } : health
-  return { status: health[word] ? 200 : 503, type: JSON_TYPE, body: `${JSON.stringify(answer)}\n`, headers: NO_STORE }
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const hint = cause.code === 'EADDRINUSE' ? 'another program listens there; choose another port' : cause.message
-      reject(new AndonError('listen', `the page cannot listen on ${host}:${port}: ${hint}`, { cause }))
-    })
-    server.listen(port, host, () => resolve())
-  })
-}
-
-/** Takes no new requests, and resolves when those in flight are answered. */
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve())
-    server.closeIdleConnections()
-  })
+  return {
+    status: health[word] ? 200 : 503,
+    headers: { 'content-type': JSON_TYPE, ...NO_STORE },
+    body: `${JSON.stringify(answer)}\n`,
+  }
 }

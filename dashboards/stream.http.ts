@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import type { Overview } from '../facts/overview.ts'
 import type { Clock } from '../lib/clock.ts'
-import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import { shared } from '../lib/shared.ts'
 
 /** One look at the monitor, ready to send; the tag is a weak ETag: equal tags differ in `nowMs` at most. */
 export type Look = Readonly<{ tag: string; json: string }>
@@ -13,33 +13,18 @@ const LOOK_TIMEOUT_MS = 10_000
 
 /**
  * Reads the overview. Callers that come while a look is under way share it, so any number of them costs one.
- * Rejects with what `overview` rejects with, or AndonError 'unavailable' after 10 s.
+ * Rejects with AndonError 'unavailable' when `overview` rejects, and after 10 s.
  */
 export function createLook(overview: () => Promise<Overview>, clock: Clock): () => Promise<Look> {
-  let underWay: Promise<Look> | null = null
   const look = async (): Promise<Look> => {
-    const answered = new AbortController()
-    const tooLate = clock.sleep(LOOK_TIMEOUT_MS, answered.signal).then(() => {
-      throw new AndonError('unavailable', 'the monitor did not answer within 10 s', { retryable: true })
-    })
-    tooLate.catch(() => {}) // lost the race
-    try {
-      const seen = await Promise.race([overview(), tooLate])
-      const tag = createHash('sha256')
-        .update(JSON.stringify({ ...seen, nowMs: 0 }))
-        .digest('base64url')
-        .slice(0, 22)
-      return { tag: `W/"${tag}"`, json: JSON.stringify(seen) }
-    } finally {
-      answered.abort()
-    }
+    const seen = await overview()
+    const tag = createHash('sha256')
+      .update(JSON.stringify({ ...seen, nowMs: 0 }))
+      .digest('base64url')
+      .slice(0, 22)
+    return { tag: `W/"${tag}"`, json: JSON.stringify(seen) }
   }
-  return () => {
-    underWay ??= look().finally(() => {
-      underWay = null
-    })
-    return underWay
-  }
+  return shared(look, { clock, withinMs: LOOK_TIMEOUT_MS, what: 'the monitor' })
 }
 
 /** Shortest time between two looks for the listeners, and between two events to one of them. */

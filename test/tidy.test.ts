@@ -37,9 +37,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   alerts: [],
   recount: ['store', 'detectors/signals'],
   recovery: ['store', 'pipeline'],
-  dashboards: ['detectors/signals'],
+  api: [],
+  dashboards: ['api', 'detectors/signals'],
   simulator: ['agent'],
-  'config.ts': ['alerts', 'bus', 'collector', 'dashboards', 'detectors', 'recovery', 'simulator', 'store'],
+  'config.ts': ['alerts', 'api', 'bus', 'collector', 'dashboards', 'detectors', 'recovery', 'simulator', 'store'],
   'main.ts': ['app'],
 }
 

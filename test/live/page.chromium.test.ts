@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Browser, type BrowserContextOptions, chromium, type Page as Tab } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { mounted } from '../../api/fixtures.ts'
 import { aBadDay, aHostileDay, anEmptyDay, aQuietDay, HOSTILE } from '../../dashboards/fixtures.ts'
 import { type PageOptions, startPage } from '../../dashboards/serve.http.ts'
 import type { Overview } from '../../facts/overview.ts'
@@ -31,11 +32,13 @@ afterEach(async () => {
 afterAll(() => browser?.close())
 
 /** The page over an overview that a test may exchange. */
-async function serve(overview: Overview, options: Partial<PageOptions> = {}) {
+async function serve(overview: Overview, { token, ...options }: Partial<PageOptions> & { token?: string } = {}) {
   const shown = { overview }
+  const look = async () => shown.overview
   const page = await startPage({
     listen: { host: '127.0.0.1', port: 0 },
-    overview: async () => shown.overview,
+    ...mounted({ token, overview: look }),
+    overview: look,
     metrics: async () => ({ contentType: 'text/plain', body: '' }),
     health: async () => ({ ready: true, live: true, checks: {} }),
     clock: wallClock,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { createGunzip } from 'node:zlib'
-import { AndonError } from '../lib/errors.ts'
+import { AndonError } from './errors.ts'
 
 /** The bytes of all requests in flight, bounded: whoever does not fit is told to come again. */
 export type Budget = Readonly<{

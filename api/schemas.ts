@@ -1,0 +1,153 @@
+import { z } from 'zod'
+import type { Finding } from '../facts/finding.ts'
+import type { Incident, IncidentClock } from '../facts/incident.ts'
+import type { Overview, ReleaseView, TriggerView } from '../facts/overview.ts'
+import type { Release } from '../facts/slice.ts'
+
+/** The words of facts/ as answers show them; the compiler holds each schema to its type. Times are milliseconds since 1970 UTC. */
+
+const time = z.number().describe('Milliseconds since 1970 UTC.')
+const maybeTime = time.nullable()
+
+export const releaseSchema: z.ZodType<Release> = z
+  .object({ environment: z.string(), agent: z.string(), release: z.string() })
+  .meta({ id: 'Release', description: 'One version of one agent in one environment; "" is "none given".' })
+
+const baselineMode = z.enum(['concurrent', 'previous', 'written', 'pooled'])
+const action = z.enum(['notify', 'pause', 'rollback'])
+const findingKind = z.enum(['breach', 'watching', 'clear', 'insufficient', 'no_data', 'sampled'])
+
+export const findingSchema: z.ZodType<Finding> = z
+  .object({
+    kind: findingKind,
+    reason: z.string().describe('One sentence for people, with the figures that led here.'),
+    release: releaseSchema,
+    trigger: z.string(),
+    triggerHash: z.string(),
+    signal: z.string(),
+    action,
+    shadow: z.boolean(),
+    trafficGoesTo: z.string(),
+    channel: z.string(),
+    queue: z.string(),
+    trials: z.number(),
+    hits: z.number(),
+    baseline: z.number(),
+    baselineMode: baselineMode.exactOptional(),
+    baselineReason: z.string().exactOptional(),
+    ratio: z.number().nullable().exactOptional(),
+    ratioLow: z.number().nullable().exactOptional(),
+    ratioHigh: z.number().nullable().exactOptional(),
+    by: z.enum(['evidence', 'ceiling']).exactOptional(),
+    overrides: z.number().exactOptional(),
+    logE: z.number().describe('Natural logarithm of the e-value.'),
+    logThreshold: z.number(),
+    onsetMs: maybeTime,
+    onsetLowMs: maybeTime,
+    onsetHighMs: maybeTime,
+    firstHarmMs: maybeTime,
+    contactsExposed: z.number(),
+    decidedAtMs: time,
+    acceptedAtMs: time,
+    seq: z.number(),
+  })
+  .meta({ id: 'Finding', description: 'What the detector said of one trigger on one release.' })
+
+const clockSchema: z.ZodType<IncidentClock> = z
+  .object({
+    onsetMs: maybeTime,
+    firstHarmMs: maybeTime,
+    detectedMs: time,
+    sentMs: maybeTime,
+    acceptedMs: maybeTime,
+    stoppedMs: maybeTime,
+    drainedMs: maybeTime,
+  })
+  .meta({ id: 'IncidentClock', description: 'The clock of one incident; null has not happened (yet).' })
+
+export const incidentSchema: z.ZodType<Incident> = z
+  .object({
+    incidentId: z.string(),
+    release: releaseSchema,
+    state: z.enum(['observed', 'pausing', 'paused', 'stopped', 'drained']),
+    reason: z
+      .enum([
+        'first_breach',
+        'joined_open_incident',
+        'notify_only',
+        'shadow',
+        'observe_only',
+        'silenced',
+        'stale',
+        'replay',
+        'pause_budget_exhausted',
+        'unknown_release',
+      ])
+      .describe('Why the breach did or did not lead to a pause.'),
+    version: z.number(),
+    openedAtMs: time,
+    finding: findingSchema,
+    joined: z.array(findingSchema).readonly(),
+    clock: clockSchema,
+    contactsAfterPause: z.number(),
+    writesAfterPause: z.number(),
+    acceptedBy: z.array(z.string()).readonly(),
+    undeliverable: z.array(z.string()).readonly(),
+  })
+  .meta({ id: 'Incident', description: 'What a breach opened: its state, its clock, and who accepted the pause.' })
+
+const triggerViewSchema: z.ZodType<TriggerView> = z
+  .object({
+    trigger: z.string(),
+    signal: z.string(),
+    title: z.string(),
+    action,
+    shadow: z.boolean(),
+    finding: findingKind,
+    reason: z.string(),
+    trials: z.number(),
+    hits: z.number(),
+    rate: z.number().nullable(),
+    low: z.number().nullable(),
+    high: z.number().nullable(),
+    baseline: z.number(),
+    limit: z.number(),
+    baselineMode: baselineMode.exactOptional(),
+    baselineAgainst: z.string().exactOptional(),
+    baselineReason: z.string().exactOptional(),
+    warnings: z.array(z.string()).readonly().exactOptional(),
+    logE: z.number(),
+    logThreshold: z.number(),
+  })
+  .meta({
+    id: 'TriggerView',
+    description: 'One trigger on one release as the detector sees it now. Shares are in [0, 1].',
+  })
+
+export const releaseViewSchema: z.ZodType<ReleaseView> = z
+  .object({
+    release: releaseSchema,
+    state: z.enum(['live', 'observed', 'pausing', 'paused', 'stopped', 'drained']),
+    judged: z.boolean(),
+    contacts: z.number(),
+    identified: z.number(),
+    firstContactMs: maybeTime,
+    lastContactMs: maybeTime,
+    logE: z.number(),
+    logThreshold: z.number(),
+    triggers: z.array(triggerViewSchema).readonly(),
+    contactsPerHour: z.array(z.number()).readonly(),
+  })
+  .meta({ id: 'ReleaseView', description: 'One release as people see it.' })
+
+export const overviewSchema: z.ZodType<Overview> = z
+  .object({
+    clock: z.enum(['wall', 'event']).describe('What nowMs is: event in a replay or demo.'),
+    nowMs: time,
+    seq: z.number().describe('Last batch counted.'),
+    waitingRows: z.number(),
+    ingestLagSeconds: z.number(),
+    releases: z.array(releaseViewSchema).readonly(),
+    incidents: z.array(incidentSchema).readonly().describe('Newest first.'),
+  })
+  .meta({ id: 'Overview', description: 'One consistent look at the monitor.' })

@@ -1,0 +1,29 @@
+import { type Access, createAccess } from '../api/access.http.ts'
+import { type ApiEdges, routesOf } from '../api/routes.ts'
+import { type Api, createApi } from '../api/serve.http.ts'
+import { LOCAL, PAGE, resolveTokens, tokenOf } from '../api/tokens.ts'
+import type { Config } from '../config.ts'
+import { wallClock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import { shared } from '../lib/shared.ts'
+import { type Environment, localKey, readSecret } from './secrets.ts'
+
+const ANSWERS_WITHIN_MS = 10_000
+
+/** Who may come to page and API: the configured tokens, page.token (which reads), and the key beside the store. */
+export function accessOf(config: Config, env: Environment): Access {
+  const { host, token } = config.page
+  const tokens = [
+    ...resolveTokens(config.api.tokens, (ref) => readSecret(ref, env)),
+    ...(token ? [tokenOf({ name: PAGE, role: 'read', secret: readSecret(token, env) })] : []),
+    tokenOf({ name: LOCAL, role: 'admin', secret: localKey(config.store.path, { make: true }) }),
+  ]
+  return createAccess(host, tokens, wallClock)
+}
+
+/** The API over what the monitor can do. Requests that come while a look is under way share it. */
+export function apiOf(options: Readonly<{ config: Config; access: Access; log: Log }> & ApiEdges): Api {
+  const { config, access, log, overview: look, ...edges } = options
+  const overview = shared(look, { clock: wallClock, withinMs: ANSWERS_WITHIN_MS, what: 'the monitor' })
+  return createApi({ routes: routesOf({ ...edges, overview }), access, rates: config.api.rates, clock: wallClock, log })
+}
