@@ -3,7 +3,7 @@ import type { Overview } from '../facts/overview.ts'
 import type { Release } from '../facts/slice.ts'
 import { AndonError } from '../lib/errors.ts'
 import { type Route, route } from './route.ts'
-import { incidentSchema, overviewSchema, releaseViewSchema } from './schemas.ts'
+import { incidentSchema, incidentStates, overviewSchema, releaseViewSchema } from './schemas.ts'
 
 const releaseQuery = {
   environment: z.string().max(200).optional().describe('Only this environment; empty: those that name none.'),
@@ -36,7 +36,7 @@ export function overviewRoutes(overview: () => Promise<Overview>): Route[] {
       summary: 'Incidents, newest first',
       query: z.strictObject({
         ...releaseQuery,
-        state: z.enum(['observed', 'pausing', 'paused', 'stopped', 'drained']).optional().describe('Only this state.'),
+        state: z.enum(incidentStates).optional().describe('Only this state.'),
         before: z
           .string()
           .max(100)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Finding } from '../facts/finding.ts'
-import type { Incident, IncidentClock } from '../facts/incident.ts'
+import { type Incident, type IncidentClock, type IncidentState, type Scope, VERDICTS } from '../facts/incident.ts'
 import type { Overview, ReleaseView, TriggerView } from '../facts/overview.ts'
 import type { Release } from '../facts/slice.ts'
 
@@ -65,11 +65,28 @@ const clockSchema: z.ZodType<IncidentClock> = z
   })
   .meta({ id: 'IncidentClock', description: 'The clock of one incident; null has not happened (yet).' })
 
+export const incidentStates = [
+  'observed',
+  'pausing',
+  'paused',
+  'stopped',
+  'drained',
+  'resumed',
+  'closed',
+] as const satisfies readonly IncidentState[]
+
+const byPerson = z.object({ by: z.string(), reason: z.string() })
+const decided = byPerson.extend({ atMs: time })
+
+export const scopeSchema: z.ZodType<Scope> = z
+  .object({ channel: z.string(), queue: z.string() })
+  .meta({ id: 'Scope', description: 'A part of a release that is stopped alone; "" is every channel, or every queue.' })
+
 export const incidentSchema: z.ZodType<Incident> = z
   .object({
     incidentId: z.string(),
     release: releaseSchema,
-    state: z.enum(['observed', 'pausing', 'paused', 'stopped', 'drained']),
+    state: z.enum(incidentStates),
     reason: z
       .enum([
         'first_breach',
@@ -82,6 +99,8 @@ export const incidentSchema: z.ZodType<Incident> = z
         'replay',
         'pause_budget_exhausted',
         'unknown_release',
+        'drill_failed',
+        'by_person',
       ])
       .describe('Why the breach did or did not lead to a pause.'),
     version: z.number(),
@@ -93,6 +112,20 @@ export const incidentSchema: z.ZodType<Incident> = z
     writesAfterPause: z.number(),
     acceptedBy: z.array(z.string()).readonly(),
     undeliverable: z.array(z.string()).readonly(),
+    scope: z.array(scopeSchema).readonly().describe('What is stopped; empty is the whole release.'),
+    ordered: z.enum(['nothing', 'pause', 'rollback']),
+    orderedMs: maybeTime,
+    orderedBy: byPerson.nullable().describe('Who ordered it; null: a trigger, or nothing is ordered.'),
+    acknowledged: decided.nullable(),
+    snoozed: decided.extend({ untilMs: time }).nullable(),
+    rolledBackMs: maybeTime,
+    resumed: decided.extend({ how: z.enum(['resumed', 'overridden']), acceptedMs: maybeTime }).nullable(),
+    closed: decided.extend({ verdict: z.enum(VERDICTS) }).nullable(),
+    restarts: z
+      .array(z.object({ trigger: z.string(), overrides: z.number(), alphaSpent: z.number(), alphaNext: z.number() }))
+      .readonly()
+      .nullable()
+      .describe('Evidence that started again after an override; null: it goes on as it was.'),
   })
   .meta({ id: 'Incident', description: 'What a breach opened: its state, its clock, and who accepted the pause.' })
 
@@ -127,7 +160,7 @@ const triggerViewSchema: z.ZodType<TriggerView> = z
 export const releaseViewSchema: z.ZodType<ReleaseView> = z
   .object({
     release: releaseSchema,
-    state: z.enum(['live', 'observed', 'pausing', 'paused', 'stopped', 'drained']),
+    state: z.enum(['live', ...incidentStates]).exclude(['resumed', 'closed']),
     judged: z.boolean(),
     contacts: z.number(),
     identified: z.number(),
