@@ -4,6 +4,7 @@ import { type Config, configJsonSchema, DEFAULT_CONFIG, readConfig } from '../co
 import { AndonError } from '../lib/errors.ts'
 import { createLog } from '../lib/log.ts'
 import { recoveryCommands } from './cli-recovery.ts'
+import { addContactCentre } from './contact-centre-command.ts'
 import { addDeadLetters } from './dead-letters-command.ts'
 import type { Role } from './roles.ts'
 import type { Environment } from './secrets.ts'
@@ -79,6 +80,8 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
         ? EXIT.done
         : EXIT.failed
     })
+
+  addContactCentre(program.command('contact-centre'), env)
 
   configured(program.command('replay'))
     .description(

@@ -31,20 +31,27 @@ export function leadDetector({ config, kafka, store, bus, metrics, log }: Shared
         },
         log,
       })
+      metrics.show(detector.views)
       let savedMs = wallClock.nowMs()
-      while (term.isCurrent()) {
-        const { more } = await detector.tick().catch((error: unknown) => {
-          metrics.tickFailed()
-          throw error
-        })
-        if (wallClock.nowMs() - savedMs > SAVE_EVERY_MS) {
-          await detector.save()
-          savedMs = wallClock.nowMs()
+      try {
+        while (term.isCurrent()) {
+          const startedMs = wallClock.nowMs()
+          const { more } = await detector.tick()
+          metrics.tick(wallClock.nowMs() - startedMs)
+          if (wallClock.nowMs() - savedMs > SAVE_EVERY_MS) {
+            await detector.save()
+            savedMs = wallClock.nowMs()
+          }
+          if (!more) await wallClock.sleep(TICK_MS, term.signal)
         }
-        if (!more) await wallClock.sleep(TICK_MS, term.signal)
+        // Evidence is a fold over batches: saving it a moment late only repeats what the successor computes too.
+        await detector.save()
+      } catch (error) {
+        metrics.tickFailed()
+        throw error
+      } finally {
+        metrics.show(() => [])
       }
-      // Evidence is a fold over batches: saving it a moment late can only repeat what the successor computes too.
-      await detector.save()
     },
   }
 }

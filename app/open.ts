@@ -16,7 +16,7 @@ export function storeOptionsOf({ store }: Config, env: Environment): StoreOption
   return {
     kind: 'server',
     url,
-    username,
+    username: typeof username === 'string' ? username : readSecret(username, env),
     database,
     password: server.password ? readSecret(server.password, env) : '',
     ...(server.ca && { ca: readSecret(server.ca, env) }),

@@ -1,21 +1,29 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { Counter, Gauge } from 'prom-client'
 import type { Membership } from '../bus/bus.ts'
+import type { ReleaseView } from '../facts/overview.ts'
+import { wallClock } from '../lib/clock.ts'
 import type { BatchMeasures } from '../pipeline/sequencer.clickhouse.ts'
+import { createMetrics } from './metrics.ts'
 
 export type RoleMetrics = ReturnType<typeof createRoleMetrics>
 
-/** Metrics of a process that runs roles over Kafka. */
+/** Metrics of a process that runs roles over Kafka: those of the monitor, as far as its roles have them, and those of the bus. */
 export function createRoleMetrics({ members }: { members: () => ReadonlyMap<string, Membership> }) {
-  const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
-  const registers = [registry]
+  let views: () => ReleaseView[] = () => []
+  let progressMs = wallClock.nowMs()
+  const lagMs = () => {
+    const waits = [...members().values()].some((member) => Object.values(member.lag() ?? {}).some((lag) => lag > 0))
+    return waits ? Math.max(0, wallClock.nowMs() - progressMs) : 0
+  }
+  const monitor = createMetrics({
+    views: () => views(),
+    waitingRows: () => 0,
+    lagSeconds: () => lagMs() / 1000,
+    ready: () => true,
+  })
+  const registers = [monitor.registry]
   const counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name, help, labelNames, registers })
-  const rejected = counter(
-    'andon_rejected_items_total',
-    'Spans, log records, points and requests that were not taken, by reason.',
-    ['reason'],
-  )
   const deadLetters = counter(
     'andon_dead_letters_total',
     'Records put aside because they could not be read, by topic.',
@@ -25,43 +33,51 @@ export function createRoleMetrics({ members }: { members: () => ReadonlyMap<stri
     'andon_bus_lost_records_total',
     'Records that the topics stopped keeping before they were counted.',
   )
-  const batches = counter('andon_batches_total', 'Batches counted by this process.')
-  const rows = counter('andon_accepted_rows_total', 'Rows counted by this process, duplicates included.', ['kind'])
   const findings = counter('andon_findings_total', 'Findings told to the alerter.')
-  const tickFailures = counter('andon_tick_failures_total', 'Evaluations that failed and are tried again.')
-  new Gauge({
-    name: 'andon_bus_lag_records',
-    help: 'Records that the active member of the group has not read yet; only that member tells.',
-    labelNames: ['group', 'topic'],
-    registers,
-    collect() {
-      this.reset()
-      for (const [group, member] of members())
-        for (const [topic, lag] of Object.entries(member.lag() ?? {})) this.set({ group, topic }, lag)
-    },
-  })
-  new Gauge({
-    name: 'andon_role_active',
-    help: '1 while this process is the active member of the group, 0 while it stands by. The sum over all processes is 1.',
-    labelNames: ['group'],
-    registers,
-    collect() {
-      this.reset()
-      for (const [group, member] of members()) this.set({ group }, member.isLeading() ? 1 : 0)
-    },
-  })
+  const perMember = (
+    name: string,
+    help: string,
+    labelNames: string[],
+    samples: (group: string, member: Membership) => Iterable<readonly [Record<string, string>, number]>,
+  ) =>
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset()
+        for (const [group, member] of members())
+          for (const [labels, value] of samples(group, member)) this.set({ group, ...labels }, value)
+      },
+    })
+  perMember(
+    'andon_bus_lag_records',
+    'Records that the active member of the group has not read yet; only that member tells.',
+    ['group', 'topic'],
+    (_, member) => Object.entries(member.lag() ?? {}).map(([topic, lag]) => [{ topic }, lag] as const),
+  )
+  perMember(
+    'andon_role_active',
+    '1 while this process is the active member of the group, 0 while it stands by: the sum over all processes is 1.',
+    ['group'],
+    (_, member) => [[{}, member.isLeading() ? 1 : 0] as const],
+  )
   return {
-    registry,
-    rejected: (reason: string, n: number) => rejected.inc({ reason }, n),
+    registry: monitor.registry,
+    rejected: monitor.rejected,
+    tick: monitor.tick,
+    tickFailed: monitor.tickFailed,
+    /** What the active detector of this process sees; `() => []` when it stands by. */
+    show: (shown: () => ReleaseView[]) => {
+      views = shown
+    },
     deadLetter: (topic: string) => deadLetters.inc({ topic }),
     lost: (n: number) => lost.inc(n),
     finding: () => findings.inc(),
-    tickFailed: () => tickFailures.inc(),
     batch: (batch: BatchMeasures) => {
-      batches.inc()
-      rows.inc({ kind: 'span' }, batch.spans)
-      rows.inc({ kind: 'outcome' }, batch.outcomes)
-      rows.inc({ kind: 'point' }, batch.points)
+      progressMs = wallClock.nowMs()
+      monitor.batch(batch)
     },
   }
 }

@@ -128,7 +128,10 @@ function createEmitter({ scenario, seed, receiver, routing, clock }: Centre) {
     if (by.way === 'log_event') desk.andon.outcome({ ...complaint, conversation: by.conversation })
     else
       posts.push(() =>
-        postOutcome({ ...receiver, source: 'regulator-portal' }, { ...complaint, customer: by.customer.phone }),
+        postOutcome(
+          { ...(receiver.outcomes ?? receiver), source: 'regulator-portal' },
+          { ...complaint, customer: by.customer.phone },
+        ),
       )
   }
 

@@ -44,6 +44,8 @@ type PlatformOptions = Readonly<{
   environment: string
   /** 0: any free port. */
   port?: number
+  /** Default 127.0.0.1. */
+  host?: string
   onAccepted?: (pause: AcceptedPause) => void
 }>
 
@@ -69,10 +71,11 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     }
     respond(response, answer)
   })
-  await listen(server, options.port ?? 0)
+  const { host = '127.0.0.1' } = options
+  await listen(server, host, options.port ?? 0)
   const { port } = server.address() as AddressInfo
   return {
-    url: `http://127.0.0.1:${port}${PATH}`,
+    url: `http://${host}:${port}${PATH}`,
     accepted: () => [...accepted],
     refused: () => [...refused],
     close: () =>
@@ -174,11 +177,11 @@ function respond(response: ServerResponse, answer: Answer): void {
   response.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 }
 
-const listen = (server: Server, port: number): Promise<void> =>
+const listen = (server: Server, host: string, port: number): Promise<void> =>
   new Promise((resolve, reject) => {
     server.once('error', (cause) => {
-      const message = `the platform cannot listen on 127.0.0.1:${port}: ${cause.message}; give it another port, or 0 for any`
+      const message = `the platform cannot listen on ${host}:${port}: ${cause.message}; give it another port, or 0 for any`
       reject(new AndonError('cannot_listen', message, { cause }))
     })
-    server.listen(port, '127.0.0.1', resolve)
+    server.listen(port, host, resolve)
   })

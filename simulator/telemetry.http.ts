@@ -11,7 +11,12 @@ import { AndonError } from '../lib/errors.ts'
 import type { Random } from '../lib/random.ts'
 
 /** Where telemetry goes: the OTLP/HTTP address without path (`http://127.0.0.1:4318`), and the token if it asks for one. */
-export type Receiver = Readonly<{ endpoint: string; token?: string }>
+/** `outcomes`: where outcomes go that do not travel as OTLP, with the token for that door; by default the same receiver. */
+export type Receiver = Readonly<{
+  endpoint: string
+  token?: string
+  outcomes?: Readonly<{ endpoint: string; token?: string }>
+}>
 
 type Edge = Receiver & Readonly<{ clock: Clock }>
 

@@ -8,10 +8,9 @@ export const serverConfig = z
       .regex(/^https?:\/\/[^\s/@]+\/?$/, 'is http(s)://host:port, without user, password and path')
       .describe('HTTP interface of the server, as in https://clickhouse:8443.'),
     username: z
-      .string()
-      .min(1)
+      .union([z.string().min(1), secretRefConfig])
       .default('default')
-      .describe('User of this role (docs/kafka.md lists the grants). Default default.'),
+      .describe('User of this role, or where its name is kept (docs/kafka.md has the grants). Default default.'),
     password: secretRefConfig.optional().describe('Where the password is kept. Default: an empty one.'),
     database: z
       .string()

@@ -20,7 +20,6 @@ export async function startFront(path: string): Promise<Front> {
   const connection = createEmbeddedConnection(path, { memoryBytes: 1 << 30 })
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? '/', 'http://front')
-    const body = partsOf(request.headers['content-type'], await bodyOf(request), url.searchParams)
     const zipped = request.headers['accept-encoding']?.includes('gzip') === true
     const answer = (status: number, bytes: Buffer, headers: Record<string, string> = {}) => {
       if (response.destroyed) return
@@ -29,6 +28,7 @@ export async function startFront(path: string): Promise<Front> {
     }
     if (url.pathname === '/ping') return answer(200, Buffer.from('Ok.\n'))
     try {
+      const body = partsOf(request.headers['content-type'], await bodyOf(request), url.searchParams)
       answer(200, await run(connection, url, body))
     } catch (error) {
       const { message, code, type } = error as Error & { code?: string; type?: string }

@@ -1,0 +1,18 @@
+-- Who may do what in the database andon. users.sh makes the users with their passwords before it runs this.
+
+-- The active pipeline alone makes and changes tables, counts, and erases customers.
+GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER, OPTIMIZE ON andon.* TO andon_pipeline;
+
+-- The detector reads what was counted and keeps its evidence.
+GRANT SELECT ON andon.* TO andon_detector;
+GRANT INSERT ON andon.evidence TO andon_detector;
+
+-- The alerter reads, and keeps the journal of incidents and of their recovery.
+GRANT SELECT ON andon.* TO andon_alerter;
+GRANT INSERT ON andon.incident_events TO andon_alerter;
+GRANT INSERT ON andon.affected_items TO andon_alerter;
+GRANT INSERT ON andon.recovery_entries TO andon_alerter;
+
+-- Grafana reads. readonly = 2: settings of a query may be set, which its data source does, nothing may be written.
+CREATE SETTINGS PROFILE IF NOT EXISTS andon_reader SETTINGS readonly = 2, max_execution_time = 30, max_result_rows = 1000000 TO andon_reader;
+GRANT SELECT ON andon.* TO andon_reader;

@@ -1,0 +1,218 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { parseConfig } from '../config.ts'
+import { openStore, rowsOf } from '../store/store.clickhouse.ts'
+
+/** No Docker engine runs in the tests: what a composition would do is checked by reading it, and each of its files by what reads that file. */
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const text = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
+
+type Service = {
+  image?: string
+  build?: string
+  command?: string | string[]
+  entrypoint?: string[]
+  ports?: string[]
+  volumes?: string[]
+  environment?: Record<string, unknown>
+  depends_on?: Record<string, { condition: string }>
+  healthcheck?: { test?: string[]; disable?: boolean }
+}
+const compose = parse(text('docker-compose.yml'), { merge: true }) as {
+  services: Record<string, Service>
+  volumes: Record<string, null>
+}
+const services = Object.entries(compose.services)
+
+test('every image is pinned to an exact version, or built here', () => {
+  for (const [name, { image = '', build }] of services)
+    if (build) expect(image, name).toBe('andon:local')
+    else expect(image, name).toMatch(/^[a-z0-9./-]+:v?\d+(\.\d+){2,3}$/)
+})
+
+test('nothing is published beyond loopback', () => {
+  for (const [name, { ports = [] }] of services)
+    for (const port of ports) expect(port, name).toMatch(/^127\.0\.0\.1:\d+:\d+$/)
+})
+
+test('no password stands in the composition: each comes from a file of the secrets volume, which is made once', () => {
+  const made = new Set([...text('deploy/make-secrets.ts').matchAll(/^ {2}([a-z_]+):/gm)].map((match) => match[1]))
+  const all = [
+    text('docker-compose.yml'),
+    text('deploy/andon.yaml'),
+    text('deploy/prometheus.yml'),
+    text('deploy/clickhouse/users.sh'),
+  ].join('\n')
+  const used = [...all.matchAll(/\/secrets\/([a-z_]+)(\$\$?(?:ROLE|role))?/g)].flatMap(([, name, role]) =>
+    role ? ['pipeline', 'detector', 'alerter'].map((each) => `${name}${each}`) : [name],
+  )
+  expect(used.length).toBeGreaterThan(8)
+  expect(used.filter((name) => name !== 'clickhouse_' && !made.has(name))).toEqual([])
+  for (const [name, { environment = {} }] of services)
+    for (const [variable, value] of Object.entries(environment))
+      if (/PASSWORD|SECRET|TOKEN/.test(variable)) expect(String(value), `${name} ${variable}`).toMatch(/^\/secrets\//)
+})
+
+test('start is gated by health: who is waited for says how it is, who says nothing is not waited for', () => {
+  for (const [name, { depends_on = {} }] of services)
+    for (const [other, { condition }] of Object.entries(depends_on)) {
+      const service = compose.services[other]
+      expect(service, `${name} waits for ${other}`).toBeDefined()
+      if (condition === 'service_healthy')
+        expect(
+          service!.build ? !service!.healthcheck?.disable : service!.healthcheck?.test,
+          `${name} waits for ${other}`,
+        ).toBeTruthy()
+    }
+})
+
+test('volumes are named, and every file that is mounted is here', () => {
+  for (const [name, { volumes = [] }] of services)
+    for (const volume of volumes) {
+      const [source] = volume.split(':') as [string]
+      if (source.startsWith('./')) expect(existsSync(join(ROOT, source)), `${name}: ${source}`).toBe(true)
+      else expect(Object.keys(compose.volumes), name).toContain(source)
+    }
+})
+
+test('Grafana gets every variable that its provisioning asks for', () => {
+  const { environment = {}, entrypoint = [] } = compose.services.grafana!
+  const provisioning = ['datasources/andon.yaml', 'alerting/andon-contact-points.yaml', 'alerting/andon-rules.yaml']
+  const asked = provisioning.flatMap((file) => [
+    ...text(`dashboards/provisioning/${file}`).matchAll(/\$\{(ANDON_[A-Z_]+)\}/g),
+  ])
+  const given = new Set([
+    ...Object.keys(environment),
+    ...[...entrypoint.join(' ').matchAll(/(ANDON_[A-Z_]+)=/g)].map((match) => match[1]!),
+  ])
+  expect(asked.map((match) => match[1]!).filter((name) => !given.has(name))).toEqual([])
+})
+
+test('the configuration of the roles is valid', () => {
+  const config = parseConfig(text('deploy/andon.yaml'), 'deploy/andon.yaml')
+  expect(config.kafka?.brokers).toEqual(['kafka:9092'])
+  expect(config.store.server?.database).toBe('andon')
+})
+
+test('the Collector has an exporter of the records that Andon reads, in pipelines whose parts exist', () => {
+  const collector = parse(text('deploy/otel-collector.yaml')) as Record<string, Record<string, unknown>> & {
+    service: { extensions: string[]; pipelines: Record<string, Record<string, string[]>> }
+  }
+  for (const [signal, pipeline] of Object.entries(collector.service.pipelines))
+    for (const [kind, names] of Object.entries(pipeline))
+      for (const name of names) expect(Object.keys(collector[kind] ?? {}), `${signal} ${kind}`).toContain(name)
+  expect(collector.exporters!.kafka).toMatchObject({ producer: { required_acks: -1, compression: 'zstd' } })
+})
+
+test('the grants are statements that ClickHouse reads, each for a user that users.sh makes', {
+  timeout: 60_000,
+}, async () => {
+  const statements = text('deploy/clickhouse/grants.sql')
+    .split(';')
+    .map((part) => part.replace(/^--.*$/gm, '').trim())
+    .filter(Boolean)
+  const folder = mkdtempSync(join(tmpdir(), 'andon-grants-'))
+  const store = await openStore({ kind: 'embedded', path: folder })
+  try {
+    for (const sql of statements)
+      expect(await rowsOf(store, 'SELECT formatQuery({sql:String}) AS sql', { sql }), sql).toHaveLength(1)
+    const tables = new Set(
+      (await rowsOf<{ name: string }>(store, 'SELECT name FROM system.tables WHERE database = currentDatabase()')).map(
+        ({ name }) => name,
+      ),
+    )
+    const named = statements.flatMap((sql) => [...sql.matchAll(/ON andon\.(\w+)/g)].map((match) => match[1]!))
+    expect(named.filter((name) => !tables.has(name))).toEqual([])
+  } finally {
+    await store.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  const users = new Set(statements.map((sql) => /TO (\w+)$/.exec(sql)?.[1]))
+  expect([...users].sort()).toEqual(['andon_alerter', 'andon_detector', 'andon_pipeline', 'andon_reader'])
+})
+
+test('Dockerfile: pinned base, packages from the lock file, an unprivileged user, a health check, no secrets', () => {
+  const lines = text('Dockerfile')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+  const instructions = lines.map((line) => line.split(' ', 1)[0]!)
+  expect(lines[0]).toMatch(/^ARG NODE=\d+\.\d+\.\d+-[a-z]+-slim$/)
+  expect(lines.filter((line) => line.startsWith('FROM')).every((line) => line.startsWith(`FROM node:\${NODE}`))).toBe(
+    true,
+  )
+  expect(text('Dockerfile')).toContain('npm ci')
+  expect(instructions).not.toContain('ADD')
+  const last = (name: string) => instructions.lastIndexOf(name)
+  expect(lines[last('USER')]).toBe('USER node')
+  expect(last('USER')).toBeGreaterThan(last('RUN'))
+  expect(last('USER')).toBeLessThan(last('ENTRYPOINT'))
+  expect(last('HEALTHCHECK')).toBeGreaterThan(0)
+  expect(lines[last('ENTRYPOINT')]).toMatch(/^ENTRYPOINT \[/)
+  expect(text('Dockerfile')).not.toMatch(/password|secret=|token=/i)
+})
+
+test('the image holds what runs and nothing else', () => {
+  const allowed = text('.dockerignore')
+    .split('\n')
+    .filter((line) => line.startsWith('!'))
+    .map((line) => line.slice(1))
+  for (const path of allowed) expect(existsSync(join(ROOT, path)), path).toBe(true)
+  const rooms = [
+    'agent',
+    'alerts',
+    'app',
+    'bus',
+    'collector',
+    'dashboards',
+    'detectors',
+    'facts',
+    'lib',
+    'pipeline',
+    'recount',
+    'recovery',
+    'simulator',
+    'store',
+  ]
+  for (const room of rooms) expect(statSync(join(ROOT, room)).isDirectory() && allowed.includes(room), room).toBe(true)
+  expect(text('.dockerignore').startsWith('**\n')).toBe(true)
+})
+
+test('secrets are made once and never overwritten', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'andon-secrets-'))
+  try {
+    writeFileSync(join(folder, 'identity_key'), 'kept')
+    for (let run = 0; run < 2; run++)
+      expect(spawnSync(process.execPath, [join(ROOT, 'deploy/make-secrets.ts'), folder]).status).toBe(0)
+    expect(readFileSync(join(folder, 'identity_key'), 'utf8')).toBe('kept')
+    expect(readFileSync(join(folder, 'platform_secret'), 'utf8')).toMatch(/^whsec_[A-Za-z0-9+/]{32}$/)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+const hasPromtool = spawnSync('promtool', ['--version'], { stdio: 'ignore' }).status === 0
+if (!hasPromtool)
+  console.warn('SKIPPED: no promtool (apt-get install prometheus): deploy/prometheus.yml is NOT checked here')
+
+test.skipIf(!hasPromtool)('promtool takes the configuration of Prometheus', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'andon-prometheus-'))
+  try {
+    writeFileSync(join(folder, 'token'), 'x')
+    writeFileSync(
+      join(folder, 'prometheus.yml'),
+      text('deploy/prometheus.yml').replace('/secrets/page_token', join(folder, 'token')),
+    )
+    cpSync(join(ROOT, 'dashboards/prometheus/andon.rules.yml'), join(folder, 'andon.rules.yml'))
+    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'config', join(folder, 'prometheus.yml')], {
+      encoding: 'utf8',
+    })
+    expect(status, `${stdout}${stderr}`).toBe(0)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
