@@ -243,7 +243,10 @@ function textOf(explanation: Explanation, config: Config): string {
     '',
     `Telemetry    ${listens.receive} (OTLP/HTTP)${config.receive.token ? `, token in ${placeOf(config.receive.token)}` : ''}`,
     `Page         ${listens.page}${config.page.token ? `, token in ${placeOf(config.page.token)}` : ''}`,
-    `Store        ${store.path}, facts kept for ${store.retentionDays} days, at most ${store.memoryMiB} MiB of memory`,
+    config.store.server
+      ? `Store        ClickHouse at ${config.store.server.url}, database ${config.store.server.database}, facts kept for ${store.retentionDays} days`
+      : `Store        ${store.path}, facts kept for ${store.retentionDays} days, at most ${store.memoryMiB} MiB of memory`,
+    ...(config.kafka ? [`Kafka        ${config.kafka.brokers.join(', ')}, between the roles`] : []),
     `Customers    known by pseudonyms; the key: ${explanation.identity}`,
     `Judged       releases in the environments ${environments}`,
     `Certainty    a healthy release is ever paused with a probability of at most ${percent(explanation.alpha)}, all triggers together`,

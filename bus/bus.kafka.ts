@@ -140,20 +140,10 @@ function clientConfig(config: KafkaConfig, secrets: KafkaSecrets, log: Log): Cli
   }
 }
 
-/** What the client library says, at most as a warning: what matters of it comes back as an error. */
-function logged(
-  log: Log,
-  { level, namespace, log: entry }: { level: number; namespace: string; log: { message: string } },
-): void {
-  const { message, error, groupId, broker } = entry as {
-    message: string
-    error?: unknown
-    groupId?: string
-    broker?: string
-  }
-  const fields = { from: `kafkajs ${namespace}`, error, groupId, broker }
-  if (level <= kafkajs.logLevel.WARN) log.warn(fields, message)
-  else log.debug(fields, message)
+/** What the client library says, for those who ask for details: what matters of it comes back as an error, and is told once there. */
+function logged(log: Log, { namespace, log: entry }: { namespace: string; log: { message: string } }): void {
+  const { message, error, groupId, broker } = entry as Record<string, unknown> & { message: string }
+  log.debug({ from: `kafkajs ${namespace}`, error, groupId, broker }, message)
 }
 
 /** Types of broker answers that no retry changes. */
