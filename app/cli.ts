@@ -67,14 +67,16 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
     .option('--once', 'end when the story is told; exit code 0 only if exactly the bad releases were paused')
     .option('--seed <n>', 'another run of the same story', positive, 1)
     .option('--seconds <n>', 'wall time the fortnight takes', positive)
+    .option('--playbook <name>', 'judge by one of playbooks/, with the traffic of its agent')
     .option('--plain', 'lines instead of a live screen (default when the output is no terminal)')
     .action(async (options) => {
-      const { demo } = await import('./demo.ts')
+      const [{ demo }, { playbookNamed }] = await Promise.all([import('./demo.ts'), import('./playbooks.ts')])
       exitCode = (await demo({
         once: options.once === true,
         seed: options.seed,
         seconds: options.seconds ?? null,
         plain: options.plain === true,
+        playbook: options.playbook === undefined ? null : playbookNamed(options.playbook),
         env,
       }))
         ? EXIT.done

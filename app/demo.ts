@@ -12,7 +12,14 @@ import { createLog } from '../lib/log.ts'
 import { type Progress, runContactCentre } from '../simulator/emit.ts'
 import { type AcceptedPause, startPlatform } from '../simulator/platform.http.ts'
 import { createRouting } from '../simulator/routing.ts'
-import { DAY_MS, demoScenario, type GroundTruth, groundTruthOf, HEALTHY_RATES } from '../simulator/scenario.ts'
+import {
+  DAY_MS,
+  demoScenario,
+  type GroundTruth,
+  groundTruthOf,
+  HEALTHY_RATES,
+  type Scenario,
+} from '../simulator/scenario.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { createScreen } from './demo-screen.ts'
 import type { Environment } from './secrets.ts'
@@ -39,11 +46,13 @@ export async function demo(options: {
   seconds: number | null
   plain: boolean
   env: Environment
+  /** A configuration whose signals and triggers judge the agents that it names; null: all agents, by the four signals. */
+  playbook: Config | null
 }): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'andon-demo-'))
   const log = createLog(options.env.ANDON_LOG_LEVEL ?? 'error')
   const startMs = Math.floor((wallClock.nowMs() - FORTNIGHT_MS - 8 * DAY_MS) / DAY_MS) * DAY_MS
-  const scenario = demoScenario({ startMs, cycles: 1 })
+  const scenario = scenarioFor(options.playbook, demoScenario({ startMs, cycles: 1 }))
   const truth = groundTruthOf(scenario)
   const routing = createRouting()
   const secret = `whsec_${randomBytes(24).toString('base64')}`
@@ -59,7 +68,7 @@ export async function demo(options: {
     onAccepted: (pause) => void (pauses.some((other) => other.incidentId === pause.incidentId) || pauses.push(pause)),
   })
   const running = await startWithFreePort({
-    config: demoConfig(join(folder, 'store'), platform.url),
+    config: demoConfig(join(folder, 'store'), platform.url, options.playbook),
     env: { ...options.env, [SECRET_NAME]: secret },
     log,
   })
@@ -120,8 +129,8 @@ export async function demo(options: {
 }
 
 /** The configuration a contact centre would write: healthy rates as baselines, a pause for each of the four signals. */
-function demoConfig(storePath: string, platformUrl: string): Config {
-  return configSchema.parse({
+function demoConfig(storePath: string, platformUrl: string, playbook: Config | null): Config {
+  const config = configSchema.parse({
     store: { path: storePath },
     receive: { port: 0 },
     triggers: Object.entries(HEALTHY_RATES).map(([signal, baseline]) => ({
@@ -138,6 +147,22 @@ function demoConfig(storePath: string, platformUrl: string): Config {
     safety: { stopWithinMinutes: 24 * 60 },
     log: { level: 'error' },
   })
+  if (!playbook?.triggers) return config
+  const { signals, triggers, judge, recovery } = playbook
+  return { ...config, signals, triggers, judge, recovery }
+}
+
+/** The contact centre without the agents that the playbook does not judge. Throws AndonError `config` when none is left. */
+function scenarioFor(playbook: Config | null, scenario: Scenario): Scenario {
+  if (!playbook) return scenario
+  const agents = new Set(playbook.triggers?.map((trigger) => trigger.match.agent))
+  const lines = scenario.lines.filter((line) => agents.has(line.agent))
+  if (lines.length === 0)
+    throw new AndonError(
+      'config',
+      `the demo has no traffic for this playbook: it judges ${[...agents].join(', ') || 'no agent'}; there are ${scenario.lines.map((line) => line.agent).join(', ')}`,
+    )
+  return { ...scenario, lines, launches: scenario.launches.filter((launch) => agents.has(launch.agent)) }
 }
 
 /** The page takes its usual port, or any other when that one is taken. */
