@@ -1,5 +1,6 @@
 import { BOARDS } from './links.ts'
 import { CLICKHOUSE_PLUGIN, clickhouseQuery } from './query.ts'
+import { sql } from './text.ts'
 
 /** Uids of the data sources that dashboards/provisioning/datasources brings: an alert rule has no variables. */
 export const PROVISIONED = { clickhouse: 'andon-clickhouse', contactPoint: 'andon' } as const
@@ -29,7 +30,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
   {
     uid: 'andon-release-paused',
     title: 'Release is being paused',
-    rawSql: `
+    rawSql: sql`
       SELECT environment, agent, release, state, toFloat64(count()) AS incidents
       FROM incident_clock
       WHERE state IN ('pausing', 'paused', 'stopped') AND ${IS_REAL} AND $__timeFilter(detected_at)
@@ -45,7 +46,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
   {
     uid: 'andon-pause-not-accepted',
     title: 'Pause is not accepted',
-    rawSql: `
+    rawSql: sql`
       SELECT environment, agent, release, toFloat64(count()) AS incidents
       FROM incident_clock
       WHERE state = 'pausing' AND ${IS_REAL} AND $__timeFilter(detected_at)
@@ -60,7 +61,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
   {
     uid: 'andon-release-not-drained',
     title: 'Release is paused and not drained',
-    rawSql: `
+    rawSql: sql`
       SELECT environment, agent, release, toFloat64(count()) AS incidents
       FROM incident_clock
       WHERE state IN ('paused', 'stopped') AND ${IS_REAL} AND $__timeFilter(detected_at)
@@ -76,7 +77,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
   {
     uid: 'andon-drill-failed',
     title: 'Last drill failed',
-    rawSql: `
+    rawSql: sql`
       SELECT agent, toFloat64(argMax(passed, started_at) = 0) AS failed
       FROM drills
       WHERE $__timeFilter(started_at)
@@ -92,7 +93,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
   {
     uid: 'andon-nothing-counted',
     title: 'Nothing is counted any more',
-    rawSql: `
+    rawSql: sql`
       SELECT toFloat64(max(accepted_at) < $__toTime - INTERVAL 15 MINUTE) AS silent
       FROM batches
       WHERE $__timeFilter(accepted_at)

@@ -1,6 +1,7 @@
 import { AnnotationQueryBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
 import { CLICKHOUSE, clickhouse } from './query.ts'
 import { releaseSelected, sliceSelected } from './sql.ts'
+import { sql } from './text.ts'
 
 /** Marks more than these would hide the data behind them. */
 const MOST_MARKS = 100
@@ -19,7 +20,7 @@ export const launches = () =>
   annotation(
     'Releases',
     'blue',
-    `
+    sql`
     SELECT toDateTime(min(first_at)) AS time, 'Release' AS title, concat(agent, ' ', release, ' launched') AS text, agent AS tags
     FROM slice_times
     WHERE release != '' AND ${sliceSelected()}
@@ -34,7 +35,7 @@ export const pauses = () =>
   annotation(
     'Pauses',
     'red',
-    `
+    sql`
     SELECT accepted_at AS time, coalesce(drained_at, $__toTime) AS timeEnd, 'Paused' AS title,
       concat(agent, ' ', release, ' paused for ', arrayStringConcat(signals, ', '), ': ', finding_reason) AS text,
       concat(agent, ',', state) AS tags
@@ -50,7 +51,7 @@ export const breaches = () =>
   annotation(
     'Breaches without a pause',
     'orange',
-    `
+    sql`
     SELECT detected_at AS time, 'Breach' AS title, concat(agent, ' ', release, ': ', finding_reason) AS text,
       concat(agent, ',', reason) AS tags
     FROM incident_clock

@@ -20,6 +20,7 @@ import {
 } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { type SliceColumn, sliceSelected, valuesOf } from './sql.ts'
+import { sql } from './text.ts'
 import { clickhouseSource, sliceVariables, type Variable } from './variables.ts'
 
 /** Slices of the KPIs: the views know no region. */
@@ -92,7 +93,7 @@ const days = (kpis: readonly string[]): string => `(
 /** Sums of both parts, then their quotient: KPIs are never averaged. */
 const VALUE = 'if(max(is_ratio) = 1, if(sum(denominator) > 0, sum(numerator) / sum(denominator), NULL), sum(numerator))'
 
-const inRange = (): string => `opened_at >= $__fromTime AND opened_at <= $__toTime\n    AND ${sliceSelected(WHERE)}`
+const inRange = (): string => `opened_at >= $__fromTime AND opened_at <= $__toTime\nAND ${sliceSelected(WHERE)}`
 
 function total(name: string, width: number): PanelSource {
   const kpi = kpiOf(name)
@@ -103,7 +104,7 @@ function total(name: string, width: number): PanelSource {
     width,
     height: 4,
     whenEmpty: '0',
-    queries: [clickhouse(`SELECT ${VALUE} AS value FROM ${days([name])} HAVING count() > 0`, 'table')],
+    queries: [clickhouse(sql`SELECT ${VALUE} AS value FROM ${days([name])} HAVING count() > 0`, 'table')],
   })
 }
 
@@ -122,7 +123,7 @@ const precision = (): PanelSource => {
       { value: 0.8, color: CAREFUL },
       { value: 0.95, color: GOOD },
     ],
-    queries: [clickhouse(`SELECT ${VALUE} AS value FROM ${days(['pause_precision'])} HAVING count() > 0`, 'table')],
+    queries: [clickhouse(sql`SELECT ${VALUE} AS value FROM ${days(['pause_precision'])} HAVING count() > 0`, 'table')],
   })
 }
 
@@ -146,7 +147,7 @@ const median = ({ title, column, what }: (typeof TIMES)[number]): PanelSource =>
     whenEmpty: NO_INCIDENT,
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT quantileExact(${column}) AS seconds
         FROM kpi_incidents
         WHERE ${column} IS NOT NULL AND ${inRange()}
@@ -171,7 +172,7 @@ const recovery = (): PanelSource => {
       { value: 0.9, color: CAREFUL },
       { value: 1, color: GOOD },
     ],
-    queries: [clickhouse(`SELECT ${VALUE} AS value FROM ${days([kpi.name])} HAVING count() > 0`, 'table')],
+    queries: [clickhouse(sql`SELECT ${VALUE} AS value FROM ${days([kpi.name])} HAVING count() > 0`, 'table')],
   })
 }
 
@@ -191,7 +192,7 @@ function perPeriod(name: string, unitName: string): PanelSource {
     whenEmpty: kpi.countedAt === 'opening of the incident' ? NO_INCIDENT : `${NO_CONTACTS} ${kpi.note}`.trim(),
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT toDateTime(${PERIOD_START}) AS time, if(channel = '', 'all channels', channel) AS series, ${VALUE} AS value
         FROM ${days([name])}
         GROUP BY time, series
@@ -217,7 +218,7 @@ const timesPerPeriod = (): PanelSource =>
     whenEmpty: NO_INCIDENT,
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT toDateTime(${PERIOD_START}) AS time,
           avg(seconds_to_detect) AS to_detect, avg(greatest(0, seconds_to_detect - seconds_from_first_harm)) AS floor_to_detect,
           avg(seconds_to_pause) AS to_pause, avg(seconds_to_drain) AS to_drain
@@ -248,7 +249,7 @@ const clocks = (): PanelSource =>
     whenEmpty: NO_INCIDENT,
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT opened_at, agent, release, channel, signal, seconds_to_detect, seconds_from_first_harm, seconds_to_pause, seconds_to_stop,
           seconds_to_drain, seconds_to_acknowledge, contacts_exposed, contacts_after_pause, verdict
         FROM kpi_incidents
@@ -284,7 +285,7 @@ const clocks = (): PanelSource =>
 /** KPIs that a table shows side by side; money has a table of its own, as it must not be summed over currencies. */
 const TABLED = KPIS.filter((kpi) => kpi.unit !== 'money')
 
-const pivot = (by: string, byName: string): string => `
+const pivot = (by: string, byName: string): string => sql`
         SELECT ${byName},
           ${TABLED.map(({ name }) => `maxIf(value, kpi = '${name}') AS ${name}`).join(',\n          ')}
         FROM (
@@ -338,7 +339,7 @@ const money = (): PanelSource => {
     whenEmpty: 'No write of an affected contact told its amount (andon.amount).',
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT if(currency = '', 'not told', currency) AS currency_name, sum(numerator) AS amount
         FROM ${days([kpi.name])}
         GROUP BY currency_name

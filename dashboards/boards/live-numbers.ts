@@ -1,13 +1,16 @@
 import { boardUrl } from './links.ts'
 import { BAD, CAREFUL, cellLink, GOOD, NO_CONTACTS, type PanelSource, stat } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { counts, releaseSelected, share, sliceSelected } from './sql.ts'
+import { COUNTS, latestReleases, releaseSelected, share, sliceSelected } from './sql.ts'
+import { sql } from './text.ts'
 
 export const plainTotal = (measure: string): string => `sumIf(n, measure = '${measure}')`
-export const plain = (...measures: string[]): string =>
-  counts(
-    `signal = '' AND measure IN (${measures.map((measure) => `'${measure}'`).join(', ')})\n      AND ${sliceSelected()}`,
-  )
+
+/** Counts of contacts that no signal defines, narrowed to the selection: what follows FROM. */
+export const plain = (...measures: string[]): string => sql`
+  ${COUNTS}
+  WHERE signal = '' AND measure IN (${measures.map((measure) => `'${measure}'`).join(', ')})
+    AND ${sliceSelected()}`
 
 /** The numbers at the top of the board Live. */
 export const liveNumbers = (): PanelSource[] => [contacts(), liveReleases(), closest(), openIncidents(), identified()]
@@ -20,20 +23,28 @@ const contacts = (): PanelSource =>
     width: 5,
     height: 4,
     whenEmpty: '0',
-    queries: [clickhouse(`SELECT toFloat64(sum(n)) AS contacts FROM ${plain('contacts')}`, 'table')],
+    queries: [clickhouse(sql`SELECT toFloat64(sum(n)) AS contacts FROM ${plain('contacts')}`, 'table')],
   })
 
 const liveReleases = (): PanelSource =>
   stat({
     title: 'Releases with traffic',
-    description: 'Releases with a contact in the range.',
+    description:
+      'Releases of the selection that serve in the range: their first contact lies before its end, their last after its beginning.',
     unit: 'short',
     width: 4,
     height: 4,
     whenEmpty: '0',
     queries: [
       clickhouse(
-        `SELECT uniqExact(environment, agent, release) AS releases FROM ${plain('contacts')} WHERE n > 0`,
+        sql`
+        SELECT count() AS releases
+        FROM (
+          SELECT agent, release, environment FROM slice_times
+          WHERE ${sliceSelected()}
+          GROUP BY agent, release, environment
+          HAVING min(first_at) <= $__toTime AND max(last_at) >= $__fromTime
+        )`,
         'table',
       ),
     ],
@@ -56,12 +67,13 @@ const closest = (): PanelSource =>
     ],
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT max(greatest(0, evidence)) AS evidence_ratio
         FROM (
           SELECT agent, release, environment, argMax(log_e / log_threshold, (at, seq)) AS evidence
           FROM evidence_history
-          WHERE trigger = '' AND $__timeFilter(minute) AND ${releaseSelected()}
+          WHERE trigger = '' AND $__timeFilter(minute)
+            AND ${latestReleases(100)}
             AND (agent, release, environment) NOT IN (SELECT agent, release, environment FROM incident_clock WHERE accepted_at <= $__toTime)
           GROUP BY agent, release, environment
         )
@@ -85,7 +97,7 @@ const openIncidents = (): PanelSource =>
     ],
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT count() AS incidents FROM incident_clock
         WHERE detected_at <= $__toTime AND (drained_at IS NULL OR drained_at > $__toTime) AND ${releaseSelected()}`,
         'table',
@@ -111,7 +123,7 @@ const identified = (): PanelSource =>
     ],
     queries: [
       clickhouse(
-        `SELECT ${share(plainTotal('identified'), plainTotal('contacts'))} AS identified FROM ${plain('contacts', 'identified')}`,
+        sql`SELECT ${share(plainTotal('identified'), plainTotal('contacts'))} AS identified FROM ${plain('contacts', 'identified')}`,
         'table',
       ),
     ],

@@ -30,7 +30,7 @@ import {
 } from './panels.ts'
 import { clickhouse } from './query.ts'
 import {
-  counts,
+  COUNTS,
   latestReleases,
   MOST_SERIES,
   releaseName,
@@ -39,6 +39,7 @@ import {
   sliceSelected,
   wilson,
 } from './sql.ts'
+import { sql } from './text.ts'
 import { clickhouseSource, monitorPage, sliceVariables } from './variables.ts'
 
 const signalList = FOUR_SIGNALS.map((signal) => `'${signal.name}'`).join(', ')
@@ -64,12 +65,14 @@ export function live(): Dashboard {
   return builder.build()
 }
 
+/** Releases in the table: its evidence is read per release. */
+const MOST_ROWS = 100
+
 /** Hits and trials of the range per release and signal, with limits and evidence as the detector left them. */
 const limits = (): PanelSource =>
   table({
     title: 'Releases against their limits',
-    description:
-      'Hits among trials in the range and selection, with the 95 % interval (Wilson; for reading, not for deciding). Limit, evidence and finding are those of the whole release: evidence reaches 100 % at the line of its trigger. A limit that is empty: no trigger reads this signal.',
+    description: `The ${MOST_ROWS} latest releases: hits among trials in the range and selection, with the 95 % interval (Wilson; for reading, not for deciding). Limit, evidence and finding are those of the whole release: evidence reaches 100 % at the line of its trigger. A limit that is empty: no trigger reads this signal.`,
     unit: 'short',
     width: 24,
     height: 10,
@@ -77,18 +80,21 @@ const limits = (): PanelSource =>
     sortBy: 'Evidence',
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT counted.agent AS agent, counted.release AS release, counted.environment AS environment,
           if(state_now = '', 'live', state_now) AS state, ${titles} AS signal_title,
           trials, hits, ${share('hits', 'trials')} AS rate, ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high,
           nullIf(limit_share, 0) AS limit_rate, if(limit_share > 0, greatest(0, evidence), NULL) AS evidence_ratio, finding_now AS finding
         FROM (
           SELECT environment, agent, release, signal, sumIf(n, measure = 'trials') AS trials, sumIf(n, measure = 'hits') AS hits
-          FROM ${counts(`signal IN (${signalList}) AND measure IN ('trials', 'hits')\n      AND ${sliceSelected()}`)}
+          FROM ${COUNTS}
+          WHERE signal IN (${signalList}) AND measure IN ('trials', 'hits')
+            AND ${latestReleases(MOST_ROWS)}
+            AND ${sliceSelected()}
           GROUP BY environment, agent, release, signal
           HAVING trials > 0
         ) AS counted
-        LEFT JOIN (${standings()}) AS judged USING (environment, agent, release, signal)
+        LEFT JOIN (${standings(latestReleases(MOST_ROWS))}) AS judged USING (environment, agent, release, signal)
         LEFT JOIN (${states()}) AS incidents USING (environment, agent, release)
         ORDER BY evidence_ratio DESC NULLS LAST, agent, release, signal
         LIMIT 400`,
@@ -123,9 +129,7 @@ const limits = (): PanelSource =>
 
 /** One signal: each of the latest releases, the interval of the whole selection, and the strictest limit. */
 function rate(signal: Signal): PanelSource {
-  const where = `signal = '${signal.name}' AND measure IN ('trials', 'hits')\n      AND ${sliceSelected()}`
-  const hits = "sumIf(n, measure = 'hits')"
-  const trials = "sumIf(n, measure = 'trials')"
+  const where = `signal = '${signal.name}' AND measure IN ('trials', 'hits')`
   return series({
     title: signal.title,
     description: `${signal.description} Share of contacts by the time they began, for the ${MOST_SERIES} latest releases; the band is the 95 % interval of the whole selection, the dashed line the strictest limit. A delayed signal stays low for young contacts: their hits are still to come.`,
@@ -136,23 +140,31 @@ function rate(signal: Signal): PanelSource {
     whenEmpty: NO_CONTACTS,
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT $__timeInterval(at) AS time, ${releaseName} AS series, ${rateOf()} AS rate
-        FROM ${counts(`${where}\n      AND ${latestReleases()}`)}
+        FROM ${COUNTS}
+        WHERE ${where}
+          AND ${latestReleases()}
+          AND ${sliceSelected()}
         GROUP BY time, series
         ORDER BY time`,
         'series',
       ),
       clickhouse(
-        `
-        SELECT $__timeInterval(at) AS time, ${wilson('low', hits, trials)} AS low, ${wilson('high', hits, trials)} AS high
-        FROM ${counts(where)}
-        GROUP BY time
+        sql`
+        SELECT time, ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high
+        FROM (
+          SELECT $__timeInterval(at) AS time, sumIf(n, measure = 'hits') AS hits, sumIf(n, measure = 'trials') AS trials
+          FROM ${COUNTS}
+          WHERE ${where}
+            AND ${sliceSelected()}
+          GROUP BY time
+        )
         ORDER BY time`,
         'series',
       ),
       clickhouse(
-        `
+        sql`
         SELECT $__timeInterval(minute) AS time, min(limit) AS limit_rate
         FROM evidence_history
         WHERE trigger != '' AND signal = '${signal.name}' AND $__timeFilter(minute) AND ${releaseSelected()}
@@ -183,7 +195,7 @@ const evidence = (): PanelSource =>
     ],
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT $__timeInterval(minute) AS time, ${releaseName} AS series, argMax(log_e / log_threshold, (at, seq)) AS evidence_ratio
         FROM evidence_history
         WHERE trigger = '' AND $__timeFilter(minute) AND ${latestReleases()}
@@ -207,9 +219,10 @@ const traffic = (): PanelSource =>
     whenEmpty: NO_CONTACTS,
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT $__timeInterval(at) AS time, ${releaseName} AS series, sum(n) AS contacts
-        FROM ${counts(`signal = '' AND measure = 'contacts' AND ${latestReleases()}\n      AND ${sliceSelected()}`)}
+        FROM ${plain('contacts')}
+          AND ${latestReleases()}
         GROUP BY time, series
         ORDER BY time`,
         'series',
@@ -230,7 +243,7 @@ const coverage = (): PanelSource =>
     whenEmpty: NO_CONTACTS,
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT $__timeInterval(at) AS time, agent AS series, ${share(plainTotal('identified'), plainTotal('contacts'))} AS identified
         FROM ${plain('contacts', 'identified')}
         GROUP BY time, series
@@ -251,7 +264,7 @@ const silence = (): PanelSource =>
     whenEmpty: NO_INCIDENT.replace('No incident', 'No release').replace(': nothing breached a limit', ''),
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT agent, release, toDateTime(max(last_at)) AS last_contact, date_diff('second', last_contact, $__toTime) AS silent_for, sum(contacts) AS all_contacts
         FROM slice_times
         WHERE ${sliceSelected()}

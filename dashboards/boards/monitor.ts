@@ -17,6 +17,7 @@ import {
   words,
 } from './panels.ts'
 import { clickhouse, prometheus } from './query.ts'
+import { sql } from './text.ts'
 import { clickhouseSource, prometheusInstance, prometheusSource } from './variables.ts'
 
 /** Every series of the monitors that are selected. */
@@ -242,7 +243,7 @@ const lastBatches = (): PanelSource =>
     whenEmpty: 'No batch in this range: nothing was received. Do the agents export to this monitor?',
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT $__timeInterval(accepted_at) AS time, sum(new_spans) AS new_spans, sum(batches.outcomes) AS new_outcomes, count() AS whole_batches
         FROM batches
         WHERE $__timeFilter(accepted_at)
@@ -269,7 +270,7 @@ const drills = (): PanelSource =>
     whenEmpty: 'No drill in this range. `andon drill` runs one.',
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT started_at, agent, signal, if(passed = 1, 'passed', 'failed') AS verdict,
           date_diff('millisecond', onset_at, detected_at) / 1000 AS to_detect,
           date_diff('millisecond', detected_at, accepted_at) / 1000 AS to_pause,

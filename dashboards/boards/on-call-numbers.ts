@@ -1,10 +1,11 @@
 import { BAD, CAREFUL, GOOD, type PanelSource, stat } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { releaseSelected, selected } from './sql.ts'
+import { sql } from './text.ts'
 
 /** Incidents that the board is about: open at the end of the range whenever they began, or found in the range. */
 export const shown = (): string =>
-  `detected_at <= $__toTime AND (detected_at >= $__fromTime OR drained_at IS NULL OR drained_at > $__toTime)\n    AND ${releaseSelected()} AND ${selected('channel')} AND ${selected('queue')}`
+  `detected_at <= $__toTime AND (detected_at >= $__fromTime OR drained_at IS NULL OR drained_at > $__toTime)\nAND ${releaseSelected()} AND ${selected('channel')} AND ${selected('queue')}`
 
 /** The numbers at the top of the board On-call. */
 export const onCallNumbers = (): PanelSource[] => [undrained(), unaccepted(), exposed(), afterPause()]
@@ -24,7 +25,7 @@ const undrained = (): PanelSource =>
     ],
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT count() AS incidents FROM incident_clock
         WHERE detected_at <= $__toTime AND (drained_at IS NULL OR drained_at > $__toTime) AND ${releaseSelected()}`,
         'table',
@@ -46,7 +47,7 @@ const unaccepted = (): PanelSource =>
     ],
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT count() AS incidents FROM incident_clock
         WHERE state = 'pausing' AND detected_at <= $__toTime AND ${releaseSelected()}`,
         'table',
@@ -62,7 +63,7 @@ const exposed = (): PanelSource =>
     width: 6,
     height: 4,
     whenEmpty: '0',
-    queries: [clickhouse(`SELECT sum(contacts_exposed) AS contacts FROM incident_clock\nWHERE ${shown()}`, 'table')],
+    queries: [clickhouse(sql`SELECT sum(contacts_exposed) AS contacts FROM incident_clock\nWHERE ${shown()}`, 'table')],
   })
 
 const afterPause = (): PanelSource =>
@@ -79,6 +80,6 @@ const afterPause = (): PanelSource =>
       { value: 1, color: CAREFUL },
     ],
     queries: [
-      clickhouse(`SELECT sum(contacts_after_pause) AS contacts FROM incident_clock\nWHERE ${shown()}`, 'table'),
+      clickhouse(sql`SELECT sum(contacts_after_pause) AS contacts FROM incident_clock\nWHERE ${shown()}`, 'table'),
     ],
   })

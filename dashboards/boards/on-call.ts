@@ -24,6 +24,7 @@ import {
 } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { releaseName, selected, share } from './sql.ts'
+import { sql } from './text.ts'
 import { clickhouseSource, monitorPage, sliceVariables } from './variables.ts'
 
 /** For on-call: what is going on, how far each pause has got, whom it touches, and what to do next. */
@@ -72,7 +73,7 @@ const incidents = (): PanelSource =>
     whenEmpty: NO_INCIDENT,
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT state, agent, release, environment, arrayStringConcat(signals, ', ') AS signal_names, detected_at,
           ${NEXT} AS next_step, traffic_goes_to, contacts_exposed, contacts_after_pause, writes_after_pause,
           ${share('hits', 'trials')} AS rate, baseline, finding_reason, reason, incident_id
@@ -119,7 +120,7 @@ const clocks = (): PanelSource =>
     whenEmpty: NO_INCIDENT,
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT agent, release, onset_at, detected_at, accepted_at,
           date_diff('millisecond', onset_at, detected_at) / 1000 AS to_detect,
           date_diff('millisecond', first_harm_at, detected_at) / 1000 AS since_harm,
@@ -161,7 +162,7 @@ const affected = (): PanelSource =>
     whenEmpty: NO_INCIDENT,
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT agent, release, channel, queue,
           sumIf(n, measure = 'contacts') AS contacts, sumIf(n, measure = 'writes') AS writes,
           sumIf(n, measure = 'failed_writes') AS failed_writes, sumIf(n, measure = 'duplicate_writes') AS duplicate_writes
@@ -213,7 +214,7 @@ const harm = (): PanelSource =>
     whenEmpty: NO_INCIDENT,
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT $__timeInterval(minute) AS time, ${releaseName} AS series, argMax(log_e / log_threshold, (at, seq)) AS evidence_ratio
         FROM evidence_history
         WHERE trigger = '' AND $__timeFilter(minute)
@@ -238,7 +239,7 @@ const lives = (): PanelSource =>
     mappings: STATE_CODES,
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT greatest(toDateTime(assumeNotNull(step.1)), $__fromTime) AS time, ${releaseName} AS series, argMax(step.2, step.1) AS state_code
         FROM incident_clock
         ARRAY JOIN arrayFilter(s -> isNotNull(s.1), [
@@ -264,7 +265,7 @@ const deliveries = (): PanelSource =>
     whenEmpty: 'Nothing was sent in this range: no incident, or none that orders a pause or tells anybody.',
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT at, concat(agent, ' ', release) AS release_name, target, step, outcome, attempt, status, elapsed_ms
         FROM incident_deliveries
         INNER JOIN (SELECT incident_id, agent, release FROM incident_clock WHERE ${shown()}) AS incidents USING (incident_id)

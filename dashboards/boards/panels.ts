@@ -230,8 +230,8 @@ export const asBand = (
     { id: 'custom.hideFrom', value: { legend: true, tooltip: false, viz: false } },
   ]
   return {
-    [low]: edge,
-    [high]: [...edge, { id: 'custom.fillBelowTo', value: low }, { id: 'custom.fillOpacity', value: 18 }],
+    [low]: named(low, edge),
+    [high]: [...named(high, edge), { id: 'custom.fillBelowTo', value: low }, { id: 'custom.fillOpacity', value: 18 }],
   }
 }
 

@@ -18,7 +18,7 @@ export const clickhouseQuery = (rawSql: string, format: Format) => ({
   editorType: 'sql',
   ...FORMATS[format],
   pluginVersion: CLICKHOUSE_PLUGIN.version,
-  rawSql: tidied(rawSql),
+  rawSql,
 })
 
 /** A query of a panel or annotation; refIds are given when the board is finished. */
@@ -29,12 +29,4 @@ export const clickhouse = (rawSql: string, format: Format): Builder<Dataquery> =
 export const prometheus = (expr: string, legend: string, at: 'range' | 'now' = 'range'): Builder<Dataquery> => {
   const query = new DataqueryBuilder().datasource(PROMETHEUS).expr(expr).legendFormat(legend)
   return at === 'range' ? query.range() : query.instant()
-}
-
-/** SQL without the indent that the template around it had: people read it in Grafana's editor. */
-export function tidied(sql: string): string {
-  const lines = sql.replace(/^\n+|\s+$/g, '').split('\n')
-  const indents = lines.filter((line) => line.trim() !== '').map((line) => line.length - line.trimStart().length)
-  const least = Math.min(...indents)
-  return lines.map((line) => line.slice(Math.min(least, line.length - line.trimStart().length))).join('\n')
 }

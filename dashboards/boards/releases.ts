@@ -21,7 +21,8 @@ import {
   unit,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { chosen, counts, releaseName, selected, share, sliceSelected, wilson } from './sql.ts'
+import { COUNTS, chosen, releaseName, selected, share, sliceSelected, wilson } from './sql.ts'
+import { sql } from './text.ts'
 import { clickhouseSource, oneRelease, sliceVariables } from './variables.ts'
 
 const WHERE = ['environment', 'agent', 'channel', 'queue', 'region'] as const
@@ -68,7 +69,7 @@ const history = (): PanelSource =>
     whenEmpty: NO_CONTACTS,
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT agent, release, environment, toDateTime(min(first_at)) AS first_contact, toDateTime(max(last_at)) AS last_contact,
           sum(contacts) AS all_contacts, if(any(state_now) = '', 'live', any(state_now)) AS state,
           any(incident_signals) AS incident_signals, any(to_detect) AS to_detect, any(exposed) AS exposed
@@ -119,7 +120,7 @@ const comparison = (): PanelSource => {
     whenEmpty: NO_CONTACTS,
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT transform(signal, [${names}], [${FOUR_SIGNALS.map((signal) => `'${signal.title}'`).join(', ')}], signal) AS signal_title,
           trials, hits, ${share('hits', 'trials')} AS rate, ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high,
           trials_b, hits_b, ${share('hits_b', 'trials_b')} AS rate_b, ${wilson('low', 'hits_b', 'trials_b')} AS low_b, ${wilson('high', 'hits_b', 'trials_b')} AS high_b,
@@ -127,7 +128,10 @@ const comparison = (): PanelSource => {
           multiIf(low > high_b, 'higher', high < low_b, 'lower', rate IS NULL OR rate_b IS NULL, 'no data', 'not told apart') AS verdict
         FROM (
           SELECT signal, ${of(0, 'trials')} AS trials, ${of(0, 'hits')} AS hits, ${of(1, 'trials')} AS trials_b, ${of(1, 'hits')} AS hits_b
-          FROM ${counts(`signal IN (${names}) AND measure IN ('trials', 'hits')\n      AND (${chosen('release', 'release')} OR ${chosen('release', 'compared')})\n      AND ${sliceSelected(WHERE)}`)}
+          FROM ${COUNTS}
+          WHERE signal IN (${names}) AND measure IN ('trials', 'hits')
+            AND (${chosen('release', 'release')} OR ${chosen('release', 'compared')})
+            AND ${sliceSelected(WHERE)}
           GROUP BY signal
         )
         ORDER BY indexOf([${names}], signal)`,
@@ -166,7 +170,7 @@ function sideBySide(signal: Signal): PanelSource {
       ...SIDES.map(({ variable }, index) => {
         const suffix = index === 0 ? '_a' : '_b'
         return clickhouse(
-          `
+          sql`
           SELECT $__timeInterval(minute) AS time, argMax(rate, (at, seq)) AS rate${suffix},
             argMax(low, (at, seq)) AS low${suffix}, argMax(high, (at, seq)) AS high${suffix}
           FROM evidence_history
@@ -178,7 +182,7 @@ function sideBySide(signal: Signal): PanelSource {
         )
       }),
       clickhouse(
-        `
+        sql`
         SELECT $__timeInterval(minute) AS time, min(limit) AS limit_rate
         FROM evidence_history
         WHERE trigger != '' AND signal = '${signal.name}' AND $__timeFilter(minute)
@@ -213,7 +217,7 @@ const evidence = (): PanelSource =>
     whenEmpty: 'No evidence in this range for these releases.',
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT $__timeInterval(minute) AS time, ${releaseName} AS series, argMax(log_e / log_threshold, (at, seq)) AS evidence_ratio
         FROM evidence_history
         WHERE trigger = '' AND $__timeFilter(minute) AND (${chosen('release', 'release')} OR ${chosen('release', 'compared')})
@@ -235,7 +239,7 @@ const decisions = (): PanelSource =>
     whenEmpty: 'No trigger judged these releases.',
     queries: [
       clickhouse(
-        `
+        sql`
         SELECT release, trigger, argMax(finding, (at, seq)) AS finding_now, argMax(trials, (at, seq)) AS trials_now, argMax(hits, (at, seq)) AS hits_now,
           argMax(limit, (at, seq)) AS limit_rate, argMax(log_e / log_threshold, (at, seq)) AS evidence_ratio, argMax(action, (at, seq)) AS action_now
         FROM evidence_history

@@ -1,5 +1,7 @@
 /** Pieces of SQL that the queries of boards share. Grafana fills the macros ($__…) and variables; docs/grafana.md tells how. */
 
+import { sql } from './text.ts'
+
 /** Releases drawn as series of their own: more cannot be told apart, and a browser would choke on a thousand. */
 export const MOST_SERIES = 12
 
@@ -25,7 +27,7 @@ export const chosen = (column: string, variable: string): string => `has(${value
 const NO_DRILLS = "environment != 'andon-drill'"
 
 export const sliceSelected = (columns: readonly SliceColumn[] = SLICE_COLUMNS): string =>
-  [NO_DRILLS, ...columns.map((column) => selected(column))].join('\n    AND ')
+  [NO_DRILLS, ...columns.map((column) => selected(column))].join('\nAND ')
 
 const RELEASE_COLUMNS: readonly SliceColumn[] = ['environment', 'agent', 'release']
 export const releaseSelected = (): string => sliceSelected(RELEASE_COLUMNS)
@@ -35,26 +37,30 @@ export const releaseName = "concat(agent, ' ', release)"
 
 /**
  * Counts of the range, as a table (signal, measure, slice columns, at, n): by minute, or by hour where a point of the panel is an hour or
- * longer. Only one half is ever read.
+ * longer. Only one half is ever read, and ClickHouse takes the conditions around it into that half.
  */
-export const counts = (where: string): string => `(
+export const COUNTS = sql`
+  (
     SELECT signal, measure, environment, agent, release, channel, queue, region, minute AS at, n
     FROM rollup_minutes
-    WHERE $__interval_s < 3600 AND $__timeFilter(minute) AND ${where}
+    WHERE $__interval_s < 3600 AND $__timeFilter(minute)
     UNION ALL
     SELECT signal, measure, environment, agent, release, channel, queue, region, hour AS at, n
     FROM rollup_hours
-    WHERE $__interval_s >= 3600 AND $__timeFilter(hour) AND ${where}
+    WHERE $__interval_s >= 3600 AND $__timeFilter(hour)
   )`
 
 /** The latest releases of the selection that had a contact in the range. */
-export const latestReleases = (most: number = MOST_SERIES): string => `(agent, release, environment) IN (
-      SELECT agent, release, environment FROM slice_times
-      WHERE ${sliceSelected()}
-      GROUP BY agent, release, environment
-      HAVING min(first_at) <= $__toTime AND max(last_at) >= $__fromTime
-      ORDER BY max(last_at) DESC, min(first_at) DESC
-      LIMIT ${most})`
+export const latestReleases = (most: number = MOST_SERIES): string => sql`
+  (agent, release, environment) IN (
+    SELECT agent, release, environment
+    FROM slice_times
+    WHERE ${sliceSelected()}
+    GROUP BY agent, release, environment
+    HAVING min(first_at) <= $__toTime AND max(last_at) >= $__fromTime
+    ORDER BY max(last_at) DESC, min(first_at) DESC
+    LIMIT ${most}
+  )`
 
 /** 97.5 % point of the normal distribution, as detectors/sequential/wilson.ts has it. */
 const Z = 1.959963984540054

@@ -6,8 +6,9 @@ import {
   type VariableModel,
   VariableRefresh,
 } from '@grafana/grafana-foundation-sdk/dashboard'
-import { CLICKHOUSE, CLICKHOUSE_PLUGIN, PROMETHEUS, tidied } from './query.ts'
+import { CLICKHOUSE, CLICKHOUSE_PLUGIN, PROMETHEUS } from './query.ts'
 import { chosen, SLICE_COLUMNS, type SliceColumn, selected } from './sql.ts'
+import { sql } from './text.ts'
 
 export type Variable = Builder<VariableModel>
 
@@ -26,8 +27,8 @@ export const prometheusSource = (): Variable =>
 const clickhouseVariable = (name: string, rawSql: string) =>
   new QueryVariableBuilder(name)
     .datasource(CLICKHOUSE)
-    .query({ refId: `var-${name}`, queryType: 'sql', rawSql: tidied(rawSql) })
-    .definition(tidied(rawSql))
+    .query({ refId: `var-${name}`, queryType: 'sql', rawSql })
+    .definition(rawSql)
     .refresh(VariableRefresh.OnTimeRangeChanged)
 
 const LABELS: Readonly<Record<SliceColumn, string>> = {
@@ -48,7 +49,7 @@ function sliceVariable(column: SliceColumn): Variable {
   const order = column === 'release' ? 'max(last_at) DESC' : column
   return clickhouseVariable(
     column,
-    `
+    sql`
     SELECT ${column} FROM slice_times
     WHERE ${[`${column} != ''`, ...before.map((other) => selected(other))].join('\n      AND ')}
     GROUP BY ${column}
@@ -70,7 +71,7 @@ export const sliceVariables = (columns: readonly SliceColumn[] = SLICE_COLUMNS):
 export const oneRelease = (name: string, label: string, except: string | null): Variable =>
   clickhouseVariable(
     name,
-    `
+    sql`
     SELECT release FROM slice_times
     WHERE release != '' AND ${selected('environment')} AND ${selected('agent')}${except === null ? '' : ` AND NOT ${chosen('release', except)}`}
     GROUP BY release

@@ -144,6 +144,30 @@ LEFT JOIN (
   FROM recovery_entries WHERE item != '' GROUP BY incident_id, kind, item
 ) AS done ON done.incident_id = items.incident_id AND done.kind = items.kind AND done.item = items.item;
 
+-- Totals per day for the KPIs, which reach back for quarters.
+CREATE TABLE IF NOT EXISTS rollup_days (
+  signal LowCardinality(String),
+  measure LowCardinality(String),
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  release LowCardinality(String),
+  channel LowCardinality(String),
+  queue LowCardinality(String),
+  day Date,
+  n Float64
+)
+ENGINE = SummingMergeTree(n)
+ORDER BY (signal, measure, day, agent, release, environment, channel, queue)
+SETTINGS non_replicated_deduplication_window = 1000;
+
+-- What was counted before this table: once, however often this file is tried.
+INSERT INTO rollup_days
+SELECT signal, measure, environment, agent, release, channel, queue, toDate(minute), sum(rollup_minutes.n)
+FROM rollup_minutes WHERE (SELECT count() FROM rollup_days) = 0 GROUP BY ALL;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS rollup_days_of_deltas TO rollup_days AS
+SELECT signal, measure, environment, agent, release, channel, queue, toDate(minute) AS day, n FROM deltas;
+
 -- Parts of the KPIs by day: numerator and denominator, which may be summed over any dimension; docs/kpis.md has the formulas. A row stands
 -- only where something was counted. Delayed signals: only contacts whose window is over, by the monitor's clock.
 CREATE VIEW IF NOT EXISTS kpi_days AS
@@ -153,9 +177,14 @@ SELECT day, environment, agent, release, channel, queue, part.1 AS kpi, '' AS cu
   sum(if(part.2 = 'd', part.5, 0) * multiIf(part.6 = 72, n_72h, part.6 = 168, n_7d, n_all)) AS denominator,
   max(part.7) AS is_ratio
 FROM (
+  -- Every window is over for days that lie further back than the longest one: only the last ones are read by minute.
+  SELECT day, environment, agent, release, channel, queue, signal, measure, n AS n_all, n AS n_72h, n AS n_7d
+  FROM rollup_days WHERE environment != 'andon-drill' AND day < toDate(clock_at) - 8
+  UNION ALL
   SELECT toDate(minute) AS day, environment, agent, release, channel, queue, signal, measure, sum(n) AS n_all,
     sumIf(n, minute <= clock_at - INTERVAL 72 HOUR) AS n_72h, sumIf(n, minute <= clock_at - INTERVAL 7 DAY) AS n_7d
-  FROM rollup_minutes WHERE environment != 'andon-drill' GROUP BY day, environment, agent, release, channel, queue, signal, measure
+  FROM rollup_minutes WHERE environment != 'andon-drill' AND minute >= toDateTime(toDate(clock_at) - 8, 'UTC')
+  GROUP BY day, environment, agent, release, channel, queue, signal, measure
 ) AS counted
 INNER JOIN (
   SELECT part, part.3 AS signal, part.4 AS measure FROM (SELECT arrayJoin([
@@ -176,9 +205,9 @@ INNER JOIN (
   ]::Array(Tuple(String, String, String, String, Int8, UInt16, UInt8))) AS part)
 ) AS parts USING (signal, measure)
 -- What nobody reports is not zero: rates over outcomes wait for the first outcome of their kind.
-WHERE NOT (kpi = 'complaint_rate' AND (SELECT count() FROM rollup_minutes WHERE signal = 'complaints' AND measure IN ('events', 'unattributed')) = 0)
-  AND NOT (kpi = 'reopened_rate' AND (SELECT count() FROM rollup_minutes WHERE signal = 'reopened_cases' AND measure IN ('events', 'unattributed')) = 0)
-  AND NOT (kpi = 'review_minutes_per_action' AND (SELECT count() FROM rollup_minutes WHERE signal = 'human_reviews' AND measure IN ('events', 'unattributed')) = 0)
+WHERE NOT (kpi = 'complaint_rate' AND (SELECT count() FROM rollup_days WHERE signal = 'complaints' AND measure IN ('events', 'unattributed')) = 0)
+  AND NOT (kpi = 'reopened_rate' AND (SELECT count() FROM rollup_days WHERE signal = 'reopened_cases' AND measure IN ('events', 'unattributed')) = 0)
+  AND NOT (kpi = 'review_minutes_per_action' AND (SELECT count() FROM rollup_days WHERE signal = 'human_reviews' AND measure IN ('events', 'unattributed')) = 0)
 GROUP BY day, environment, agent, release, channel, queue, kpi
 HAVING numerator != 0 OR denominator != 0
 
