@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts'
 import { AndonError } from '../lib/errors.ts'
 import { DEFAULT_LIFE_DAYS, explainConfig, givenTraffic } from './check.ts'
+import type { Environment } from './secrets.ts'
 
 /**
  * What a configuration does, as words or JSON, for a traffic that is given or measured in the store.
@@ -8,6 +9,7 @@ import { DEFAULT_LIFE_DAYS, explainConfig, givenTraffic } from './check.ts'
  */
 export async function check(options: {
   config: Config
+  env: Environment
   /** Contacts an hour that a release gets. */
   perHour: number | null
   /** Planned life of a release, in days. */
@@ -19,7 +21,7 @@ export async function check(options: {
   if (perHour !== null && measure)
     throw new AndonError('config', '--per-hour gives the traffic, --measure reads it from the store: use one of them')
   const traffic = measure
-    ? await (await import('./traffic.clickhouse.ts')).measuredTraffic(config)
+    ? await (await import('./traffic.clickhouse.ts')).measuredTraffic(config, options.env)
     : perHour === null
       ? new Map()
       : givenTraffic(config, perHour)

@@ -21,6 +21,7 @@ export function recoveryCommands(edges: {
       const { affectedCommand } = await import('./recovery-commands.ts')
       await affectedCommand({
         config: configOf(options),
+        env,
         incident,
         format: options.format,
         refresh: options.refresh === true,
@@ -44,6 +45,7 @@ export function recoveryCommands(edges: {
       const { recoverCommand } = await import('./recovery-commands.ts')
       const isAllowed = await recoverCommand({
         config: configOf(options),
+        env,
         incident,
         step,
         item,

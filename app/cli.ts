@@ -114,7 +114,7 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
       const config = withOptions(readConfig(file ?? options.config), options)
       const { perHour = null, life = null } = options
       console.log(
-        await check({ config, perHour, life, measure: options.measure === true, json: options.json === true }),
+        await check({ config, env, perHour, life, measure: options.measure === true, json: options.json === true }),
       )
     })
 
@@ -142,7 +142,7 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
       const { explain } = await import('./explain.ts')
       const config = withOptions(readConfig(options.config), options)
       const { trigger = null, svg = null } = options
-      const same = await explain({ config, incident, trigger, svg, json: options.json === true })
+      const same = await explain({ config, env, incident, trigger, svg, json: options.json === true })
       exitCode = same ? EXIT.done : EXIT.failed
     })
 

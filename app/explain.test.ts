@@ -81,10 +81,12 @@ test('an incident is computed again from the store to the very same decision, st
 })
 
 test('check measures the traffic of the store and says with what a release that began now would be compared', async () => {
-  const words = await check({ config, perHour: null, life: 2, measure: true, json: false })
+  const words = await check({ config, env: {}, perHour: null, life: 2, measure: true, json: false })
   expect(words).toContain('Compares with a release that began now: compared with r1, which runs at the same time')
   expect(words).toMatch(/With (5\d(\.\d)?|60) contacts an hour, (5\d(\.\d)?|60) of them trials/)
-  await expect(check({ config, perHour: 3, life: 2, measure: true, json: false })).rejects.toThrow('use one of them')
+  await expect(check({ config, env: {}, perHour: 3, life: 2, measure: true, json: false })).rejects.toThrow(
+    'use one of them',
+  )
 })
 
 test('a record that the store does not bear out is said to differ', async () => {
@@ -102,7 +104,7 @@ test('a record that the store does not bear out is said to differ', async () => 
 
 test('the command writes the picture, and names what it cannot find', async () => {
   const svg = join(folder, 'incident.svg')
-  const options = { config, trigger: null, json: true, svg }
+  const options = { config, env: {}, trigger: null, json: true, svg }
   const printed = vi.spyOn(console, 'log').mockImplementation(() => {})
   expect(await explain({ ...options, incident: (await idOfIncident()).slice(0, 6) })).toBe(false)
   expect(JSON.parse(String(printed.mock.calls[0]![0]))).toMatchObject({

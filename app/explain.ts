@@ -11,6 +11,7 @@ import { AndonError } from '../lib/errors.ts'
 import { openExistingStore } from './existing-store.clickhouse.ts'
 import { explanationSvg } from './explain-picture.ts'
 import { explanationText } from './explain-text.ts'
+import type { Environment } from './secrets.ts'
 
 /** The rate of a stretch of contacts, by their start. */
 export type RatePoint = Readonly<{
@@ -42,13 +43,14 @@ const RATE_POINTS = 24
  */
 export async function explain(options: {
   config: Config
+  env: Environment
   incident: string
   /** Explains what this trigger added, when it joined the incident. Default: the trigger that opened it. */
   trigger: string | null
   json: boolean
   svg: string | null
 }): Promise<boolean> {
-  const store = await openExistingStore(options.config)
+  const store = await openExistingStore(options.config, options.env)
   try {
     const explained = await explainIncident(store, options.incident, options.trigger)
     if (options.svg !== null) writePicture(options.svg, explanationSvg(explained))

@@ -34,7 +34,7 @@ export async function forget(options: {
   const pseudonymOf = options.arePseudonyms ? checkedPseudonym : pseudonymizerOf(config, env)
   const customers = new Set<string>()
   for await (const identity of eachOf(options.identities)) customers.add(pseudonymOf(identity))
-  const store = await openExistingStore(config)
+  const store = await openExistingStore(config, env)
   try {
     const held = await rowsHolding(store, [...customers])
     const people = `${customers.size} customer${customers.size === 1 ? '' : 's'}`

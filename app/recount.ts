@@ -13,13 +13,14 @@ const HOUR_MS = 3_600_000
  */
 export async function recountCommand({
   config,
+  env,
   json,
 }: {
   config: Config
   env: Environment
   json: boolean
 }): Promise<boolean> {
-  const store = await openExistingStore(config)
+  const store = await openExistingStore(config, env)
   try {
     const [stored] = await rowsOf<{ isCounted: number }>(
       store,

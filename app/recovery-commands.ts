@@ -11,20 +11,22 @@ import { type RecoveryState, redeployGate, STEPS } from '../recovery/ledger.ts'
 import type { Recovery } from '../recovery/recovery.clickhouse.ts'
 import { openExistingStore } from './existing-store.clickhouse.ts'
 import { recoveryOf } from './recovery.ts'
+import type { Environment } from './secrets.ts'
 
 type Opened = Readonly<{ recovery: Recovery; incident: Incident }>
 
 /** `andon affected INCIDENT`: prints what an incident touched. `refresh` lists it anew, late facts included. */
 export async function affectedCommand(options: {
   config: Config
+  env: Environment
   incident: string
   format: string
   refresh: boolean
 }): Promise<void> {
-  const { config, format, refresh } = options
+  const { format, refresh } = options
   if (format !== 'csv' && format !== 'json')
     throw new AndonError('config', `--format: there is csv and json, found ${format}`)
-  await withIncident(config, options.incident, async ({ recovery, incident }) => {
+  await withIncident(options, options.incident, async ({ recovery, incident }) => {
     const state = await recovery.state(incident.incidentId)
     if (refresh || state.snapshot === null) await recovery.take(incident, 'asked for')
     const rows = await recovery.rows(incident.incidentId)
@@ -43,6 +45,7 @@ export async function affectedCommand(options: {
 /** `andon recover INCIDENT [STEP] [ITEM]`: enters what was done; without a step it says how far the recovery is. */
 export async function recoverCommand(options: {
   config: Config
+  env: Environment
   incident: string
   step: string | undefined
   item: string | undefined
@@ -51,10 +54,10 @@ export async function recoverCommand(options: {
   reason: string | undefined
   json: boolean
 }): Promise<boolean> {
-  const { config, step, item, kind } = options
+  const { step, item, kind } = options
   const entry = step === undefined ? null : { step: oneOf(STEPS, step, 'step'), by: options.by ?? '' }
   const named = kind === undefined ? undefined : oneOf(ITEM_KINDS, kind, '--kind')
-  return withIncident(config, options.incident, async ({ recovery, incident }) => {
+  return withIncident(options, options.incident, async ({ recovery, incident }) => {
     if (entry)
       await recovery.record(incident.incidentId, {
         step: entry.step,
@@ -91,9 +94,15 @@ export function stateText({ incidentId, release }: Incident, state: RecoveryStat
   ].join('\n')
 }
 
+type Configured = Readonly<{ config: Config; env: Environment }>
+
 /** Throws AndonError `unreadable` for an incident that is not there, or a prefix that several have. */
-async function withIncident<T>(config: Config, name: string, work: (opened: Opened) => Promise<T>): Promise<T> {
-  const store = await openExistingStore(config)
+async function withIncident<T>(
+  { config, env }: Configured,
+  name: string,
+  work: (opened: Opened) => Promise<T>,
+): Promise<T> {
+  const store = await openExistingStore(config, env)
   try {
     const incidents = [...foldEvents(await clickhouseJournal(store).load()).values()]
     return await work({ recovery: recoveryOf(store, config, wallClock), incident: incidentNamed(incidents, name) })

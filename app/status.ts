@@ -26,7 +26,7 @@ export async function status(options: {
   const { config, env, json, watch } = options
   for (;;) {
     const running = await runningOverview(config, env)
-    const overview = running ?? (await fromStore(config))
+    const overview = running ?? (await fromStore(config, env))
     const source = running
       ? `monitor at ${pageUrlOf(config.page)}`
       : `no monitor runs; store in ${config.store.path} as it was left`
@@ -37,15 +37,15 @@ export async function status(options: {
   }
 }
 
-async function fromStore(config: Config): Promise<Overview> {
+async function fromStore(config: Config, env: Environment): Promise<Overview> {
   const url = pageUrlOf(config.page)
-  if (!existsSync(config.store.path))
+  if (!config.store.server && !existsSync(config.store.path))
     throw new AndonError(
       'monitor',
       `no monitor runs at ${url}, and there is no store in ${config.store.path}: start one with \`andon serve\`, or name the right place with --config or --store`,
     )
   try {
-    const store = await openExistingStore(config)
+    const store = await openExistingStore(config, env)
     return await storedOverview(store, config).finally(() => store.close())
   } catch (error) {
     if (!(error instanceof AndonError) || error.code !== 'store_locked') throw error

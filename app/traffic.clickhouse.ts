@@ -4,6 +4,7 @@ import type { JudgedTrigger } from '../detectors/triggers.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { openExistingStore } from './existing-store.clickhouse.ts'
 import type { Traffic } from './power.ts'
+import type { Environment } from './secrets.ts'
 
 const WEEK_HOURS = 168
 
@@ -13,8 +14,8 @@ type Counted = { agent: string; environment: string; contacts: number; trials: n
  * The traffic that each trigger would have seen in the last week of the store, and the baseline that it would take for a release that began
  * now: of the agent with the most trials. Throws AndonError `unreadable` without a store, `store_locked` while a monitor runs.
  */
-export async function measuredTraffic(config: Config): Promise<ReadonlyMap<string, Traffic>> {
-  const store = await openExistingStore(config)
+export async function measuredTraffic(config: Config, env: Environment): Promise<ReadonlyMap<string, Traffic>> {
+  const store = await openExistingStore(config, env)
   try {
     const [last] = await rowsOf<{ seq: number; clockMs: number }>(
       store,
