@@ -2,18 +2,17 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { stringify } from 'yaml'
 import { alertRuleFile } from './boards/alert-rules.ts'
-import { allBoards } from './boards/all.ts'
+import { allBoards, pluginBoards } from './boards/all.ts'
 
 const HERE = new URL('./', import.meta.url)
 
 /** Path below dashboards/ and text of every generated file. */
 export function generated(): Readonly<Record<string, string>> {
-  const boards = Object.entries(allBoards()).map(([name, json]) => [
-    `grafana/${name}`,
-    `${JSON.stringify(json, null, 2)}\n`,
-  ])
+  const filesOf = (folder: string, boards: ReturnType<typeof allBoards>) =>
+    Object.entries(boards).map(([name, json]) => [`${folder}/${name}`, `${JSON.stringify(json, null, 2)}\n`])
   return {
-    ...Object.fromEntries(boards),
+    ...Object.fromEntries(filesOf('grafana', allBoards())),
+    ...Object.fromEntries(filesOf('plugin/src/dashboards', pluginBoards())),
     'provisioning/alerting/andon-rules.yaml': `# Generated from dashboards/boards/alert-rules.ts by npm run dashboards: change it there.\n${stringify(alertRuleFile(), { lineWidth: 0 })}`,
   }
 }

@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { generated } from '../generate.ts'
-import { allBoards } from './all.ts'
+import { allBoards, pluginBoards } from './all.ts'
 import type { BoardJson } from './finish.ts'
 import { BOARDS } from './links.ts'
 import { allVariablesOf, annotationsOf, clickhouseQueriesOf, type PanelJson, panelsOf } from './read.fixtures.ts'
 
-const boards = Object.entries(allBoards())
+const boards = Object.entries({ ...allBoards(), ...pluginBoards() })
 const readable = (panel: PanelJson): boolean => panel.type !== 'row'
 
 test('the generated files are up to date: `npm run dashboards` writes them', () => {

@@ -6,6 +6,7 @@ export const BOARDS = {
   onCall: { uid: 'andon-on-call', title: 'Andon / On-call' },
   releases: { uid: 'andon-releases', title: 'Andon / Releases' },
   leaders: { uid: 'andon-leaders', title: 'Andon / Leaders' },
+  timeline: { uid: 'andon-timeline', title: 'Andon / Release timeline' },
   monitor: { uid: 'andon-monitor', title: 'Andon / Monitor health' },
 } as const
 export type BoardName = keyof typeof BOARDS

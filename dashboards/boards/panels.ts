@@ -27,6 +27,7 @@ import {
   FieldColorModeId,
   MappingType,
   type Panel,
+  PanelBuilder,
   RowBuilder,
   type Threshold,
   ThresholdsConfigBuilder,
@@ -176,6 +177,10 @@ export const stateTimeline = (look: Look): PanelSource =>
     .spanNulls(true)
     .rowHeight(0.8)
     .fillOpacity(80)
+
+/** A panel of a plugin, whose options are left at their defaults. mostPoints bounds the interval of its queries. */
+export const pluginPanel = (type: string, mostPoints: number, look: Look): PanelSource =>
+  dressed(new PanelBuilder(), look).type(type).interval('1m').maxDataPoints(mostPoints)
 
 export const text = (
   title: string,

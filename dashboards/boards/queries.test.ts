@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { allBoards } from './all.ts'
+import { allBoards, pluginBoards } from './all.ts'
 import { type DemoStore, HOSTILE_NAME, openDemoStore, openEmptyStore } from './demo.fixtures.ts'
 import { faultsOf, frameOf } from './frame.fixtures.ts'
 import { ALL, expanded, type Range, type Selection } from './macros.fixtures.ts'
@@ -20,7 +20,7 @@ afterAll(async () => {
   await empty?.close()
 })
 
-const boards = Object.entries(allBoards())
+const boards = Object.entries({ ...allBoards(), ...pluginBoards() })
 const queries = boards.flatMap(([file, board]) =>
   clickhouseQueriesOf(board).map((query) => ({ ...query, board: file })),
 )
@@ -232,4 +232,49 @@ test('what a panel styles or links by name is a column of its query', async () =
             missing.push(`${file} ${panel.title}: ${name} has no name for people`)
     }
   expect(missing).toEqual([])
+})
+
+/** What the panel of the app plugin reads out of frames; it lives in another package, so its types stand here. */
+type ReadFrames = (frames: readonly unknown[]) => {
+  problems: readonly unknown[]
+  releases: readonly { agent: string; release: string; contacts: number }[]
+  incidents: readonly { id: string; at: Readonly<Record<string, number | null>> }[]
+  evidence: ReadonlyMap<string, { shares: readonly number[] }>
+}
+
+test('the release timeline reads what its board asks for: releases, clocks and evidence are those of the API', async () => {
+  const panel = new URL('../plugin/src/timeline/frames.ts', import.meta.url).href
+  const { readFrames } = (await import(panel)) as { readFrames: ReadFrames }
+  const mine = queries.filter(({ board, where }) => board === 'andon-timeline.json' && where === 'Releases')
+  const frames = await Promise.all(
+    mine.map(async ({ rawSql, refId }) => {
+      const range = ranges(demo.toMs).minutes!
+      const { columns, rows } = await frameOf(demo.store, expanded(rawSql, SELECTIONS.All!, range))
+      const fields = columns.map(({ name }) => ({ name, values: rows.map((row) => row[name]) }))
+      return { refId, fields, length: rows.length }
+    }),
+  )
+  const { problems, releases, incidents, evidence } = readFrames(frames)
+  expect(problems).toEqual([])
+  const { overview } = demo
+  for (const { release, contacts } of overview.releases)
+    expect(releases).toContainEqual(
+      expect.objectContaining({ agent: release.agent, release: release.release, contacts }),
+    )
+  expect(incidents).toHaveLength(overview.incidents.length)
+  for (const { incidentId, clock } of overview.incidents)
+    expect(incidents.find(({ id }) => id === incidentId)!.at).toMatchObject({
+      onset: clock.onsetMs,
+      harm: clock.firstHarmMs,
+      detected: clock.detectedMs,
+      sent: clock.sentMs,
+      accepted: clock.acceptedMs,
+      stopped: clock.stoppedMs,
+      drained: clock.drainedMs,
+    })
+  const paused = overview.releases
+    .filter(({ state }) => state !== 'live')
+    .map(({ release: { environment, agent, release } }) => [environment, agent, release].join('\u001f'))
+  expect(paused.length).toBeGreaterThan(1)
+  for (const key of paused) expect(Math.max(...evidence.get(key)!.shares)).toBeGreaterThanOrEqual(1)
 })

@@ -307,7 +307,7 @@ function tables(lives: readonly Life[]): DataFrameDTO[] {
           hurt.map(({ state }) => state ?? ''),
         ),
         text(
-          'signals',
+          'signal_names',
           hurt.map(({ signals }) => signals ?? ''),
         ),
         text(

@@ -128,7 +128,7 @@ function readIncidents(reader: Reader, into: Map<string, Incident>): number {
       key: keyOf(names),
       id,
       state: textOf(reader.at('state', row)),
-      signals: visible(textOf(reader.at('signals', row)) || textOf(reader.at('signal', row))),
+      signals: visible(textOf(reader.at('signal_names', row))),
       reason: visible(textOf(reader.at('finding_reason', row))),
       at,
       onsetLowMs: time('onset_low_at'),
