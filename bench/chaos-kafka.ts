@@ -10,6 +10,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     outage: { type: 'string', default: '60' },
     faults: { type: 'string' },
+    /** A small file system for the store, for the fault `disk`: it is filled to the last byte. */
+    folder: { type: 'string' },
   },
 })
 const random = seededRandom('rounds', values.seed)
@@ -17,7 +19,7 @@ const faults: Fault[] = values.faults
   ? (values.faults.split(',') as Fault[])
   : Array.from({ length: Number(values.rounds) }, () => random.pick(['kill', 'stop', 'rebalance'] as const))
 
-const cluster = await startCluster()
+const cluster = await startCluster(values.folder ? { parent: values.folder } : {})
 try {
   let round = 0
   const result = await chaos(cluster, {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +12,8 @@ const JAVA_FLAGS = ['-Xms128m', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopA
 
 export type Broker = Readonly<{
   brokers: readonly string[]
+  /** A second door over TLS with login, where it was asked for. */
+  secure: Readonly<{ brokers: readonly string[]; ca: string }> | null
   /** False for a broker that the tests did not start: it cannot be stopped either. */
   isOurs: boolean
   /** As in a crash of the machine: the process is killed and started again on the same data. */
@@ -40,22 +42,35 @@ export function hasKafka(): boolean {
 const runs = (command: string, args: string[]): boolean => spawnSync(command, args, { stdio: 'ignore' }).status === 0
 
 /** A broker on loopback with a small heap, or the one of KAFKA_BROKERS. */
-export async function startBroker(): Promise<Broker> {
+export async function startBroker(options: { secure?: boolean } = {}): Promise<Broker> {
   const existing = process.env.KAFKA_BROKERS
   const fixed = async () => {
     throw new Error('the broker of KAFKA_BROKERS is not ours to stop')
   }
-  if (existing) return { brokers: existing.split(','), isOurs: false, kill: fixed, start: fixed, close: async () => {} }
+  if (existing)
+    return {
+      brokers: existing.split(','),
+      secure: null,
+      isOurs: false,
+      kill: fixed,
+      start: fixed,
+      close: async () => {},
+    }
   const lib = await libraries()
   const folder = mkdtempSync(join(tmpdir(), 'andon-kafka-'))
   const [port, controller] = [await freePort(), await freePort()]
   const properties = join(folder, 'server.properties')
-  writeFileSync(properties, propertiesOf(folder, port, controller))
+  const door = options.secure ? await secureDoor(folder) : null
+  writeFileSync(properties, propertiesOf(folder, port, controller, door))
   const java = (main: string, ...args: string[]) => [...JAVA_FLAGS, '-cp', `${lib}/*`, main, ...args]
   const id = spawnSync('java', java('kafka.tools.StorageTool', 'random-uuid'), { encoding: 'utf8' }).stdout.trim()
-  const formatted = spawnSync('java', java('kafka.tools.StorageTool', 'format', '-t', id, '-c', properties), {
-    encoding: 'utf8',
-  })
+  const formatted = spawnSync(
+    'java',
+    java('kafka.tools.StorageTool', 'format', '-t', id, '-c', properties, ...(door?.scram ?? [])),
+    {
+      encoding: 'utf8',
+    },
+  )
   if (formatted.status !== 0) throw new Error(`the storage of Kafka could not be made: ${formatted.stderr}`)
   let server: ChildProcess | null = null
   const kill = async () => {
@@ -80,6 +95,7 @@ export async function startBroker(): Promise<Broker> {
   await start()
   return {
     brokers: [`127.0.0.1:${port}`],
+    secure: door && { brokers: [`localhost:${door.port}`], ca: door.ca },
     isOurs: true,
     kill,
     start,
@@ -106,15 +122,59 @@ async function libraries(): Promise<string> {
   return lib
 }
 
-const propertiesOf = (folder: string, port: number, controller: number): string =>
+/** Login at the secure door. */
+export const LOGIN = { username: 'andon', password: 'a password of these tests' } as const
+
+type Door = Readonly<{
+  port: number
+  ca: string
+  scram: readonly string[]
+  properties: Readonly<Record<string, string>>
+}>
+
+/** A certificate for localhost by an authority of its own, and users for both ways to log in. */
+async function secureDoor(folder: string): Promise<Door> {
+  const openssl = (...args: string[]) => {
+    const { status, stderr } = spawnSync('openssl', args, { cwd: folder, encoding: 'utf8' })
+    if (status !== 0) throw new Error(`openssl ${args[0]}: ${stderr}`)
+  }
+  const key = ['-newkey', 'rsa:2048', '-nodes', '-days', '2']
+  openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=andon tests')
+  openssl('req', ...key.slice(0, 3), '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=localhost')
+  writeFileSync(join(folder, 'names'), 'subjectAltName=DNS:localhost')
+  openssl(
+    ...'x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt'.split(
+      ' ',
+    ),
+  )
+  const read = (name: string) => readFileSync(join(folder, name), 'utf8')
+  writeFileSync(join(folder, 'server.pem'), `${read('server.key')}${read('server.crt')}`)
+  const { username, password } = LOGIN
+  const login = 'org.apache.kafka.common.security'
+  return {
+    port: await freePort(),
+    ca: read('ca.pem'),
+    scram: ['--add-scram', `SCRAM-SHA-512=[name=${username},password=${password}]`],
+    properties: {
+      'ssl.keystore.type': 'PEM',
+      'ssl.keystore.location': join(folder, 'server.pem'),
+      'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-512',
+      'listener.name.sasl_ssl.plain.sasl.jaas.config': `${login}.plain.PlainLoginModule required user_${username}="${password}";`,
+      'listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config': `${login}.scram.ScramLoginModule required;`,
+    },
+  }
+}
+
+const propertiesOf = (folder: string, port: number, controller: number, door: Door | null): string =>
   Object.entries({
+    ...door?.properties,
     'process.roles': 'broker,controller',
     'node.id': 1,
     'controller.quorum.voters': `1@127.0.0.1:${controller}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}${door ? `,SASL_SSL://127.0.0.1:${door.port}` : ''}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}${door ? `,SASL_SSL://localhost:${door.port}` : ''}`,
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL',
     'log.dirs': join(folder, 'data'),
     'offsets.topic.replication.factor': 1,
     'offsets.topic.num.partitions': 1,

@@ -1,5 +1,7 @@
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import type { Role } from '../../../app/roles.ts'
 import { wallClock } from '../../../lib/clock.ts'
 import { type Random, seededRandom } from '../../../lib/random.ts'
@@ -11,7 +13,8 @@ const WORK: readonly Role[] = ['pipeline', 'detector', 'alerter']
 const STOPPED_FOR_MS = 12_000
 const TAKEOVER_LIMIT_MS = 30_000
 
-export type Fault = 'kill' | 'stop' | 'rebalance' | 'broker' | 'store'
+/** kill, stop: SIGKILL, SIGSTOP and later SIGCONT. broker, store: away. disk: the store's file system is full; it should be a small one. */
+export type Fault = 'kill' | 'stop' | 'rebalance' | 'broker' | 'store' | 'disk'
 
 export type ChaosResult = Readonly<{
   faults: readonly Fault[]
@@ -90,6 +93,10 @@ export async function chaos(
         await cluster.broker.kill()
         await wallClock.sleep(options.outageMs ?? 10_000)
         await cluster.broker.start()
+      } else if (fault === 'disk') {
+        const filler = fill(cluster.folder)
+        await wallClock.sleep(options.outageMs ?? 10_000)
+        rmSync(filler)
       } else {
         await space.front!.stop()
         await wallClock.sleep(options.outageMs ?? 10_000)
@@ -111,6 +118,19 @@ export async function chaos(
     stopping.abort()
     await space.close()
     await new Promise((resolve) => target.close(resolve))
+  }
+}
+
+/** Writes until nothing more fits. */
+function fill(folder: string): string {
+  const filler = join(folder, 'filler')
+  const file = openSync(filler, 'w')
+  const chunk = Buffer.alloc(1 << 20)
+  try {
+    for (;;) writeSync(file, chunk)
+  } catch {
+    closeSync(file)
+    return filler
   }
 }
 

@@ -22,6 +22,8 @@ export const WEBHOOK_SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 /** Broker, store and whatever processes a test starts, as a deployment has them. */
 export type Cluster = Readonly<{
   broker: Broker
+  /** Where the stores of its spaces lie. */
+  folder: string
   bus: Bus
   /** A database and topics of its own: tests of one broker do not meet. */
   space: (config?: object) => Promise<Space>
@@ -49,9 +51,10 @@ export type Instance = Readonly<{
   isActive: (role: Role) => Promise<boolean>
 }>
 
-export async function startCluster(): Promise<Cluster> {
+/** `parent`: where the stores lie. */
+export async function startCluster({ parent = tmpdir() }: { parent?: string } = {}): Promise<Cluster> {
   const broker = await startBroker()
-  const folder = mkdtempSync(join(tmpdir(), 'andon-cluster-'))
+  const folder = mkdtempSync(join(parent, 'andon-cluster-'))
   const username = process.env.CLICKHOUSE_USER ?? 'default'
   const password = process.env.CLICKHOUSE_PASSWORD ?? ''
   const clients: Bus[] = []
@@ -67,6 +70,7 @@ export async function startCluster(): Promise<Cluster> {
   }
   return {
     broker,
+    folder,
     bus: busFor({}),
     space: async (config = {}) => {
       const name = `andon_${randomUUID().slice(0, 8)}`
