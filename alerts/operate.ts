@@ -83,7 +83,7 @@ export function ruleOnIncident(incident: Incident, command: IncidentCommand, now
 }
 
 const closedGate = ({ detail }: RecoveryGate): string =>
-  `recovery is not complete, ${detail}; finish it, waive it by name and reason (\`andon recovery waive\`), or override the pause if the release is healthy`
+  `recovery is not complete, ${detail}; finish it, waive it by name and reason (\`andon recover\`), or override the pause if the release is healthy`
 
 /** A person carried the order out where no target could: it counts as accepted now. */
 function acceptedByHand(incident: Incident, person: ByPerson): Ruling {

@@ -241,15 +241,40 @@ test('precision counts confirmed among confirmed and false alarms', async () => 
     const id = `v${index}`
     const rows = [
       ...lines(id, OPENED_MS, {}, { release }),
-      lineOf(id, 2, OPENED_MS + 5_000, { type: 'acknowledged' }),
-      lineOf(id, 3, OPENED_MS + 9_000, { type: 'closed', verdict }),
+      lineOf(id, 2, OPENED_MS + 5_000, { type: 'acknowledged', by: 'Ada', reason: 'mine' }),
+      lineOf(id, 3, OPENED_MS + 9_000, { type: 'closed', verdict, by: 'Ada', reason: 'looked' }),
     ]
+    foldEvents(rows) // the alerter would write them
     for (const row of rows) await clickhouseJournal(store).append(row)
   }
   const rows = await kpiRows(['pause_precision', 'time_to_acknowledge'])
   expect(rows.filter((row) => row.period === 'day').map((row) => [row.kpi, row.numerator, row.denominator])).toEqual([
     ['pause_precision', 2, 3],
     ['time_to_acknowledge', 20, 4],
+  ])
+})
+
+test('what a person ordered first is what the cord missed, and no word on its precision', async () => {
+  const finding = aFinding({
+    release: { environment: 'production', agent: 'missed', release: '1' },
+    onsetMs: null,
+    firstHarmMs: null,
+  })
+  const person = { by: 'Ada', reason: 'customers call' }
+  const rows = [
+    { type: 'opened', finding: { ...finding, action: 'notify' }, reason: 'notify_only', pause: false },
+    { type: 'opened', finding, reason: 'by_person', pause: true, person },
+    { type: 'closed', verdict: 'confirmed', ...person },
+  ].map((event, index) => lineOf('missed', index + 1, OPENED_MS + index, event))
+  foldEvents(rows)
+  for (const row of rows) await clickhouseJournal(store).append(row)
+  const kpis = (await kpiRows(KPIS.map(({ name }) => name))).filter(
+    (row) => row.agent === 'missed' && row.period === 'day',
+  )
+  expect(kpis.map((row) => [row.kpi, row.value])).toEqual([
+    ['contacts_exposed', 412],
+    ['detected_by_people', 1],
+    ['rollback_events', 1],
   ])
 })
 

@@ -34,6 +34,15 @@ export const KPIS: readonly Kpi[] = [
   },
   {
     ...incident,
+    name: 'detected_by_people',
+    title: 'Detected by people',
+    unit: 'count',
+    numerator: 'rollback events that a person ordered before any trigger did',
+    denominator: '',
+    note: 'What the cord missed; absent when it missed none.',
+  },
+  {
+    ...incident,
     name: 'time_to_detect',
     title: 'Time to detect',
     unit: 'seconds',
@@ -91,9 +100,9 @@ export const KPIS: readonly Kpi[] = [
     name: 'pause_precision',
     title: 'Precision of pauses',
     unit: 'share',
-    numerator: `${EVENTS} closed as confirmed`,
-    denominator: `${EVENTS} closed as confirmed or false alarm`,
-    note: 'Unclear ones, and those not closed yet, are in neither.',
+    numerator: `${EVENTS} of triggers closed as confirmed`,
+    denominator: `${EVENTS} of triggers closed as confirmed or false alarm`,
+    note: 'Unclear ones, those not closed yet, and those that people ordered are in neither.',
   },
   {
     ...incident,

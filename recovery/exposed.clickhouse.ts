@@ -1,4 +1,5 @@
 import type { ClickHouseClient } from '@clickhouse/client'
+import { covers, type Scope } from '../facts/incident.ts'
 import type { Release } from '../facts/slice.ts'
 import { type SpanFact, WRITE_ACTIONS } from '../facts/span.ts'
 import { type ContactPart, contactIdOf } from '../pipeline/contact.ts'
@@ -10,14 +11,16 @@ import type { ExposedContact } from './affected.ts'
 
 /** Keys in one statement. */
 const KEYS_PER_READ = 2000
+/** 2200: the store's times end in 2299. */
+const FAR_AWAY_MS = Date.UTC(2200, 0)
 
 export type ExposedQuery = Readonly<{
   release: Release
-  /** Only this channel or queue; '' = all. */
-  channel: string
-  queue: string
-  /** Start of the harm: contacts begun from here on. */
+  /** The parts of the release that are stopped; empty = all of it. */
+  scope: readonly Scope[]
+  /** Start of the harm: contacts begun from here on, until the release was let go on (null: it was not). */
   fromMs: number
+  untilMs: number | null
   /** How long before a create an earlier one of the same record makes it a duplicate. */
   duplicateWindowMs: number
   scopeOf: ScopeOf
@@ -27,16 +30,17 @@ type ContactRow = Omit<ExposedContact, 'writes' | 'duplicates'>
 
 /** Contacts of the release begun since the harm did, each with its writes, by the same rules of inheritance as the pipeline. */
 export async function exposedContacts(store: ClickHouseClient, query: ExposedQuery): Promise<ExposedContact[]> {
-  const rows = await rowsOf<ContactRow>(
+  const found = await rowsOf<ContactRow>(
     store,
     `SELECT contact_id AS contactId, channel, queue, intent, conversation, customer, contact_end AS contactEnd,
        toUnixTimestamp64Milli(started_at) AS startedAtMs, toUnixTimestamp64Milli(ended_at) AS endedAtMs, marks
      FROM (SELECT * FROM contacts WHERE started_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') ORDER BY seq DESC LIMIT 1 BY contact_id)
      WHERE gone = 0 AND environment = {environment:String} AND agent = {agent:String} AND release = {release:String}
-       AND ({channel:String} = '' OR channel = {channel:String}) AND ({queue:String} = '' OR queue = {queue:String})
+       AND started_at < fromUnixTimestamp64Milli({until:Int64}, 'UTC')
      ORDER BY started_at, contact_id`,
-    { ...query.release, channel: query.channel, queue: query.queue, from: Math.floor(query.fromMs) },
+    { ...query.release, from: Math.floor(query.fromMs), until: Math.floor(query.untilMs ?? FAR_AWAY_MS) },
   )
+  const rows = found.filter((row) => query.scope.length === 0 || query.scope.some((part) => covers(part, row)))
   // The sessions of one conversation share the parts of its id.
   const sessions = Map.groupBy(rows, (row) => partsIdOf(row.contactId))
   const parts = await partsOf(store, [...sessions.keys()])

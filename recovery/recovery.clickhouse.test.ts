@@ -281,6 +281,20 @@ test('each stage of the pause lists anew, late facts included; a tick without ne
   expect(await listed('customer')).toContainEqual([pseudonymOf('early'), 'recontact', 'complaint'])
 })
 
+test('a part of a release that is stopped alone is listed alone, and what it does after it was let go on is not', async () => {
+  await count([
+    ...contact('in', ONSET + 1000, [failed], { channel: 'voice' }),
+    ...contact('out', ONSET + 2000, [failed]),
+    ...contact('later', PAUSED + HOUR, [failed], { channel: 'voice' }),
+  ])
+  const accepted = incidentAt('accepted')
+  const resumed = { by: 'Ada', reason: 'repaired', atMs: PAUSED + 60_000, how: 'resumed', acceptedMs: null } as const
+  await recovery.take({ ...accepted, scope: [{ channel: 'voice', queue: '' }], resumed }, 'asked for')
+  expect((await listed('contact')).map(([item]) => item)).toEqual([expect.stringMatching(/^in\//)])
+  await recovery.tick([{ ...accepted, state: 'resumed', resumed }])
+  expect((await recovery.state('inc')).snapshot?.because).toBe('asked for')
+})
+
 test('the reply window of WhatsApp counts down from the last activity of the customer, with any agent', async () => {
   await count(harm())
   await recovery.take(incidentAt('accepted'), 'accepted')

@@ -1,5 +1,5 @@
 import type { ClickHouseClient } from '@clickhouse/client'
-import type { Incident } from '../facts/incident.ts'
+import { type Incident, isHeld } from '../facts/incident.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { idOf } from '../lib/hash.ts'
@@ -58,7 +58,9 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
     const { incidentId, release, finding, clock: times } = incident
     const fromMs =
       finding.onsetLowMs ?? finding.onsetMs ?? finding.firstHarmMs ?? incident.openedAtMs - UNKNOWN_ONSET_MS
-    const query = { release, channel: '', queue: '', fromMs, duplicateWindowMs, scopeOf }
+    // What the release does after it was let go on is another story.
+    const untilMs = incident.resumed?.atMs ?? null
+    const query = { release, scope: incident.scope, fromMs, untilMs, duplicateWindowMs, scopeOf }
     const contacts = await exposedContacts(store, query)
     const pausedAtMs = times.acceptedMs ?? times.detectedMs
     const items = affectedItems({ incidentId, release, contacts, pausedAtMs, caseIdleMs })
@@ -135,9 +137,10 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
   return { take, tick, state, record, rows, entries: (incidentId) => entriesIn(store, incidentId) }
 }
 
-/** Why a snapshot is due, by how far the pause came; null: nothing was ordered, so nothing is listed unasked. */
-function dueSnapshot({ state, clock }: Incident, nowMs: number): string | null {
-  if (state === 'observed') return null
+/** Why a snapshot is due, by how far the pause came; null: nothing is ordered (any more), so nothing is listed unasked. */
+function dueSnapshot(incident: Incident, nowMs: number): string | null {
+  const { clock } = incident
+  if (!isHeld(incident)) return null
   if (clock.drainedMs === null)
     return clock.stoppedMs !== null ? 'stopped' : clock.acceptedMs !== null ? 'accepted' : 'ordered'
   const days = Math.min(LATE_DAYS, Math.floor((nowMs - clock.drainedMs) / DAY_MS))

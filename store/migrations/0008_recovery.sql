@@ -89,7 +89,8 @@ ORDER BY (started_at, drill_id);
 
 -- Every incident in which a release was ordered to stop, with the clock in seconds; null = not known, or has not happened. Drills, replays,
 -- shadow triggers and incidents that only told people are no rollback events. channel and queue: where the evidence was strongest,
--- '' = over all. verdict: confirmed, false_alarm, unclear; '' = not closed.
+-- '' = over all. by_person: a person ordered it, no trigger had. verdict: confirmed, false_alarm, unclear; '' = not closed. The clock is that of
+-- the first order; what was stopped may have been widened since.
 CREATE VIEW IF NOT EXISTS kpi_incidents AS
 SELECT
   incident_id,
@@ -102,6 +103,7 @@ SELECT
   JSONExtractString(finding, 'signal') AS signal,
   JSONExtractString(finding, 'action') AS action,
   verdict,
+  toUInt8(JSONHas(opened, 'person')) AS by_person,
   if(onset_ms > detected_ms, 0, detected_ms - onset_ms) / 1000 AS seconds_to_detect,
   if(first_harm_ms > detected_ms, 0, detected_ms - first_harm_ms) / 1000 AS seconds_from_first_harm,
   if(detected_ms > accepted_ms, 0, accepted_ms - detected_ms) / 1000 AS seconds_to_pause,
@@ -114,7 +116,7 @@ SELECT
 FROM (
   SELECT
     incident_id,
-    argMaxIf(body, version, type = 'opened') AS opened,
+    argMinIf(body, version, type = 'opened' AND JSONExtractBool(body, 'pause')) AS opened,
     JSONExtractRaw(opened, 'finding') AS finding,
     JSONExtractInt(finding, 'decidedAtMs') AS detected_ms,
     JSONExtract(finding, 'onsetMs', 'Nullable(Int64)') AS onset_ms,
@@ -128,7 +130,7 @@ FROM (
     JSONExtractString(argMaxIf(body, version, type = 'closed'), 'verdict') AS verdict
   FROM (SELECT incident_id, version, type, at_ms, body FROM incident_events ORDER BY incident_id, version, inserted_at, at_ms LIMIT 1 BY incident_id, version)
   GROUP BY incident_id
-  HAVING JSONExtractBool(opened, 'pause')
+  HAVING opened != ''
 )
 WHERE environment != 'andon-drill';
 
@@ -217,13 +219,14 @@ SELECT toDate(opened_at) AS day, environment, agent, release, channel, queue, pa
 FROM kpi_incidents
 ARRAY JOIN [
   ('rollback_events', 1, 1, 0),
+  ('detected_by_people', if(by_person, 1, NULL), 1, 0),
   ('time_to_detect', seconds_to_detect, 1, 1),
   ('time_from_first_harm', seconds_from_first_harm, 1, 1),
   ('time_to_pause', seconds_to_pause, 1, 1),
   ('time_to_stop', seconds_to_stop, 1, 1),
   ('time_to_drain', seconds_to_drain, 1, 1),
   ('time_to_acknowledge', seconds_to_acknowledge, 1, 1),
-  ('pause_precision', if(verdict IN ('confirmed', 'false_alarm'), toFloat64(verdict = 'confirmed'), NULL), 1, 1),
+  ('pause_precision', if(verdict IN ('confirmed', 'false_alarm') AND NOT by_person, toFloat64(verdict = 'confirmed'), NULL), 1, 1),
   ('contacts_exposed', contacts_exposed, 1, 0),
   ('contacts_after_pause', contacts_after_pause, 1, 0),
   ('writes_after_pause', writes_after_pause, 1, 0)
