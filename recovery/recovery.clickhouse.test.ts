@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ClickHouseClient } from '@clickhouse/client'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { aFinding } from '../alerts/fixtures.ts'
 import { foldEvents } from '../alerts/incident.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
@@ -30,13 +30,22 @@ let store: ClickHouseClient
 let clock: ReturnType<typeof manualClock>
 let recovery: Recovery
 
-beforeEach(async () => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'andon-recovery-'))
   store = await openStore({ kind: 'embedded', path: folder })
+})
+beforeEach(() => {
   clock = manualClock(PAUSED)
   recovery = createRecovery({ store, clock, scopeOf: scopesOf(JUDGED_ENVIRONMENTS) })
 })
 afterEach(async () => {
+  const tables = await rowsOf<{ name: string }>(
+    store,
+    "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name != 'schema_migrations'",
+  )
+  for (const { name } of tables) await store.command({ query: `TRUNCATE TABLE ${name}` })
+})
+afterAll(async () => {
   await store.close()
   rmSync(folder, { recursive: true, force: true })
 })
