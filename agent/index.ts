@@ -9,3 +9,4 @@ export {
 } from './andon.ts'
 export { attribute, metric, outcomeEvent } from './names.ts'
 export { emitOutcome, type Outcome, OutcomeNotAccepted, type OutcomeTarget, postOutcome } from './outcome.ts'
+export { type PauseAnswer, type PauseFields, type PausePart, type PauseWatch, watchPause } from './pause.ts'

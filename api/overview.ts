@@ -6,9 +6,9 @@ import { type Route, route } from './route.ts'
 import { incidentSchema, incidentStates, overviewSchema, releaseViewSchema } from './schemas.ts'
 
 const releaseQuery = {
-  environment: z.string().max(200).optional().describe('Only this environment; empty: those that name none.'),
-  agent: z.string().max(200).optional().describe('Only this agent.'),
-  release: z.string().max(200).optional().describe('Only this release.'),
+  environment: z.string().max(4096).optional().describe('Only this environment; empty: those that name none.'),
+  agent: z.string().max(4096).optional().describe('Only this agent.'),
+  release: z.string().max(4096).optional().describe('Only this release.'),
 }
 const limit = z.coerce.number().int().min(1).max(1000).default(100).describe('Most rows of the answer. Default 100.')
 

@@ -69,10 +69,8 @@ export function parsed<T extends z.ZodType>(
   throw new BadRequest(part === 'body' ? 'invalid' : 'bad_request', mistakes.slice(0, 20))
 }
 
-export type Told = Readonly<{ problem: Problem; isOurFault: boolean }>
-
 /** What is told of an error. Only what an AndonError says is told on: other messages may hold anything. */
-export function problemOf(error: unknown): Told {
+export function problemOf(error: unknown): Problem {
   const known = error instanceof AndonError ? error : null
   const isListed = known !== null && Object.hasOwn(PROBLEMS, known.code)
   const code = isListed ? (known.code as ProblemCode) : known?.retryable ? 'unavailable' : 'internal'
@@ -80,8 +78,5 @@ export function problemOf(error: unknown): Told {
   const detail =
     isListed || known?.retryable ? known!.message : 'the request could not be answered; the log of the monitor says why'
   const mistakes = error instanceof BadRequest ? { mistakes: [...error.mistakes] } : {}
-  return {
-    problem: { type: `urn:andon:problem:${code}`, title, status, detail, code, ...mistakes },
-    isOurFault: status >= 500,
-  }
+  return { type: `urn:andon:problem:${code}`, title, status, detail, code, ...mistakes }
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { JsonSchema } from '../lib/json-schema.ts'
-import type { ProblemCode } from './problems.ts'
+import type { Problem, ProblemCode } from './problems.ts'
 import type { Role } from './tokens.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -45,6 +45,8 @@ export type Route = Readonly<{
   isQuestion?: boolean
   /** What of the answer names its version; the default is all of it. For answers that hold the time of day. */
   versionOf?: (answer: never) => unknown
+  /** Says a problem in the words of a protocol, for clients that look for them; `path` is the path as it came. */
+  asProblem?: (problem: Problem, path: string) => Problem & Readonly<Record<string, unknown>>
   handle: (call: Call<never, never, never>) => Promise<unknown> | unknown
 }>
 

@@ -1,23 +1,19 @@
-import { createServer, type Server } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { aBadDay } from '../dashboards/fixtures.ts'
 import { type Clock, manualClock, wallClock } from '../lib/clock.ts'
-import { send } from '../lib/door.http.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import { mounted } from './fixtures.ts'
+import { mounted, startApi } from './fixtures.ts'
 import { type Problem, problemSchema } from './problems.ts'
 import { type Route, route } from './route.ts'
+import { routesOf } from './routes.ts'
 import { type Rates, type Role, tokenOf } from './tokens.ts'
 
-const servers: Server[] = []
+const running: { close: () => Promise<void> }[] = []
 afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  }
+  for (const server of running.splice(0)) await server.close()
 })
 
 const START_MS = Date.UTC(2027, 0, 4, 10, 0, 0)
@@ -48,7 +44,6 @@ function aWrite(done: unknown[]): Route {
 
 async function start(options: { roles?: Role[]; rates?: Partial<Rates>; clock?: Clock; log?: Log } = {}) {
   const done: unknown[] = []
-  const real = await import('./routes.ts')
   const overview = async () => aBadDay()
   const { api } = mounted({
     ...options,
@@ -57,15 +52,11 @@ async function start(options: { roles?: Role[]; rates?: Partial<Rates>; clock?: 
       options.roles ? undefined : 0,
     ),
     overview,
-    routes: [...real.routesOf({ overview }), aWrite(done)],
+    routes: [...routesOf({ overview, incidents: () => aBadDay().incidents, clock: wallClock }), aWrite(done)],
   })
-  const server = createServer(async (request, response) => {
-    const answer = (await api.answer(request)) ?? { status: 418, headers: {} }
-    await send(request, response, answer, { clock: wallClock })
-  })
-  servers.push(server)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`
+  const server = await startApi(api)
+  running.push(server)
+  const { url } = server
   const ask = async (path: string, init: RequestInit = {}) => {
     const response = await fetch(url + path, init)
     const text = await response.text()

@@ -8,7 +8,7 @@ import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Access, Caller } from './access.http.ts'
 import { createMatcher, type Match, queryOf } from './match.ts'
-import { parsed, problemOf } from './problems.ts'
+import { type Problem, parsed, problemOf } from './problems.ts'
 import { createLimiter, type Limiter } from './rates.ts'
 import { createReplays, type Replays } from './replays.ts'
 import { type Actor, inputSchemaOf, isTextAnswer, isWrite, type Route } from './route.ts'
@@ -51,9 +51,9 @@ export function createApi(options: ApiOptions): Api {
       const path = pathOf(request)
       if (!prefixes.some((prefix) => path.startsWith(prefix))) return null
       const startedMs = edge.clock.nowMs()
-      const seen = { route: '' }
+      const seen: Seen = { route: null }
       const answer = await answered(edge, request, match, seen)
-      edge.observe?.(seen.route, answer.status, edge.clock.nowMs() - startedMs)
+      edge.observe?.(seen.route?.id ?? '', answer.status, edge.clock.nowMs() - startedMs)
       return answer
     },
   }
@@ -74,14 +74,11 @@ function prepared(route: Route): Prepared {
   return { ...route, parse: parse as Prepared['parse'] }
 }
 
+/** Which route a request turned out to be for. */
+type Seen = { route: Route | null }
 type Matcher = (method: string, path: string) => Match<Prepared>
 
-async function answered(
-  edge: Edge,
-  request: IncomingMessage,
-  match: Matcher,
-  seen: { route: string },
-): Promise<Answer> {
+async function answered(edge: Edge, request: IncomingMessage, match: Matcher, seen: Seen): Promise<Answer> {
   let held = 0
   try {
     const wrongHost = edge.access.wrongHost(request)
@@ -92,14 +89,14 @@ async function answered(
       throw new AndonError('not_found', 'nothing is at this address; /api/v1/openapi.json lists what there is')
     if (found.kind === 'wrong_method') return wrongMethod(request.method ?? '', found.allow)
     const { route } = found
-    seen.route = route.id
+    seen.route = route
     admit(edge, request, caller, route)
     const bytes = await bodyOf(edge, request, route, (n) => {
       held += n
     })
     return await carriedOut(edge, { request, caller, route, params: found.params, bytes })
   } catch (error) {
-    return refusal(edge, error, seen.route)
+    return refusal(edge, request, error, seen.route)
   } finally {
     edge.budget.give(held)
   }
@@ -209,7 +206,7 @@ async function onceOnly(
     `${actor.token} ${key}`,
     fingerprint,
     edge.clock.nowMs(),
-    () => act().catch((error: unknown) => refusal(edge, error, route.id)),
+    () => act().catch((error: unknown) => refusal(edge, request, error, route)),
     ({ status }) => status < 500 && status !== 429,
   )
   return isReplay ? { ...answer, headers: { ...answer.headers, 'idempotency-replayed': 'true' } } : answer
@@ -271,18 +268,18 @@ function wrongMethod(method: string, allow: readonly string[]): Answer {
     'method_not_allowed',
     `this address takes ${allow.join(', ')}, not ${method.slice(0, 20)}`,
   )
-  const answer = problemAnswer(error)
+  const answer = problemAnswer(problemOf(error), error)
   return { ...answer, headers: { ...answer.headers, allow: allow.join(', ') } }
 }
 
-function refusal(edge: Edge, error: unknown, route: string): Answer {
-  const answer = problemAnswer(error)
-  if (answer.status >= 500) edge.log.error({ err: error, route }, 'a request of the API could not be answered')
-  return answer
+function refusal(edge: Edge, request: IncomingMessage, error: unknown, route: Route | null): Answer {
+  const problem = problemOf(error)
+  if (problem.status >= 500)
+    edge.log.error({ err: error, route: route?.id }, 'a request of the API could not be answered')
+  return problemAnswer(route?.asProblem?.(problem, pathOf(request)) ?? problem, error)
 }
 
-function problemAnswer(error: unknown): Answer {
-  const { problem } = problemOf(error)
+function problemAnswer(problem: Problem, error: unknown): Answer {
   const { status } = problem
   return {
     status,

@@ -22,8 +22,14 @@ export function accessOf(config: Config, env: Environment): Access {
 }
 
 /** The API over what the monitor can do. Requests that come while a look is under way share it. */
-export function apiOf(options: Readonly<{ config: Config; access: Access; log: Log }> & ApiEdges): Api {
+export function apiOf(options: Readonly<{ config: Config; access: Access; log: Log }> & Omit<ApiEdges, 'clock'>): Api {
   const { config, access, log, overview: look, ...edges } = options
   const overview = shared(look, { clock: wallClock, withinMs: ANSWERS_WITHIN_MS, what: 'the monitor' })
-  return createApi({ routes: routesOf({ ...edges, overview }), access, rates: config.api.rates, clock: wallClock, log })
+  return createApi({
+    routes: routesOf({ ...edges, overview, clock: wallClock }),
+    access,
+    rates: config.api.rates,
+    clock: wallClock,
+    log,
+  })
 }

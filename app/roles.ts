@@ -7,6 +7,7 @@ import { createPseudonymizer } from '../collector/pseudonym.ts'
 import { type Receiver, startReceiver } from '../collector/receive.http.ts'
 import type { Config } from '../config.ts'
 import { startPage } from '../dashboards/serve.http.ts'
+import type { Incident } from '../facts/incident.ts'
 import type { Overview } from '../facts/overview.ts'
 import { wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
@@ -109,7 +110,7 @@ export async function startRoles(options: {
     const page = await startPage({
       listen: config.page,
       access,
-      api: apiOf({ config, access, log, overview }),
+      api: apiOf({ config, access, log, overview, incidents: incidentsOf(tables && overview) }),
       overview,
       metrics: async () => ({ contentType: metrics.registry.contentType, body: await metrics.registry.metrics() }),
       health: () => healthOf(store, members),
@@ -169,6 +170,30 @@ async function untilItWorks<T>(what: string, work: () => Promise<T>, log: Log, s
       log.warn({ err: error.message }, `${what}; trying again`)
       await wallClock.sleep(AGAIN_MS, signal)
     }
+  }
+}
+
+/** How long incidents are answered from before the tables are read again. */
+const INCIDENTS_FRESH_MS = 1_000
+
+/** What the stop switch reads where another process holds the incidents. A process without tables does not know, and must not say "serving". */
+function incidentsOf(overview: (() => Promise<Overview>) | null): () => Promise<readonly Incident[]> {
+  let seen: { atMs: number; incidents: Promise<readonly Incident[]> } | null = null
+  return () => {
+    if (overview === null)
+      throw new AndonError('unavailable', 'this process only collects; ask one that detects or alerts', {
+        retryable: true,
+      })
+    const nowMs = wallClock.nowMs()
+    if (seen !== null && nowMs - seen.atMs < INCIDENTS_FRESH_MS) return seen.incidents
+    const incidents = overview().then(
+      (read) => read.incidents,
+      (cause) => {
+        throw new AndonError('unavailable', 'the incidents cannot be read at the moment', { retryable: true, cause })
+      },
+    )
+    seen = { atMs: nowMs, incidents }
+    return incidents
   }
 }
 

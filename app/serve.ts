@@ -74,7 +74,7 @@ export async function startMonitor(options: {
     const page = await startPage({
       listen: config.page,
       access,
-      api: apiOf({ config, access, log, overview: monitor.overview }),
+      api: apiOf({ config, access, log, overview: monitor.overview, incidents: monitor.incidents }),
       overview: monitor.overview,
       metrics: async () => ({ contentType: monitor.registry.contentType, body: await monitor.registry.metrics() }),
       health: monitor.health,
