@@ -6,12 +6,12 @@ const MAX_INCIDENTS = 100
 
 /**
  * Every incident that is not drained as one series with its release and state: what alert rules fire on. The series of a state ends when
- * the state does, and with the drain the last one. Replayed and shadow incidents have none.
+ * the state does, and with the drain, the resume or the closing the last one. Replayed and shadow incidents have none.
  */
 export function createIncidentMetrics(edges: { registry: Registry; incidents: () => readonly Incident[] }): void {
   new Gauge({
     name: 'andon_incident',
-    help: '1 for each of the latest incidents that are not drained, by release and state.',
+    help: '1 for each of the latest incidents that are not drained, resumed or closed, by release and state.',
     labelNames: ['environment', 'agent', 'release', 'signal', 'state'],
     registers: [edges.registry],
     collect() {

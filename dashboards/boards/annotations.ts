@@ -30,17 +30,17 @@ export const launches = () =>
     LIMIT ${MOST_MARKS}`,
   )
 
-/** From the acceptance of a pause to its drain, or to the end of the range. */
+/** From the acceptance of a pause to its drain, or to whatever ended it, or to the end of the range. */
 export const pauses = () =>
   annotation(
     'Pauses',
     'red',
     sql`
-    SELECT accepted_at AS time, coalesce(drained_at, $__toTime) AS timeEnd, 'Paused' AS title,
+    SELECT accepted_at AS time, coalesce(drained_at, resumed_at, closed_at, $__toTime) AS timeEnd, 'Paused' AS title,
       concat(agent, ' ', release, ' paused for ', arrayStringConcat(signals, ', '), ': ', finding_reason) AS text,
       concat(agent, ',', state) AS tags
     FROM incident_clock
-    WHERE accepted_at IS NOT NULL AND accepted_at <= $__toTime AND coalesce(drained_at, $__toTime) >= $__fromTime
+    WHERE accepted_at IS NOT NULL AND accepted_at <= $__toTime AND coalesce(drained_at, resumed_at, closed_at, $__toTime) >= $__fromTime
       AND ${releaseSelected()}
     ORDER BY time DESC
     LIMIT ${MOST_MARKS}`,

@@ -1,7 +1,7 @@
 import { boardUrl } from './links.ts'
 import { BAD, CAREFUL, cellLink, GOOD, NO_CONTACTS, type PanelSource, stat } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { COUNTS, latestReleases, releaseSelected, share, sliceSelected } from './sql.ts'
+import { COUNTS, IS_OPEN, latestReleases, releaseSelected, share, sliceSelected } from './sql.ts'
 import { sql } from './text.ts'
 
 export const plainTotal = (measure: string): string => `sumIf(n, measure = '${measure}')`
@@ -86,7 +86,8 @@ const closest = (): PanelSource =>
 const openIncidents = (): PanelSource =>
   stat({
     title: 'Incidents not drained',
-    description: 'Incidents that were found up to the end of the range and are not drained yet, whenever they began.',
+    description:
+      'Incidents that were found up to the end of the range and are neither drained, nor resumed or closed by a person, whenever they began.',
     unit: 'short',
     width: 5,
     height: 4,
@@ -99,7 +100,7 @@ const openIncidents = (): PanelSource =>
       clickhouse(
         sql`
         SELECT count() AS incidents FROM incident_clock
-        WHERE detected_at <= $__toTime AND (drained_at IS NULL OR drained_at > $__toTime) AND ${releaseSelected()}`,
+        WHERE ${IS_OPEN} AND ${releaseSelected()}`,
         'table',
       ),
     ],

@@ -1,11 +1,11 @@
 import { BAD, CAREFUL, GOOD, type PanelSource, stat } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { releaseSelected, selected } from './sql.ts'
+import { IS_OPEN, releaseSelected, selected } from './sql.ts'
 import { sql } from './text.ts'
 
 /** Incidents that the board is about: open at the end of the range whenever they began, or found in the range. */
 export const shown = (): string =>
-  `detected_at <= $__toTime AND (detected_at >= $__fromTime OR drained_at IS NULL OR drained_at > $__toTime)\nAND ${releaseSelected()} AND ${selected('channel')} AND ${selected('queue')}`
+  `(${IS_OPEN} OR (detected_at >= $__fromTime AND detected_at <= $__toTime))\nAND ${releaseSelected()} AND ${selected('channel')} AND ${selected('queue')}`
 
 /** The numbers at the top of the board On-call. */
 export const onCallNumbers = (): PanelSource[] => [undrained(), unaccepted(), exposed(), afterPause()]
@@ -14,7 +14,7 @@ const undrained = (): PanelSource =>
   stat({
     title: 'Not drained',
     description:
-      'Incidents found up to the end of the range that are not drained yet. Observed ones count: nobody was told to stop.',
+      'Incidents found up to the end of the range that are not drained yet, and that no person has resumed or closed. Observed ones count: nobody was told to stop.',
     unit: 'short',
     width: 6,
     height: 4,
@@ -27,7 +27,7 @@ const undrained = (): PanelSource =>
       clickhouse(
         sql`
         SELECT count() AS incidents FROM incident_clock
-        WHERE detected_at <= $__toTime AND (drained_at IS NULL OR drained_at > $__toTime) AND ${releaseSelected()}`,
+        WHERE ${IS_OPEN} AND ${releaseSelected()}`,
         'table',
       ),
     ],

@@ -42,7 +42,7 @@ export function onCall(): Dashboard {
   builder.withPanel(incidents())
   builder.withPanel(clocks())
   builder.withRow(row('What is affected'))
-  for (const panel of [affected(), harm()]) builder.withPanel(panel)
+  for (const panel of [affected(), harm(), recovery()]) builder.withPanel(panel)
   builder.withRow(row('The pause'))
   for (const panel of [lives(), deliveries()]) builder.withPanel(panel)
   builder.withPanel(nextSteps())
@@ -55,7 +55,9 @@ const NEXT = `multiIf(
           state = 'pausing', 'Stop the release by hand, then look at the delivery below',
           state = 'paused', 'Watch contacts after the pause: still within a minute?',
           state = 'stopped', 'Nothing: contacts under way end on their own',
-          state = 'drained', 'Go back to the previous release; correct what it did',
+          state = 'closed', 'Nothing: closed by a person',
+          state = 'resumed', 'Nothing: a person let it go on; close it with a verdict',
+          state = 'drained', 'Correct what it did, then resume, roll back or close',
           reason = 'notify_only', 'Decide: this trigger asks people',
           reason = 'pause_budget_exhausted', 'Look for a shared cause before stopping another agent',
           reason = 'observe_only', 'The switch is on: decide by hand',
@@ -75,11 +77,11 @@ const incidents = (): PanelSource =>
       clickhouse(
         sql`
         SELECT state, agent, release, environment, arrayStringConcat(signals, ', ') AS signal_names, detected_at,
-          ${NEXT} AS next_step, traffic_goes_to, contacts_exposed, contacts_after_pause, writes_after_pause,
+          ${NEXT} AS next_step, acknowledged_by, traffic_goes_to, contacts_exposed, contacts_after_pause, writes_after_pause,
           ${share('hits', 'trials')} AS rate, baseline, finding_reason, reason, incident_id
         FROM incident_clock
         WHERE ${shown()}
-        ORDER BY state = 'drained', detected_at DESC
+        ORDER BY state IN ('drained', 'resumed', 'closed'), detected_at DESC
         LIMIT 200`,
         'table',
       ),
@@ -97,6 +99,7 @@ const incidents = (): PanelSource =>
         width(340),
         cellLink('Open the incident', '${page}/incidents/${__data.fields["incident_id"]:percentencode}', true),
       ]),
+      acknowledged_by: named('Acknowledged by'),
       traffic_goes_to: named('Traffic goes to'),
       contacts_exposed: named('Exposed'),
       contacts_after_pause: named('After pause'),
@@ -198,6 +201,40 @@ const affected = (): PanelSource =>
     },
   })
 
+/** The affected set of the pause, and how much of it is dealt with. */
+const recovery = (): PanelSource =>
+  table({
+    title: 'What is to be put right',
+    description:
+      'The affected set that was listed at the pause, by what it needs: records to correct, customers to recontact, cases to route. Done: the ledger has an entry. `andon affected` and `andon recover` have the items.',
+    unit: 'short',
+    width: 24,
+    height: 6,
+    whenEmpty: 'Nothing is listed: no pause in this range and selection touched anything.',
+    queries: [
+      clickhouse(
+        sql`
+        SELECT agent, release, kind, if(need = '', 'listed only', need) AS need_name, count() AS items, countIf(is_done) AS done,
+          ${share('done', 'items')} AS done_share
+        FROM affected_now
+        WHERE incident_id IN (SELECT incident_id FROM incident_clock WHERE ${shown()})
+        GROUP BY agent, release, kind, need_name
+        ORDER BY need_name = 'listed only', items DESC
+        LIMIT 200`,
+        'table',
+      ),
+    ],
+    overrides: {
+      agent: named('Agent'),
+      release: named('Release'),
+      kind: named('Kind'),
+      need_name: named('Needs'),
+      items: named('Items'),
+      done: named('Done'),
+      done_share: named('Share done', unit('percentunit', 0)),
+    },
+  })
+
 const harm = (): PanelSource =>
   series({
     title: 'Evidence of the affected releases',
@@ -231,7 +268,7 @@ const lives = (): PanelSource =>
   stateTimeline({
     title: 'States over time',
     description:
-      'One lane per release with an incident: pausing, paused, stopped, drained, or observed. Before the first state it was live.',
+      'One lane per release with an incident: pausing, paused, stopped, drained, resumed, closed, or observed. Before the first state it was live.',
     unit: 'none',
     width: 12,
     height: 8,
@@ -244,7 +281,8 @@ const lives = (): PanelSource =>
         FROM incident_clock
         ARRAY JOIN arrayFilter(s -> isNotNull(s.1), [
           (detected_at, if(state = 'observed', ${codeOf('observed')}, ${codeOf('pausing')})), (accepted_at, ${codeOf('paused')}),
-          (stopped_at, ${codeOf('stopped')}), (drained_at, ${codeOf('drained')})
+          (stopped_at, ${codeOf('stopped')}), (drained_at, ${codeOf('drained')}),
+          (resumed_at, ${codeOf('resumed')}), (closed_at, ${codeOf('closed')})
         ]) AS step
         WHERE ${shown()} AND step.1 <= $__toTime
         GROUP BY time, series

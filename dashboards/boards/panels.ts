@@ -266,6 +266,8 @@ const STATE_WORDS = {
   paused: ['paused', BAD],
   stopped: ['stopped', 'purple'],
   drained: ['drained', 'text'],
+  resumed: ['resumed', 'semi-dark-green'],
+  closed: ['closed', 'text'],
 } as const
 type StateWord = keyof typeof STATE_WORDS
 

@@ -32,6 +32,10 @@ export const sliceSelected = (columns: readonly SliceColumn[] = SLICE_COLUMNS): 
 const RELEASE_COLUMNS: readonly SliceColumn[] = ['environment', 'agent', 'release']
 export const releaseSelected = (): string => sliceSelected(RELEASE_COLUMNS)
 
+/** True for incidents whose release may still take contacts at the end of the range: not drained, not resumed, not closed. */
+export const IS_OPEN =
+  'detected_at <= $__toTime AND ifNull(coalesce(drained_at, resumed_at, closed_at) > $__toTime, true)'
+
 /** What a release is called in legends and tables. */
 export const releaseName = "concat(agent, ' ', release)"
 

@@ -91,16 +91,22 @@ ORDER BY (agent, release, environment, trigger, minute)
 TTL stored_at + INTERVAL 400 DAY;
 
 -- Every incident with its clock, as the fold of its journal: what alerts/incident.ts folds in memory. A time that has not come is null.
+-- life: the lines since it was last opened, which begins anew what was said of it before.
 CREATE VIEW IF NOT EXISTS incident_clock AS
 WITH
   arrayLast(line -> line.2 = 'opened', journal) AS opened,
-  arrayFirst(line -> line.2 = 'attempted' AND line.1 > opened.1, journal) AS sent,
-  arrayFirst(line -> line.2 = 'accepted' AND JSONExtractBool(line.4, 'enforces'), journal) AS accepted,
-  arrayLast(line -> line.2 IN ('stopped', 'reopened'), journal) AS stopped,
-  arrayLast(line -> line.2 IN ('drained', 'reopened'), journal) AS drained,
-  arrayLast(line -> line.2 IN ('stopped', 'drained'), journal).4 AS counted,
+  arrayFilter(line -> line.1 > opened.1, journal) AS life,
   JSONExtractRaw(opened.4, 'finding') AS finding,
-  JSONExtractBool(opened.4, 'pause') AS ordered
+  JSONExtractBool(opened.4, 'pause') AS ordered,
+  arrayFirst(line -> line.2 = 'attempted' AND JSONExtractString(line.4, 'stage') = '', life) AS sent,
+  arrayFirst(line -> line.2 IN ('resumed', 'overridden'), life) AS resumed,
+  arrayFirst(line -> line.2 = 'closed', life) AS closed,
+  arrayFilter(line -> line.2 = 'accepted' AND JSONExtractBool(line.4, 'enforces') AND (resumed.1 = 0 OR line.1 < resumed.1), life) AS acceptances,
+  arrayFirst(line -> line.2 = 'acknowledged', life) AS acknowledged,
+  arrayFirst(line -> line.2 = 'rolled_back', life) AS rolled_back,
+  arrayLast(line -> line.2 IN ('stopped', 'reopened'), life) AS stopped,
+  arrayLast(line -> line.2 IN ('drained', 'reopened'), life) AS drained,
+  arrayLast(line -> line.2 IN ('stopped', 'drained'), life).4 AS counted
 SELECT
   incident_id,
   JSONExtractString(finding, 'release', 'environment') AS environment,
@@ -110,12 +116,15 @@ SELECT
   JSONExtractString(finding, 'queue') AS queue,
   JSONExtractString(finding, 'trigger') AS trigger,
   JSONExtractString(finding, 'signal') AS signal,
-  JSONExtractString(finding, 'action') AS action,
+  if(ordered AND rolled_back.1 > 0, 'rollback', JSONExtractString(finding, 'action')) AS action,
   JSONExtractString(finding, 'trafficGoesTo') AS traffic_goes_to,
   JSONExtractString(finding, 'reason') AS finding_reason,
   JSONExtractString(opened.4, 'reason') AS reason,
+  JSONExtractString(opened.4, 'person', 'by') AS ordered_by,
+  arrayMap(part -> concat(JSONExtractString(part, 'channel'), ' ', JSONExtractString(part, 'queue')), JSONExtractArrayRaw(opened.4, 'scope')) AS scope,
   arrayDistinct(arrayConcat([signal], arrayMap(line -> JSONExtractString(line.4, 'finding', 'signal'), arrayFilter(line -> line.2 IN ('opened', 'joined'), journal)))) AS signals,
-  multiIf(drained.2 = 'drained', 'drained', stopped.2 = 'stopped', 'stopped', accepted.1 > 0, 'paused', ordered, 'pausing', 'observed') AS state,
+  multiIf(closed.1 > 0, 'closed', resumed.1 > 0, 'resumed', drained.2 = 'drained', 'drained', stopped.2 = 'stopped', 'stopped',
+    notEmpty(acceptances), 'paused', ordered, 'pausing', 'observed') AS state,
   fromUnixTimestamp64Milli(journal[1].3, 'UTC') AS opened_at,
   fromUnixTimestamp64Milli(JSONExtract(finding, 'onsetMs', 'Nullable(Int64)'), 'UTC') AS onset_at,
   fromUnixTimestamp64Milli(JSONExtract(finding, 'onsetLowMs', 'Nullable(Int64)'), 'UTC') AS onset_low_at,
@@ -123,9 +132,14 @@ SELECT
   fromUnixTimestamp64Milli(JSONExtract(finding, 'firstHarmMs', 'Nullable(Int64)'), 'UTC') AS first_harm_at,
   fromUnixTimestamp64Milli(JSONExtractInt(finding, 'decidedAtMs'), 'UTC') AS detected_at,
   if(ordered AND sent.1 > 0, fromUnixTimestamp64Milli(sent.3, 'UTC'), NULL) AS sent_at,
-  if(accepted.1 > 0, fromUnixTimestamp64Milli(accepted.3, 'UTC'), NULL) AS accepted_at,
+  if(notEmpty(acceptances), fromUnixTimestamp64Milli(acceptances[1].3, 'UTC'), NULL) AS accepted_at,
   if(stopped.2 = 'stopped', fromUnixTimestamp64Milli(JSONExtractInt(stopped.4, 'stoppedAtMs'), 'UTC'), NULL) AS stopped_at,
   if(drained.2 = 'drained', fromUnixTimestamp64Milli(JSONExtractInt(drained.4, 'drainedAtMs'), 'UTC'), NULL) AS drained_at,
+  if(acknowledged.1 > 0, fromUnixTimestamp64Milli(acknowledged.3, 'UTC'), NULL) AS acknowledged_at,
+  if(resumed.1 > 0, fromUnixTimestamp64Milli(resumed.3, 'UTC'), NULL) AS resumed_at,
+  if(closed.1 > 0, fromUnixTimestamp64Milli(closed.3, 'UTC'), NULL) AS closed_at,
+  JSONExtractString(acknowledged.4, 'by') AS acknowledged_by,
+  JSONExtractString(closed.4, 'verdict') AS verdict,
   JSONExtractFloat(finding, 'contactsExposed') AS contacts_exposed,
   JSONExtractFloat(counted, 'contactsAfterPause') AS contacts_after_pause,
   JSONExtractFloat(counted, 'writesAfterPause') AS writes_after_pause,
@@ -134,9 +148,9 @@ SELECT
   JSONExtractFloat(finding, 'baseline') AS baseline,
   JSONExtractFloat(finding, 'logE') AS log_e,
   JSONExtractFloat(finding, 'logThreshold') AS log_threshold,
-  arrayDistinct(arrayMap(line -> JSONExtractString(line.4, 'target'), arrayFilter(line -> line.2 = 'accepted' AND JSONExtractBool(line.4, 'enforces'), journal))) AS accepted_by,
-  arrayDistinct(arrayMap(line -> JSONExtractString(line.4, 'target'), arrayFilter(line -> line.2 = 'undeliverable', journal))) AS undeliverable,
-  arrayLast(line -> line.2 = 'escalated', journal).3 > 0 AS escalated
+  arrayDistinct(arrayMap(line -> JSONExtractString(line.4, 'target'), acceptances)) AS accepted_by,
+  arrayDistinct(arrayMap(line -> JSONExtractString(line.4, 'target'), arrayFilter(line -> line.2 = 'undeliverable' AND JSONExtractString(line.4, 'stage') = '', life))) AS undeliverable,
+  arrayExists(line -> line.2 = 'escalated', life) AS escalated
 FROM (
   SELECT incident_id, arraySort(groupArray((version, toString(type), at_ms, body))) AS journal
   FROM (SELECT incident_id, version, type, at_ms, body FROM incident_events ORDER BY incident_id, version, inserted_at, at_ms LIMIT 1 BY incident_id, version)

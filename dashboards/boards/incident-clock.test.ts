@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { aFinding, MINUTE, START_MS } from '../../alerts/fixtures.ts'
+import { foldEvents } from '../../alerts/incident.ts'
+import type { Incident, IncidentEvent, IncidentEventBody } from '../../facts/incident.ts'
+import { rowsOf } from '../../store/store.clickhouse.ts'
+import { openEmptyStore } from './demo.fixtures.ts'
+
+let empty: Awaited<ReturnType<typeof openEmptyStore>>
+beforeAll(async () => {
+  empty = await openEmptyStore()
+})
+afterAll(() => empty.close())
+
+const person = { by: 'ada', reason: 'seen' }
+const counts = { contactsAfterPause: 3, writesAfterPause: 1 }
+const opened = (pause: boolean, change: object = {}): IncidentEventBody => ({
+  type: 'opened',
+  finding: aFinding(),
+  reason: pause ? 'first_breach' : 'notify_only',
+  pause,
+  ...change,
+})
+const attempted: IncidentEventBody = {
+  type: 'attempted',
+  target: 'platform',
+  attempt: 1,
+  outcome: 'delivered',
+  status: 200,
+  elapsedMs: 4,
+}
+const accepted = (target = 'platform'): IncidentEventBody => ({ type: 'accepted', target, enforces: true })
+const stopped: IncidentEventBody = { type: 'stopped', stoppedAtMs: START_MS + 30 * MINUTE, ...counts }
+const drained: IncidentEventBody = {
+  type: 'drained',
+  drainedAtMs: START_MS + 40 * MINUTE,
+  ...counts,
+  contactsAfterPause: 4,
+}
+
+/** Lives of incidents, each a journal that alerts/incident.ts takes. */
+const LIVES: Readonly<Record<string, readonly IncidentEventBody[]>> = {
+  'only observed': [opened(false)],
+  'observed and closed': [
+    opened(false),
+    { type: 'acknowledged', ...person },
+    { type: 'closed', verdict: 'unclear', ...person },
+  ],
+  ordered: [opened(true), attempted],
+  'refused by one target': [opened(true), attempted, { type: 'undeliverable', target: 'pager', reason: 'gone' }],
+  'told to people only': [opened(true), attempted, { type: 'accepted', target: 'pager', enforces: false }],
+  accepted: [opened(true), attempted, accepted(), accepted('second')],
+  escalated: [opened(true), attempted, accepted(), { type: 'escalated', because: 'not obeyed' }],
+  'stopped and drained': [opened(true), attempted, accepted(), stopped, drained],
+  'reopened by late facts': [
+    opened(true),
+    attempted,
+    accepted(),
+    stopped,
+    drained,
+    { type: 'reopened', because: 'late' },
+  ],
+  'joined by another signal': [
+    opened(true),
+    attempted,
+    { type: 'joined', finding: aFinding({ signal: 'complaints' }) },
+    accepted(),
+  ],
+  'observed, then promoted': [
+    opened(false),
+    { type: 'acknowledged', ...person },
+    opened(true),
+    attempted,
+    accepted(),
+    stopped,
+  ],
+  resumed: [
+    opened(true),
+    attempted,
+    accepted(),
+    stopped,
+    drained,
+    { type: 'resumed', recovery: 'complete', ...person },
+    attempted,
+    accepted('late'),
+  ],
+  'overridden before anybody accepted': [opened(true), attempted, { type: 'overridden', ...person }, accepted()],
+  'rolled back and closed': [
+    opened(true),
+    attempted,
+    accepted(),
+    { type: 'acknowledged', ...person },
+    { type: 'snoozed', untilMs: START_MS + 60 * MINUTE, ...person },
+    { type: 'rolled_back', ...person },
+    accepted(),
+    stopped,
+    drained,
+    { type: 'closed', verdict: 'confirmed', ...person },
+    {
+      type: 'attempted',
+      target: 'pager',
+      attempt: 1,
+      outcome: 'delivered',
+      status: 200,
+      elapsedMs: 1,
+      stage: 'resolved',
+    },
+  ],
+  'a part, then the whole': [
+    opened(true, { scope: [{ channel: 'voice', queue: '' }], person }),
+    attempted,
+    accepted(),
+    opened(true),
+    attempted,
+  ],
+}
+
+const iso = (ms: number | null | undefined): number | null => ms ?? null
+
+/** What the view should say of an incident, from the fold in memory. */
+const expectedOf = (incident: Incident) => ({
+  incident_id: incident.incidentId,
+  state: incident.state,
+  reason: incident.reason,
+  release: incident.release.release,
+  action: incident.ordered === 'rollback' ? 'rollback' : incident.finding.action,
+  ordered_by: incident.orderedBy && incident.ordered === 'pause' ? incident.orderedBy.by : '',
+  opened: incident.openedAtMs,
+  onset: iso(incident.clock.onsetMs),
+  harm: iso(incident.clock.firstHarmMs),
+  detected: incident.clock.detectedMs,
+  sent: iso(incident.clock.sentMs),
+  accepted: iso(incident.clock.acceptedMs),
+  stopped: iso(incident.clock.stoppedMs),
+  drained: iso(incident.clock.drainedMs),
+  acknowledged: iso(incident.acknowledged?.atMs),
+  resumed: iso(incident.resumed?.atMs),
+  closed: iso(incident.closed?.atMs),
+  verdict: incident.closed?.verdict ?? '',
+  contacts_after_pause: incident.contactsAfterPause,
+  writes_after_pause: incident.writesAfterPause,
+  accepted_by: incident.acceptedBy,
+  undeliverable: incident.undeliverable,
+  signals: [...new Set([incident.finding, ...incident.joined].map(({ signal }) => signal))],
+})
+
+test('the view of incidents says of every life what the fold in memory says', async () => {
+  const lines: IncidentEvent[] = Object.entries(LIVES).flatMap(([incidentId, events]) =>
+    events.map((event, index) => ({ incidentId, version: index + 1, atMs: START_MS + (index + 1) * MINUTE, event })),
+  )
+  await empty.store.insert({
+    table: 'incident_events',
+    values: [...lines, ...lines.slice(0, 10)].map(({ incidentId, version, atMs, event }) => ({
+      incident_id: incidentId,
+      version,
+      at_ms: atMs,
+      type: event.type,
+      body: JSON.stringify(event),
+    })),
+    format: 'JSONEachRow',
+  })
+  const ms = (column: string, name: string) => `toUnixTimestamp64Milli(${column}) AS ${name}`
+  const rows = await rowsOf<Record<string, unknown>>(
+    empty.store,
+    `SELECT incident_id, state, reason, release, action, ordered_by, ${[
+      ms('opened_at', 'opened'),
+      ms('onset_at', 'onset'),
+      ms('first_harm_at', 'harm'),
+      ms('detected_at', 'detected'),
+      ms('sent_at', 'sent'),
+      ms('accepted_at', 'accepted'),
+      ms('stopped_at', 'stopped'),
+      ms('drained_at', 'drained'),
+      ms('acknowledged_at', 'acknowledged'),
+      ms('resumed_at', 'resumed'),
+      ms('closed_at', 'closed'),
+    ].join(
+      ', ',
+    )}, verdict, contacts_after_pause, writes_after_pause, accepted_by, undeliverable, signals FROM incident_clock`,
+  )
+  const folded = foldEvents(lines)
+  expect(rows).toHaveLength(folded.size)
+  for (const incident of folded.values())
+    expect(rows.find((row) => row.incident_id === incident.incidentId)).toEqual(expectedOf(incident))
+})
