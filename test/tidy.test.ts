@@ -37,10 +37,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   alerts: [],
   recount: ['store', 'detectors/signals'],
   recovery: ['store', 'pipeline'],
-  api: [],
+  releases: ['store'],
+  api: ['releases'],
   dashboards: ['api', 'detectors/signals'],
   simulator: ['agent'],
-  'config.ts': ['alerts', 'api', 'bus', 'collector', 'dashboards', 'detectors', 'recovery', 'simulator', 'store'],
+  'config.ts': ['alerts', 'api', 'bus', 'collector', 'dashboards', 'detectors', 'recovery', 'releases', 'simulator', 'store'],
   'main.ts': ['app'],
 }
 
