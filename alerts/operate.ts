@@ -49,7 +49,7 @@ export function ruleOnIncident(incident: Incident, command: IncidentCommand, now
   const unsigned = unsignedOf(command)
   if (unsigned) return unsigned
   const { incidentId, state } = incident
-  const person = { by: command.by.trim(), reason: command.reason.trim() }
+  const person = personOf(command)
   const record = (event: IncidentEventBody): Ruling => ({ does: 'record', incidentId, event })
   const stands = (detail: string): Ruling => ({ does: 'stands', incidentId, detail })
   const illegal = (what: string): Ruling => refuse('illegal_transition', `incident ${incidentId} is ${state}: ${what}`)
@@ -123,7 +123,7 @@ export function ruleOnRelease(command: ReleaseCommand, incidents: readonly Incid
   const unsigned = unsignedOf(command)
   if (unsigned) return unsigned
   const { release, does } = command
-  const person = { by: command.by.trim(), reason: command.reason.trim() }
+  const person = personOf(command)
   const open = openIncidentOf(release, incidents)
   const before = open && isHeld(open) ? open.scope : null
   if (open && before) {
@@ -193,6 +193,12 @@ function findingByPerson(input: {
     seq: 0,
   }
 }
+
+const personOf = ({ by, reason, via }: ByPerson): ByPerson => ({
+  by: by.trim(),
+  reason: reason.trim(),
+  ...(via && { via }),
+})
 
 /** Nobody decides without a name and a reason. */
 function unsignedOf({ by, reason }: ByPerson): Ruling | null {

@@ -13,8 +13,8 @@ export type IncidentState = 'observed' | 'pausing' | 'paused' | 'stopped' | 'dra
 export const VERDICTS = ['confirmed', 'false_alarm', 'unclear'] as const
 export type Verdict = (typeof VERDICTS)[number]
 
-/** Every decision of a person carries a name and a reason. */
-export type ByPerson = Readonly<{ by: string; reason: string }>
+/** Every decision of a person carries a name and a reason; `via` is the token that was shown, as the name is what people say of themselves. */
+export type ByPerson = Readonly<{ by: string; reason: string; via?: string }>
 export type Decided = ByPerson & Readonly<{ atMs: number }>
 
 /** A part of a release that is stopped alone; '' = every channel, or every queue. */

@@ -1,5 +1,6 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { ByPerson } from '../facts/incident.ts'
+import type { ReleaseName } from '../facts/operation.ts'
 import { type Release, releaseKeyOf, releaseLabelOf } from '../facts/slice.ts'
 import type { Clock } from '../lib/clock.ts'
 import { closestOf } from '../lib/closest.ts'
@@ -23,8 +24,8 @@ export type KnownRelease = Readonly<{
   seen: SeenRelease | null
 }>
 
-/** Part of a release's identity that people give; what they leave out is found where only one release fits. */
-export type ReleaseName = Readonly<{ environment?: string | undefined; agent: string; release: string }>
+
+
 
 export type Registry = Readonly<{
   list: () => Promise<KnownRelease[]>
