@@ -22,6 +22,7 @@ import { AndonError } from './lib/errors.ts'
 import type { JsonSchema } from './lib/json-schema.ts'
 import { type Mistake, mistakesOf, pathText, renderMistakes, valueAt } from './lib/mistakes.ts'
 import { recoveryConfig } from './recovery/config.ts'
+import { releasesConfig } from './releases/limits.ts'
 import { drillConfig } from './simulator/drill-config.ts'
 import { serverConfig } from './store/config.ts'
 
@@ -135,6 +136,7 @@ export const configSchema = z
     links: linksConfig,
     safety: safetyConfig,
     recovery: recoveryConfig,
+    releases: releasesConfig,
     drill: drillConfig,
     heartbeat: heartbeatConfig,
     api: apiConfig,

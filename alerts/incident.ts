@@ -159,8 +159,9 @@ type Decision = Body<'acknowledged' | 'snoozed' | 'overridden' | 'resumed' | 'ro
 
 /** What a person decided. */
 function decided(incident: Incident, event: Decision, atMs: number): Partial<Incident> {
-  const { by, reason } = event
-  const decision = { by, reason, atMs }
+  const { by, reason, via } = event
+  const person = { by, reason, ...(via && { via }) }
+  const decision = { ...person, atMs }
   switch (event.type) {
     case 'acknowledged': // the first one stops the clock
       return incident.acknowledged ? {} : { acknowledged: decision }
@@ -171,7 +172,7 @@ function decided(incident: Incident, event: Decision, atMs: number): Partial<Inc
       return { state: 'resumed', resumed: { ...decision, how: event.type, acceptedMs: null } }
     case 'rolled_back':
       assert(incident.ordered === 'pause', `incident ${incident.incidentId} is rolled back already`)
-      return { ordered: 'rollback', orderedBy: { by, reason } }
+      return { ordered: 'rollback', orderedBy: person }
     case 'closed':
       return { state: 'closed', closed: { ...decision, verdict: event.verdict } }
   }

@@ -101,7 +101,7 @@ export function bodyOf(order: Order, escalationNumber: number, links: Links): st
         scope.length === 0
           ? null
           : scope.map(({ channel, queue }) => ({ channel: channel || null, queue: queue || null })),
-      person,
+      person: person && { by: person.by, reason: person.reason },
       trigger: { name: finding.trigger, hash: finding.triggerHash, signal: finding.signal },
       measured: { hits: finding.hits, trials: finding.trials, rate: rateOf(finding), baseline: finding.baseline },
       evidence: {

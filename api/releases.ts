@@ -1,10 +1,9 @@
 import { z } from 'zod'
-import type { Operate } from '../facts/operation.ts'
+import type { Operate, ReleaseName } from '../facts/operation.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
-import { type GateStage, GATE_STAGES, type GateVerdict } from '../releases/gate.ts'
+import { GATE_STAGES, type GateStage, type GateVerdict } from '../releases/gate.ts'
 import { recordSchema } from '../releases/record.ts'
 import type { KnownRelease, Registry } from '../releases/registry.ts'
-import type { ReleaseName } from '../facts/operation.ts'
 import { operatedSchema, reason, signedBy } from './incidents.ts'
 import { type Route, route } from './route.ts'
 import { releaseSchema } from './schemas.ts'
@@ -62,7 +61,10 @@ const verdictSchema: z.ZodType<GateVerdict> = z
   .object({
     passed: z.boolean(),
     stage: z.enum(GATE_STAGES),
-    stepUp: z.boolean().nullable().describe('Whether it may do more on its own than the release before; null: not known.'),
+    stepUp: z
+      .boolean()
+      .nullable()
+      .describe('Whether it may do more on its own than the release before; null: not known.'),
     checks: z
       .array(
         z.object({

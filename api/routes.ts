@@ -1,9 +1,13 @@
 import type { Incident } from '../facts/incident.ts'
 import type { Overview } from '../facts/overview.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { AuditRow } from '../releases/audit.ts'
+import { auditRoutes } from './audit.ts'
+import { incidentRoutes } from './incidents.ts'
 import { ofrepRoutes } from './ofrep.ts'
 import { openApiRoute } from './openapi.ts'
 import { overviewRoutes } from './overview.ts'
+import { type ReleaseEdges, releaseRoutes } from './releases.ts'
 import type { Route } from './route.ts'
 
 /** What the handlers need of the monitor; functions, so that the routes can be listed without one. */
@@ -12,13 +16,16 @@ export type ApiEdges = Readonly<{
   /** All incidents, from memory: the stop switch asks often. */
   incidents: () => readonly Incident[] | Promise<readonly Incident[]>
   clock: Pick<Clock, 'nowMs'>
+  /** What people decide; absent where nobody decides (a page beside roles that run elsewhere). */
+  people?: ReleaseEdges & Readonly<{ audit: () => Promise<AuditRow[]> }>
 }>
 
 /** Every route of the API. */
-export function routesOf(edges: ApiEdges): Route[] {
+export function routesOf({ overview, incidents, clock, people }: ApiEdges): Route[] {
   const routes: Route[] = [
-    ...overviewRoutes(edges.overview),
-    ...ofrepRoutes(edges.incidents, edges.clock),
+    ...overviewRoutes(overview),
+    ...(people ? [...incidentRoutes(people.operate), ...releaseRoutes(people), ...auditRoutes(people.audit)] : []),
+    ...ofrepRoutes(incidents, clock),
     openApiRoute(() => routes),
   ]
   return routes
@@ -29,5 +36,7 @@ export function declaredRoutes(): Route[] {
   const nobody = () => {
     throw new Error('these routes are only listed')
   }
-  return routesOf({ overview: nobody, incidents: nobody, clock: { nowMs: nobody } })
+  const registry = { list: nobody, find: nobody, register: nobody, retire: nobody }
+  const people = { operate: nobody, registry, gate: nobody, audit: nobody }
+  return routesOf({ overview: nobody, incidents: nobody, clock: { nowMs: nobody }, people })
 }

@@ -75,7 +75,11 @@ export const incidentStates = [
   'closed',
 ] as const satisfies readonly IncidentState[]
 
-const byPerson = z.object({ by: z.string(), reason: z.string() })
+const byPerson = z.object({
+  by: z.string(),
+  reason: z.string(),
+  via: z.string().exactOptional().describe('Token that was shown.'),
+})
 const decided = byPerson.extend({ atMs: time })
 
 export const scopeSchema: z.ZodType<Scope> = z

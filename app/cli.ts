@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { type Config, configJsonSchema, DEFAULT_CONFIG, readConfig } from '../config.ts'
 import { AndonError } from '../lib/errors.ts'
 import { createLog } from '../lib/log.ts'
+import { decisionCommands } from './cli-decisions.ts'
 import { recoveryCommands } from './cli-recovery.ts'
 import { addContactCentre } from './contact-centre-command.ts'
 import { addDeadLetters } from './dead-letters-command.ts'
@@ -187,6 +188,16 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
   recoveryCommands({
     program,
     stored,
+    env,
+    configOf: (options) => withOptions(readConfig(options.config), options),
+    fail: () => {
+      exitCode = EXIT.failed
+    },
+  })
+
+  decisionCommands({
+    program,
+    configured: stored,
     env,
     configOf: (options) => withOptions(readConfig(options.config), options),
     fail: () => {

@@ -25,7 +25,9 @@ import { createDrills, type Drills, drillTrigger } from './drill.ts'
 import { createDrillMetrics } from './drill-metrics.clickhouse.ts'
 import { eventClock } from './event-clock.ts'
 import { finishForgetting } from './forget.clickhouse.ts'
+import { createJudging, type Judging } from './judging.ts'
 import { createMetrics } from './metrics.ts'
+import { createOperations, type Operations } from './operations.ts'
 import { followRecovery, recoveryOf } from './recovery.ts'
 import { restartEvidence } from './restart.ts'
 import { type Environment, readSecret } from './secrets.ts'
@@ -33,9 +35,7 @@ import { withSilence } from './silence.ts'
 import { recorded, recordWork } from './telemetry.ts'
 
 const HOUR_MS = 3_600_000
-const SAVE_EVERY_MS = 30_000
 const ALERT_TICK_MS = 1_000
-const RETRY_MS = 1_000
 /** Work waits and none of it was counted for this long: the pipeline is stalled, and /readyz says so. */
 const STALLED_MS = 30_000
 
@@ -66,6 +66,8 @@ export type Monitor = Readonly<{
   settle: () => Promise<void>
   overview: () => Promise<Overview>
   incidents: () => Incident[]
+  /** What people do with releases and incidents. */
+  operations: Operations
   recovery: Recovery
   drills: Drills
   health: () => Promise<Health>
@@ -108,10 +110,11 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   const clockMetrics = createClockMetrics(watched)
   createIncidentMetrics(watched)
   createDrillMetrics({ registry: metrics.registry, store, log })
+  const journal = clickhouseJournal(store)
   alerter = createAlerter({
     targets,
     safety: safetyOf(config.safety),
-    journal: clickhouseJournal(store),
+    journal,
     post: recorded('andon.deliver', createPost({ clock: wallClock }), (request, result) => ({
       'server.address': new URL(request.url).host, // never the path: chat tools keep their secret in it
       'http.response.status_code': result?.status ?? 0,
@@ -185,6 +188,8 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   judging.wake()
   const alerting = runAlerting(alerter, log, closing.signal)
   const recovery = recoveryOf(store, config, clock)
+  const views = () => detector.views()
+  const operations = createOperations({ store, config, clock, alerter, journal, recovery, views })
   const recovering =
     options.mode === 'replay' ? null : followRecovery({ recovery, alerter, log, signal: closing.signal })
 
@@ -196,6 +201,7 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
     },
     overview: () => overviewOf({ store, detector, alerter, sequencer, clock, clockMode, lagMs }),
     incidents: () => alerter.incidents(),
+    operations,
     recovery,
     drills,
     health: () => healthOf(store, judging, lagMs),
@@ -216,76 +222,6 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
         )
       await store.close()
     },
-  }
-}
-
-type Judging = Readonly<{
-  wake: () => void
-  settle: () => Promise<void>
-  ended: Promise<void>
-  failure: () => string | null
-}>
-
-/** Evaluates whenever a batch is whole, one evaluation at a time; a failed one is tried again and changes nothing until it works. */
-function createJudging(edges: {
-  detector: Detector
-  log: Log
-  signal: AbortSignal
-  tick: (elapsedMs: number) => void
-  tickFailed: () => void
-}): Judging {
-  const { detector, log, signal } = edges
-  let pending = false
-  let failure: string | null = null
-  let savedMs = wallClock.nowMs()
-  let wake: () => void = () => {}
-  const settled: (() => void)[] = []
-  const run = async () => {
-    while (!signal.aborted) {
-      if (!pending) {
-        for (const done of settled.splice(0)) done()
-        const nap = new AbortController()
-        wake = () => nap.abort()
-        await wallClock.sleep(SAVE_EVERY_MS, AbortSignal.any([signal, nap.signal]))
-        wake = () => {}
-      }
-      if (!pending) continue
-      pending = false
-      try {
-        const startedMs = wallClock.nowMs()
-        const { batches, seq, more } = await detector.tick()
-        edges.tick(wallClock.nowMs() - startedMs)
-        recordWork('andon.evaluate', startedMs, wallClock.nowMs(), { 'andon.seq': seq, 'andon.batches': batches })
-        failure = null
-        if (more) pending = true
-        if (wallClock.nowMs() - savedMs > SAVE_EVERY_MS) {
-          await detector.save()
-          savedMs = wallClock.nowMs()
-        }
-      } catch (error) {
-        pending = true
-        failure = (error as Error).message
-        edges.tickFailed()
-        log.error({ err: failure }, `the evaluation failed; trying again in ${RETRY_MS} ms`)
-        await wallClock.sleep(RETRY_MS, signal)
-      }
-    }
-    for (const done of settled.splice(0)) done()
-  }
-  return {
-    wake: () => {
-      pending = true
-      wake()
-    },
-    settle: () =>
-      new Promise((resolve) => {
-        if (signal.aborted) return resolve()
-        settled.push(resolve)
-        pending = true
-        wake()
-      }),
-    ended: run(),
-    failure: () => failure,
   }
 }
 

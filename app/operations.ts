@@ -16,8 +16,8 @@ import { type AuditRow, auditRows } from '../releases/audit.ts'
 import { type GateStage, type GateVerdict, gate } from '../releases/gate.ts'
 import type { Told } from '../releases/life.ts'
 import { measuresOf } from '../releases/measures.clickhouse.ts'
-import { createRegistry, previousOf, type Registry } from '../releases/registry.ts'
 import { loadReleaseEvents } from '../releases/registry.clickhouse.ts'
+import { createRegistry, previousOf, type Registry } from '../releases/registry.ts'
 
 const DAY_MS = 86_400_000
 
@@ -128,7 +128,11 @@ function refusal({ reason, detail }: Extract<Ruling, { does: 'refuse' }>): Andon
 
 /** Where the triggers that can pause send traffic, when they agree. */
 function trafficOf(config: Config): string {
-  const places = new Set(triggersOf(config).filter(isActing).map(({ trafficGoesTo }) => trafficGoesTo))
+  const places = new Set(
+    triggersOf(config)
+      .filter(isActing)
+      .map(({ trafficGoesTo }) => trafficGoesTo),
+  )
   return places.size === 1 ? [...places][0]! : ''
 }
 

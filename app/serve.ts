@@ -74,7 +74,14 @@ export async function startMonitor(options: {
     const page = await startPage({
       listen: config.page,
       access,
-      api: apiOf({ config, access, log, overview: monitor.overview, incidents: monitor.incidents }),
+      api: apiOf({
+        config,
+        access,
+        log,
+        overview: monitor.overview,
+        incidents: monitor.incidents,
+        people: monitor.operations,
+      }),
       overview: monitor.overview,
       metrics: async () => ({ contentType: monitor.registry.contentType, body: await monitor.registry.metrics() }),
       health: monitor.health,

@@ -35,7 +35,11 @@ export type RecoveryLine = Readonly<{
 }>
 
 /** Every decision, oldest first, from the append-only tables: incident_events, release_events, recovery_entries. Pure. */
-export function auditRows(lines: readonly Told[], events: readonly ReleaseEvent[], recovery: readonly RecoveryLine[]): AuditRow[] {
+export function auditRows(
+  lines: readonly Told[],
+  events: readonly ReleaseEvent[],
+  recovery: readonly RecoveryLine[],
+): AuditRow[] {
   const releases = new Map(lines.map(({ incident }) => [incident.incidentId, incident.release]))
   const rows = [
     ...lines.map((told) => ({ atMs: told.line.atMs, row: incidentRow(told) })),

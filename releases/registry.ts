@@ -24,9 +24,6 @@ export type KnownRelease = Readonly<{
   seen: SeenRelease | null
 }>
 
-
-
-
 export type Registry = Readonly<{
   list: () => Promise<KnownRelease[]>
   /** Throws AndonError `not_found` with the nearest name, `conflict` where several environments have it. */
