@@ -41,7 +41,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   api: ['releases'],
   dashboards: ['api', 'detectors/signals'],
   simulator: ['agent'],
-  'config.ts': ['alerts', 'api', 'bus', 'collector', 'dashboards', 'detectors', 'recovery', 'releases', 'simulator', 'store'],
+  'config.ts': [
+    'alerts',
+    'api',
+    'bus',
+    'collector',
+    'dashboards',
+    'detectors',
+    'recovery',
+    'releases',
+    'simulator',
+    'store',
+  ],
   'main.ts': ['app'],
 }
 
