@@ -224,10 +224,13 @@ test.each([
   ['a bad indent', 'receive:\n  port: 1\n host: x', 3],
   ['a key given twice', 'log: {}\nlog: {}', 2],
   ['an open bracket', 'signals: [transfers', 1],
-  ['two documents', 'log: {}\n---\nlog: {}', 2],
 ])('what is no YAML is refused with its line: %s', (_, text, line) => {
   const [refusal] = refusalsOf(text)
   expect(refusal).toMatch(new RegExp(`^andon\\.yaml:${line} is not YAML: `))
+})
+
+test('a second document is refused with its line', () => {
+  expect(refusalsOf('log: {}\n---\nlog: {}')).toEqual(['andon.yaml:2 begins a second YAML document; keep one'])
 })
 
 test('aliases that expand without bound are refused', () => {

@@ -191,7 +191,7 @@ export function parseConfig(text: string, name: string): Config {
       document.errors
         .map(
           (error) =>
-            `${name}:${lines.linePos(error.pos[0]).line} is not YAML: ${error.message.split(/ at line \d|\n/)[0]}`,
+            `${name}:${lines.linePos(error.pos[0]).line} ${error.code === 'MULTIPLE_DOCS' ? 'begins a second YAML document; keep one' : `is not YAML: ${error.message.split(/ at line \d|\n/)[0]}`}`,
         )
         .join('\n'),
     )

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -192,6 +192,9 @@ describe('a store', () => {
     expect(pseudonym.err).toContain('there is no key beside the store (elsewhere/identity.key)')
     expect([status.code, recount.code, forget.code, pseudonym.code]).toEqual([1, 2, 2, 2])
     expect(existsSync(join(folder, 'elsewhere'))).toBe(false)
+    mkdirSync(join(folder, 'vacant'))
+    expect((await andon(['recount', '--store', 'vacant'])).err).toContain('there is no store in vacant')
+    expect(readdirSync(join(folder, 'vacant'))).toEqual([])
   })
 
   test('input that names nobody, or is no pseudonym, is refused', async () => {

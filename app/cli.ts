@@ -15,8 +15,7 @@ const EXIT = { done: 0, failed: 1, unreadable: 2 } as const
 
 const port = (text: string): number => {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 0 || value > 65_535)
-    throw new InvalidArgumentError('a port is a whole number from 0 to 65535')
+  if (!/^\d+$/.test(text) || value > 65_535) throw new InvalidArgumentError('a port is a whole number from 0 to 65535')
   return value
 }
 const positive = (text: string): number => {
@@ -86,11 +85,13 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
 
   addContactCentre(program.command('contact-centre'), env)
 
-  configured(program.command('replay'))
+  program
+    .command('replay')
     .description(
       'count and judge recorded OTLP (JSON lines or protobuf, plain or gzip) as if it arrived now; nothing is sent',
     )
     .argument('<files...>', 'files to replay, in this order')
+    .option('-c, --config <file>', 'configuration (default: the plain andon.* convention)')
     .option('--report <format>', 'json, or text', 'text')
     .option('--slices', 'rows by channel and queue as well')
     .option('--skip-bad', 'count what cannot be read instead of stopping')
@@ -216,7 +217,10 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
         ? EXIT.unreadable
         : EXIT.failed
     }
-    throw error
+    const { syscall, message } = error as NodeJS.ErrnoException
+    if (syscall === undefined) throw error
+    console.error(message) // what the system refused: no fault of Andon, so no stack
+    return EXIT.failed
   }
 }
 

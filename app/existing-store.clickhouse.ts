@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Config } from '../config.ts'
 import { AndonError } from '../lib/errors.ts'
@@ -9,7 +10,7 @@ import type { Environment } from './secrets.ts'
 
 /** Throws AndonError `unreadable` where there is no store: a command that reads one must not make one. */
 export function requireStore(config: Config): void {
-  if (!config.store.server && !existsSync(config.store.path))
+  if (!config.store.server && !existsSync(join(config.store.path, 'metadata')))
     throw new AndonError(
       'unreadable',
       `there is no store in ${config.store.path}; name its directory with --store or store.path`,
@@ -27,7 +28,7 @@ export async function openExistingStore(config: Config, env: Environment): Promi
   // A server serves many at once, and its active pipeline alone changes tables.
   if (options.kind === 'server') return connectStore(options)
   const store = await openStore(options).catch((error: unknown) => {
-    if (!(error instanceof AndonError) || !isLocked(error)) throw error
+    if (!(error instanceof AndonError) || error.code !== 'store_locked') throw error
     throw new AndonError(
       'store_locked',
       `the store in ${path} is in use: stop \`andon serve\`, run this again, and start it again. Exporters send again what they could not deliver meanwhile.`,
@@ -42,7 +43,3 @@ export async function openExistingStore(config: Config, env: Environment): Promi
     throw error
   }
 }
-
-/** The embedded engine does not always say why it cannot open a directory; that another process has it is why it does not. */
-const isLocked = ({ code, message }: AndonError): boolean =>
-  code === 'store_locked' || /Failed to create connection/.test(message)

@@ -54,8 +54,20 @@ export function identitySecret(
         'secret',
         `there is no key beside the store (${file}): pseudonyms need the one that the monitor used; set identity.secret, or run this where its store is (--store)`,
       )
-    mkdirSync(dirname(file), { recursive: true })
-    writeFileSync(file, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' })
+    makeKey(file)
   }
   return readFileSync(file, 'utf8').trim()
+}
+
+function makeKey(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' })
+  } catch (cause) {
+    throw new AndonError(
+      'secret',
+      `the key of the pseudonyms cannot be kept beside the store: ${(cause as Error).message}; choose another --store, or set identity.secret`,
+      { cause },
+    )
+  }
 }

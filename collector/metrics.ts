@@ -1,5 +1,6 @@
 import type { MetricPoint } from '../facts/span.ts'
 import { idOf } from '../lib/hash.ts'
+import { boundedText } from './bounded-text.ts'
 import { canonicalJson } from './canonical.ts'
 import { FIELD } from './field-names.ts'
 import type { Namer } from './name-span.ts'
@@ -19,7 +20,7 @@ export function pointOf(point: RawPoint, namer: Pick<Namer, 'keys'>): MetricPoin
     resource: pickAll(point.resource, namer.keys),
   }
   return {
-    name: point.name,
+    name: boundedText(point.name),
     series: idOf(canonicalAttributes(point.resource), point.scope, canonicalAttributes(point.attributes)),
     environment: textByRank(named, FIELD.environment),
     agent: textAt(named.attributes, FIELD.agentName) || textAt(named.resource, FIELD.serviceName),

@@ -112,6 +112,17 @@ describe('names, first hit wins', () => {
     expect(long('1').length).toBe(256)
     expect(long('1')).not.toBe(long('2'))
   })
+
+  test.each([
+    ['an escape of half a pair', 'a\ud800b', 'a\ufffdb'],
+    ['a cut through an emoji', `${'x'.repeat(222)}${'🙂'.repeat(50)}`, /^x{222}\ufffd(…|\.{3})[0-9a-f]{32}$/],
+  ])('%s leaves text that the store takes', (_what, given, kept) => {
+    const { queue, recordId, tool } = name(
+      { 'gen_ai.operation.name': 'execute_tool', 'andon.queue': given, 'andon.record.id': given },
+      { span: { name: given } },
+    )
+    for (const text of [queue, recordId, tool]) expect(text).toMatch(kept)
+  })
 })
 
 describe('times, place in the trace, sampling', () => {

@@ -1,5 +1,5 @@
 import { type ActionKind, type ActionResult, EMPTY_SPAN, type SpanFact } from '../facts/span.ts'
-import { idOf } from '../lib/hash.ts'
+import { boundedText } from './bounded-text.ts'
 import { canonicalJson, parseJson, pathOf, plainText, valueAt } from './canonical.ts'
 import type { NamedField } from './field-names.ts'
 import { FIELD, keysOf, MCP_FIELD, METADATA_NAMES, RESOURCE_FIELDS, ROLE_FIELD, ROLE_NAMES } from './field-names.ts'
@@ -85,15 +85,11 @@ export function createNamer(names: Names, pseudonymizer: Pseudonymizer): Namer {
   }
 }
 
-/** Text of this many UTF-16 units and more is cut and ends in a hash of the whole, so that no two become one. */
-const LONGEST_TEXT = 256
-
-/** The text of a field, trimmed and bounded; '' when absent. */
+/** The text of a field, as {@link boundedText} keeps it; '' when absent. */
 export function textAt(picked: Picked, field: number): string {
   if (picked.ranks[field] === ABSENT) return ''
   const value = picked.values[field]!
-  const text = (typeof value === 'string' ? value : plainText(value)).trim()
-  return text.length < LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT - 33)}…${idOf(text)}`
+  return boundedText(typeof value === 'string' ? value : plainText(value))
 }
 
 /** The number of a field, from a number or numeric text; 0 when absent or none. */
@@ -245,8 +241,7 @@ function createToolReader(
 }
 
 /** Conventions that put the tool into the span's name: `execute_tool NAME`, `tools/call NAME`; else the name itself. */
-const toolOfSpanName = (name: string): string =>
-  name.replace(/^(?:execute_tool|tools\/call) /, '').slice(0, LONGEST_TEXT)
+const toolOfSpanName = (name: string): string => boundedText(name.replace(/^(?:execute_tool|tools\/call) /, ''))
 
 function naturalKeyOf(attributes: Picked, rule: Rule | undefined, args: Value | undefined): readonly string[] {
   if (attributes.ranks[FIELD.recordKey] !== ABSENT) return [plainText(attributes.values[FIELD.recordKey])]
@@ -257,7 +252,7 @@ function naturalKeyOf(attributes: Picked, rule: Rule | undefined, args: Value | 
 function recordIdOf(attributes: Picked, rule: Rule | undefined, args: Value | undefined): string {
   if (attributes.ranks[FIELD.recordId] !== ABSENT) return textAt(attributes, FIELD.recordId)
   const found = rule?.recordId === undefined ? undefined : valueAt(args, rule.recordId)
-  return typeof found === 'object' ? '' : plainText(found).slice(0, LONGEST_TEXT)
+  return typeof found === 'object' ? '' : boundedText(plainText(found))
 }
 
 /** Truth of a call, the most telling source first: explicit result, item-level results, then errors and results of the call. */

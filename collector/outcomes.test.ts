@@ -130,15 +130,25 @@ describe('outcomes from CloudEvents', () => {
     expect(customer).toBe(plainNamer().pseudonymizer.customer('ann'))
   })
 
+  test('however long a conversation id is, and however it came, it is the same conversation', () => {
+    const conversation = `${'🙂'.repeat(200)} 17`
+    const log = record('andon.complaint', { 'gen_ai.conversation.id': conversation })
+    const event = read({ ...EVENT, data: { conversation } }).outcomes[0]!
+    expect(event.conversation).toBe(decode([log]).outcomes[0]!.conversation)
+    expect(event.conversation.isWellFormed()).toBe(true)
+  })
+
   test.each([
-    [{ ...EVENT, specversion: '0.3' }, 'specversion'],
-    [{ ...EVENT, id: 7 }, 'id'],
-    [{ ...EVENT, type: 'andon.flag' }, 'data.flag'],
-    [{ ...EVENT, time: 'yesterday' }, 'time'],
-    [{ ...EVENT, data: { conversation: 'c', reviewMinutes: -1 } }, 'data.reviewMinutes'],
+    [{ ...EVENT, specversion: '0.3' }, 'specversion: must be 1.0'],
+    [{ ...EVENT, id: 7 }, 'id: must be a text that is not empty'],
+    [{ ...EVENT, source: undefined }, 'source: is missing; give a text that is not empty'],
+    [{ ...EVENT, type: 'andon.complain' }, 'did you mean andon.complaint?'],
+    [{ ...EVENT, type: 'andon.flag' }, 'data.flag: andon.flag needs the name of the flag'],
+    [{ ...EVENT, time: 'yesterday' }, 'time: must be an RFC 3339 time with its zone, such as 2026-11-16T09:30:00Z'],
+    [{ ...EVENT, data: { conversation: 'c', reviewMinutes: -1 } }, 'data.reviewMinutes: must be a number at least 0'],
     [{ ...EVENT, data: {} }, 'data: give conversation or customer'],
-    [null, 'event'],
-    ['x', 'event'],
+    [null, 'event: must be a map'],
+    ['x', 'event: must be a map'],
   ])('%j is refused, naming %s', (event, field) => {
     const { outcomes, errors } = read(event)
     expect(outcomes).toEqual([])

@@ -3,6 +3,9 @@ import type { OutcomeFact, OutcomeKind } from '../facts/span.ts'
 import { OUTCOME_KINDS } from '../facts/span.ts'
 import { AndonError } from '../lib/errors.ts'
 import { idOf } from '../lib/hash.ts'
+import type { JsonSchema } from '../lib/json-schema.ts'
+import { mistakesOf, pathText } from '../lib/mistakes.ts'
+import { boundedText } from './bounded-text.ts'
 import { FIELD } from './field-names.ts'
 import type { Namer } from './name-span.ts'
 import { numberAt, textAt, textByRank } from './name-span.ts'
@@ -73,7 +76,7 @@ const contentIdOf = (content: Omit<OutcomeFact, 'outcomeId'>, record: RawLog): s
 const kindOf = (eventName: string): OutcomeKind | undefined =>
   eventName.startsWith('andon.') ? OUTCOME_KINDS.find((kind) => eventName === `andon.${kind}`) : undefined
 
-const text = z.string().trim().max(1024)
+const text = z.string().max(1024).transform(boundedText)
 
 const outcomeData = z
   .object({
@@ -103,7 +106,7 @@ export const cloudEventSchema = z
     time: z.iso
       .datetime({ offset: true })
       .optional()
-      .describe('When it happened (RFC 3339); absent = when it was received.'),
+      .describe('an RFC 3339 time with its zone, such as 2026-11-16T09:30:00Z; absent = when it was received'),
     data: outcomeData,
   })
   .superRefine((event, context) => {
@@ -143,7 +146,7 @@ export function readCloudEvents(
   events.forEach((event, index) => {
     const parsed = cloudEventSchema.safeParse(event)
     if (parsed.success) outcomes.push(outcomeOf(parsed.data, namer))
-    else errors.push({ index, message: explain(parsed.error) })
+    else errors.push({ index, message: explain(parsed.error, event) })
   })
   return { outcomes, errors }
 }
@@ -167,5 +170,10 @@ function outcomeOf(event: z.output<typeof cloudEventSchema>, namer: Pick<Namer, 
   }
 }
 
-const explain = (error: z.ZodError): string =>
-  error.issues.map((issue) => `${issue.path.join('.') || 'event'}: ${issue.message}`).join('; ')
+const CLOUD_EVENT_JSON_SCHEMA = z.toJSONSchema(cloudEventSchema, { io: 'input' }) as JsonSchema
+
+/** Names field and fix; never what was found, which may be an identity. */
+const explain = (error: z.ZodError, event: unknown): string =>
+  mistakesOf(error.issues, CLOUD_EVENT_JSON_SCHEMA, event)
+    .map(({ path, problem }) => `${path.length === 0 ? 'event' : pathText(path)}: ${problem}`)
+    .join('; ')

@@ -114,7 +114,7 @@ export function renderMistakes(
 function foundText(found: unknown): string {
   if (Array.isArray(found)) return found.length === 0 ? 'an empty list' : 'a list'
   if (typeof found === 'object' && found !== null) return 'a map'
-  const text = JSON.stringify(found)
+  const text = typeof found === 'number' ? String(found) : JSON.stringify(found)
   return text.length > 100 ? `${text.slice(0, 100)}…` : text
 }
 

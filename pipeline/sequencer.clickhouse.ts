@@ -155,7 +155,8 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   /** Waits for what is under way, then goes on from what is stored. */
   const startAgain = async (taken: readonly Submission[], error: unknown): Promise<void> => {
     const { message } = error as Error
-    const refusal = new AndonError('unavailable', `the store did not take the batch: ${message}`, {
+    // The store's own words may quote what others sent: they go to the log, not to the sender.
+    const refusal = new AndonError('unavailable', 'the store did not take the batch: send it again', {
       retryable: true,
       cause: error,
     })

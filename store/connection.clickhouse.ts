@@ -29,7 +29,6 @@ export function createEmbeddedConnection(path: string, options: { memoryBytes: n
   let child: ChildProcess | null = null
   let nextId = 0
   let closed = false
-  let isLocked = false
   const waiting = new Map<number, Waiting>()
 
   const start = (): ChildProcess => {
@@ -38,28 +37,23 @@ export function createEmbeddedConnection(path: string, options: { memoryBytes: n
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: ['--disable-warning=ExperimentalWarning'],
     })
-    // The engine tells why it cannot open the store only here, once per attempt: heard, not shown.
+    let isOpen = false
+    /** The engine tells why it cannot open the store only on stderr, once per attempt: heard, and told once. */
+    let complaint = ''
     started.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      if (text.includes('Cannot lock file')) isLocked = true
-      else process.stderr.write(text)
+      if (isOpen) process.stderr.write(text)
+      else if (complaint.length < LONGEST_COMPLAINT) complaint += text
     })
     started.on('message', (reply: EngineReply) => {
       const request = waiting.get(reply.id)
       waiting.delete(reply.id)
-      if (reply.ok) isLocked = false
+      isOpen ||= reply.ok || reply.code !== undefined
       if (reply.ok) request?.resolve(reply)
-      else if (isLocked && reply.code === undefined)
-        request?.reject(
-          new AndonError(
-            'store_locked',
-            `the store in ${path} is held by another process: stop that one, or choose another --store`,
-            { retryable: true },
-          ),
-        )
-      else request?.reject(errorOf(reply))
+      else request?.reject(isOpen ? errorOf(reply) : openingError(path, complaint || reply.message))
     })
     started.on('exit', (code, signal) => {
       if (child === started) child = null
+      if (!isOpen && signal !== null) process.stderr.write(complaint)
       const gone = new AndonError(
         'store_gone',
         `the embedded ClickHouse ended (${signal ?? `exit code ${code}`}); it is started again on the next request`,
@@ -159,8 +153,24 @@ async function textOf(stream: Readable | undefined): Promise<string> {
   return chunks.join('')
 }
 
+/** UTF-16 units of what the engine says while it opens the store. */
+const LONGEST_COMPLAINT = 4096
+
+function openingError(path: string, complaint: string): AndonError {
+  if (complaint.includes('Cannot lock file'))
+    return new AndonError(
+      'store_locked',
+      `the store in ${path} is held by another process: stop that one, or choose another --store`,
+      { retryable: true },
+    )
+  const [, reason] = /^(?:Code: \d+\. )?(?:DB::Exception: )?([\s\S]{1,400})/.exec(complaint.trim()) ?? []
+  return new AndonError(
+    'store_failed',
+    `the store in ${path} cannot be opened: ${(reason ?? complaint).replace(/\s+/g, ' ')}`,
+  )
+}
+
 function errorOf(reply: Extract<EngineReply, { ok: false }>): Error {
-  if (reply.code === undefined)
-    return new AndonError(reply.kind ?? 'store_failed', reply.message, { retryable: reply.kind === 'store_locked' })
+  if (reply.code === undefined) return new AndonError('store_failed', reply.message)
   return new ClickHouseError({ message: reply.message, code: reply.code, type: reply.type ?? '' })
 }

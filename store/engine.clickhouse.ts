@@ -14,7 +14,7 @@ export type EngineRequest = Readonly<{
 }>
 export type EngineReply =
   | Readonly<{ id: number; ok: true; bytes: Uint8Array }>
-  | Readonly<{ id: number; ok: false; message: string; code?: string; type?: string; kind?: string }>
+  | Readonly<{ id: number; ok: false; message: string; code?: string; type?: string }>
 
 const [path, memoryBytes] = process.argv.slice(2) as [string, string]
 
@@ -56,16 +56,7 @@ async function answer(request: EngineRequest, lane: number) {
   try {
     connection = (await opened)[lane]!
   } catch (error) {
-    const message = (error as Error).message
-    const locked = /CANNOT_OPEN_FILE|lock/i.test(message)
-    send({
-      id: request.id,
-      ok: false,
-      kind: locked ? 'store_locked' : 'store_failed',
-      message: locked
-        ? `the store in ${path} is held by another process: stop that one, or choose another --store`
-        : message,
-    })
+    send({ id: request.id, ok: false, message: (error as Error).message })
     return
   }
   try {
@@ -82,7 +73,7 @@ async function answer(request: EngineRequest, lane: number) {
       id: request.id,
       ok: false,
       message,
-      ...(code ? { code } : { kind: 'store_failed' }),
+      ...(code ? { code } : {}),
       ...(type ? { type } : {}),
     })
   }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ClickHouseClient } from '@clickhouse/client'
@@ -74,6 +74,25 @@ test('retention follows the configuration', async () => {
   )
   expect(row!.sql).toContain('toIntervalDay(45)')
 })
+
+test('a store that another process holds says so, and one that cannot be made says why', async () => {
+  const path = join(folder, 'store')
+  const held = openStore({ kind: 'embedded', path })
+  await expect(held).rejects.toMatchObject({ code: 'store_locked', message: expect.stringContaining(path) })
+  const file = join(folder, 'file')
+  writeFileSync(file, '')
+  const impossible = openStore({ kind: 'embedded', path: file })
+  await expect(impossible).rejects.toMatchObject({ code: 'store_failed', message: expect.stringContaining('EEXIST') })
+}, 30_000)
+
+test('a broken store says what is broken, once', async () => {
+  await store.close()
+  const path = join(folder, 'store')
+  const table = globSync(join(path, 'store/*/*/batches.sql'))[0]!
+  writeFileSync(table, 'rubbish')
+  const broken = openStore({ kind: 'embedded', path })
+  await expect(broken).rejects.toMatchObject({ code: 'store_failed', message: expect.stringContaining('batches.sql') })
+}, 30_000)
 
 test('a killed engine is a retryable error, and the next statement starts a new one with everything in it', async () => {
   await store.insert({ table: 'batches', values: [{ seq: 7 }], format: 'JSONEachRow' })

@@ -65,7 +65,14 @@ function server({
 }
 
 function embedded(options: Extract<StoreOptions, { kind: 'embedded' }>): ClickHouseClient {
-  mkdirSync(options.path, { recursive: true })
+  try {
+    mkdirSync(options.path, { recursive: true })
+  } catch (cause) {
+    const { message } = cause as Error
+    throw new AndonError('store_failed', `"${options.path}" cannot be the directory of the store: ${message}`, {
+      cause,
+    })
+  }
   return createClient({
     connection: createEmbeddedConnection(options.path, {
       memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
