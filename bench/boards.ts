@@ -85,6 +85,10 @@ async function fill(store: ClickHouseClient): Promise<void> {
       FROM rollup_minutes GROUP BY ALL SETTINGS max_bytes_before_external_group_by = 500000000`,
   })
   await store.command({
+    query: `INSERT INTO rollup_days SELECT signal, measure, environment, agent, release, channel, queue, toDate(minute), sum(rollup_minutes.n)
+      FROM rollup_minutes GROUP BY ALL SETTINGS max_bytes_before_external_group_by = 500000000`,
+  })
+  await store.command({
     query: `INSERT INTO slice_times SELECT environment, agent, release, channel, queue, region, min(minute), max(minute), sum(rollup_minutes.n)
       FROM rollup_minutes WHERE signal = '' AND measure = 'contacts' GROUP BY ALL`,
   })
@@ -115,7 +119,7 @@ async function fill(store: ClickHouseClient): Promise<void> {
         FROM (SELECT number * 5 AS r FROM numbers(${Math.floor(releases / 5)}))
       )`,
   })
-  for (const table of ['rollup_minutes', 'rollup_hours', 'evidence_history'])
+  for (const table of ['rollup_minutes', 'rollup_hours', 'rollup_days', 'evidence_history'])
     await timed(`merged ${table}`, () => store.command({ query: `OPTIMIZE TABLE ${table} FINAL` }))
 }
 

@@ -4,6 +4,7 @@ import { openApiOf } from '../api/openapi.ts'
 import { PROBLEMS } from '../api/problems.ts'
 import { declaredRoutes } from '../api/routes.ts'
 import { configJsonSchema } from '../config.ts'
+import { generated as boards } from '../dashboards/generate.ts'
 import { KPIS } from '../dashboards/kpis.ts'
 import { CONTACT_NUMBERS, CONTACT_TEXTS, type Signal, windowMsOf } from '../detectors/signals/definition.ts'
 import { FOUR_SIGNALS, SIGNAL_LIBRARY } from '../detectors/signals/library.ts'
@@ -20,6 +21,7 @@ export function generated(): Readonly<Record<string, string>> {
     'docs/kpis.md': withKpis(read('docs/kpis.md')),
     'docs/signals.md': withLibrary(read('docs/signals.md')),
     'docs/openapi.json': `${JSON.stringify(openApiOf(declaredRoutes()), null, 2)}\n`,
+    ...Object.fromEntries(Object.entries(boards()).map(([path, text]) => [`dashboards/${path}`, text])),
     'schemas/andon.schema.json': `${JSON.stringify({ title: 'andon.yaml', ...configJsonSchema() }, null, 2)}\n`,
   }
 }

@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { generated } from '../generate.ts'
 import { allBoards, pluginBoards } from './all.ts'
 import type { BoardJson } from './finish.ts'
 import { BOARDS } from './links.ts'
 import { allVariablesOf, annotationsOf, clickhouseQueriesOf, type PanelJson, panelsOf } from './read.fixtures.ts'
+import { boardSchema } from './schema.fixtures.ts'
 
 const boards = Object.entries({ ...allBoards(), ...pluginBoards() })
 const readable = (panel: PanelJson): boolean => panel.type !== 'row'
@@ -49,6 +51,11 @@ test('boards are told apart by uid and title, and are linked by tag with range a
 
 describe.each(boards)('%s', (_, board) => {
   const panels = panelsOf(board)
+
+  test('it holds what Grafana knows, and nothing else', () => {
+    const { error } = boardSchema.safeParse(board)
+    expect(error && z.prettifyError(error)).toBeUndefined()
+  })
 
   test('every panel says what it shows, in which unit, and what it means when it is empty', () => {
     for (const panel of panels.filter(readable)) {
@@ -111,6 +118,19 @@ describe.each(boards)('%s', (_, board) => {
     for (const { target, name } of annotationsOf(board)) expect(target.refId, name).toBe('Anno')
     expect(JSON.stringify(board)).not.toContain('inControlsMenu')
   })
+})
+
+test('the gates see a mistake: an unknown key, an uid, a threshold that falls', () => {
+  const good = boards[0]![1]
+  expect(boardSchema.safeParse(good).success).toBe(true)
+  const broken = (change: (text: string) => string) => JSON.parse(change(JSON.stringify(good))) as BoardJson
+  for (const bad of [
+    broken((text) => text.replace('"rawSql"', '"rawSQL"')),
+    broken((text) => text.replace('"uid":"${clickhouse}"', '"uid":"abc123"')),
+    broken((text) => text.replace('"value":0.5', '"value":5')),
+    broken((text) => text.replace('"format":0', '"format":2')),
+  ])
+    expect(boardSchema.safeParse(bad).success).toBe(false)
 })
 
 const namesOf = (board: BoardJson): Set<string> => new Set(allVariablesOf(board).map(({ name }) => name))
