@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { zstdCompressSync } from 'node:zlib'
 import { createReader } from '../app/telemetry-records.ts'
 import { createKafkaBus } from '../bus/bus.kafka.ts'
 import { kafkaConfig } from '../bus/config.ts'
@@ -20,7 +21,7 @@ import { silentLog } from '../lib/log.ts'
 import { driveLane } from '../pipeline/lane.clickhouse.ts'
 import { createSequencer } from '../pipeline/sequencer.clickhouse.ts'
 import { createLoadTemplate } from '../simulator/load.ts'
-import { openStore } from '../store/store.clickhouse.ts'
+import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { startBroker } from '../test/live/kafka/broker.ts'
 
 const { values } = parseArgs({
@@ -71,6 +72,7 @@ const broker = await startBroker()
 const kafka = kafkaConfig.parse({ brokers: [...broker.brokers] })
 const bus = createKafkaBus({ config: kafka, secrets: {}, clock: wallClock, log: silentLog })
 
+let storeBytes = 0
 const overKafka = (round: number) =>
   inStore(async (store) => {
     const topic = `spans-${round}`
@@ -107,6 +109,11 @@ const overKafka = (round: number) =>
     })
     const elapsedMs = await done.promise
     await membership.close()
+    const [size] = await rowsOf<{ n: number }>(
+      store,
+      'SELECT sum(bytes_on_disk) AS n FROM system.parts WHERE active AND database = currentDatabase()',
+    )
+    storeBytes = size?.n ?? 0
     return elapsedMs
   })
 
@@ -118,6 +125,14 @@ try {
     results.push({ embedded: rate(direct), kafka: rate(kafkaMs), ratio: Math.round((direct / kafkaMs) * 100) / 100 })
     console.log(results.at(-1))
   }
+  const raw = Buffer.concat(requests)
+  console.log({
+    bytesPerSpan: {
+      otlp: Math.round(raw.length / spans),
+      inKafka: Math.round(zstdCompressSync(raw.subarray(0, 1 << 20)).length / ((1 << 20) / (raw.length / spans))),
+      inStore: Math.round(storeBytes / spans),
+    },
+  })
 } finally {
   await bus.close()
   await broker.close()
