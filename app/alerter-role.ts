@@ -6,6 +6,7 @@ import type { Journal } from '../alerts/journal.ts'
 import { createPost, type Post } from '../alerts/post.http.ts'
 import { resolveTargets, safetyOf } from '../alerts/targets.ts'
 import { type LeadOptions, partitionKey, type Term } from '../bus/bus.ts'
+import type { Detector } from '../detectors/detector.clickhouse.ts'
 import type { Finding } from '../facts/finding.ts'
 import type { Incident } from '../facts/incident.ts'
 import { wallClock } from '../lib/clock.ts'
@@ -14,6 +15,7 @@ import { rowsOf } from '../store/store.clickhouse.ts'
 import { activityOf } from './activity.clickhouse.ts'
 import { untilMigrated } from './detector-role.ts'
 import { followRecovery, recoveryOf } from './recovery.ts'
+import { restartEvidence } from './restart.ts'
 import type { Shared } from './roles.ts'
 import { readSecret } from './secrets.ts'
 
@@ -21,7 +23,7 @@ const TICK_MS = 1_000
 const MAX_BYTES = 1 << 20
 
 /** The active alerter reads findings, journals, sends and verifies. A successor reads the journal and goes on under the same ids. */
-export function leadAlerter({ config, kafka, env, store, metrics, pageUrl, log }: Shared): LeadOptions {
+export function leadAlerter({ config, kafka, env, store, metrics, active, pageUrl, log }: Shared): LeadOptions {
   let incidents: () => Incident[] = () => []
   const clockMetrics = createClockMetrics({ registry: metrics.registry, incidents: () => incidents() })
   return {
@@ -36,6 +38,7 @@ export function leadAlerter({ config, kafka, env, store, metrics, pageUrl, log }
         journal: heldBy(clickhouseJournal(store), store, term, lost),
         post: whileCurrent(createPost({ clock: wallClock }), term),
         activityOf: (release, sinceMs, scope) => activityOf(store, release, sinceMs, scope),
+        restartEvidence: async (release, trigger) => restartEvidence(detectorHere(active), release, trigger),
         clock: wallClock,
         log,
         links: { pageUrl: config.links.page ?? pageUrl, runbook: config.links.runbook },
@@ -64,6 +67,16 @@ export function leadAlerter({ config, kafka, env, store, metrics, pageUrl, log }
       }
     },
   }
+}
+
+/** Evidence starts anew in the active detector, and only its own process can ask it. */
+function detectorHere({ detector }: Shared['active']): Detector {
+  if (detector) return detector
+  throw new AndonError(
+    'unavailable',
+    'the active detector runs in another process than the active alerter; evidence starts anew when both are in one (docs/kafka.md)',
+    { retryable: true },
+  )
 }
 
 /**

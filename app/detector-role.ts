@@ -1,6 +1,7 @@
 import type { LeadOptions, Term } from '../bus/bus.ts'
 import { triggersOf } from '../config.ts'
 import { createDetector } from '../detectors/detector.clickhouse.ts'
+import { createHistory } from '../detectors/history.clickhouse.ts'
 import { wallClock } from '../lib/clock.ts'
 import { isMigrated } from '../store/store.clickhouse.ts'
 import type { Shared } from './roles.ts'
@@ -13,7 +14,7 @@ const SAVE_EVERY_MS = 30_000
  * The active detector judges new batches and tells the alerter over a topic. What it told before its evidence was stored it tells again
  * after a takeover, in the same words: the alerter knows a finding by its facts.
  */
-export function leadDetector({ config, kafka, store, bus, metrics, log }: Shared): LeadOptions {
+export function leadDetector({ config, kafka, store, bus, metrics, active, log }: Shared): LeadOptions {
   return {
     group: `${kafka.groupPrefix}-detector`,
     topics: [kafka.topics.leases],
@@ -29,8 +30,10 @@ export function leadDetector({ config, kafka, store, bus, metrics, log }: Shared
           await bus.send(kafka.topics.findings, [{ value: Buffer.from(JSON.stringify(finding)) }])
           metrics.finding()
         },
+        history: createHistory(store),
         log,
       })
+      active.detector = detector
       metrics.show(detector.views)
       let savedMs = wallClock.nowMs()
       try {
@@ -50,6 +53,7 @@ export function leadDetector({ config, kafka, store, bus, metrics, log }: Shared
         metrics.tickFailed()
         throw error
       } finally {
+        active.detector = null
         metrics.show(() => [])
       }
     },

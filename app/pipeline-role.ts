@@ -1,5 +1,5 @@
 import type { LeadOptions } from '../bus/bus.ts'
-import { signalsOf } from '../config.ts'
+import { countedSignals } from '../config.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { wallClock } from '../lib/clock.ts'
 import { driveLane } from '../pipeline/lane.clickhouse.ts'
@@ -14,7 +14,7 @@ const HOUR_MS = 3_600_000
 /** The active pipeline counts what stands in the telemetry topics; it alone changes tables. */
 export function leadPipeline({ config, kafka, store, bus, namer, metrics, log }: Shared): LeadOptions {
   const { spans, metrics: points, logs, outcomes, deadLetters } = kafka.topics
-  const statements = compileSignals(signalsOf(config))
+  const statements = compileSignals(countedSignals(config))
   return {
     group: `${kafka.groupPrefix}-pipeline`,
     topics: [spans, points, logs, outcomes],

@@ -7,6 +7,7 @@ import { createPseudonymizer } from '../collector/pseudonym.ts'
 import { type Receiver, startReceiver } from '../collector/receive.http.ts'
 import type { Config } from '../config.ts'
 import { startPage } from '../dashboards/serve.http.ts'
+import type { Detector } from '../detectors/detector.clickhouse.ts'
 import type { Incident } from '../facts/incident.ts'
 import type { Overview } from '../facts/overview.ts'
 import { wallClock } from '../lib/clock.ts'
@@ -38,6 +39,8 @@ export type Shared = Readonly<{
   namer: Namer
   metrics: RoleMetrics
   pageUrl: string | undefined
+  /** What is active in this process at present. */
+  active: { detector: Detector | null }
 }>
 
 export type RunningRoles = Readonly<{ receiverUrl: string | null; pageUrl: string; close: () => Promise<void> }>
@@ -89,6 +92,7 @@ export async function startRoles(options: {
         }),
       ),
       metrics,
+      active: { detector: null },
       pageUrl: config.page.port === 0 ? undefined : `http://${host}:${config.page.port}`,
     }
     const tables = store && roles.some((role) => role === 'detector' || role === 'alerter') ? store : null

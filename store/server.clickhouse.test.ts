@@ -42,6 +42,11 @@ test('values travel over HTTP as they are: text that looks like a statement, lis
   await expect(rowsOf(store, 'SELECT nonsense')).rejects.toMatchObject({ type: 'UNKNOWN_IDENTIFIER' })
 })
 
+test('lists of lists travel as well', async () => {
+  const parts = [['chat', "q'1"], ['', ''], []]
+  expect(await rowsOf(store, 'SELECT {parts:Array(Array(String))} AS parts', { parts })).toEqual([{ parts }])
+})
+
 test('lists that no URL would take travel too, to queries and to commands', async () => {
   const keys = Array.from({ length: 20_000 }, (_, i) => `key-${i}-${'x'.repeat(40)}`)
   expect(await rowsOf(store, 'SELECT toUInt32(length({keys:Array(String)})) AS n', { keys })).toEqual([{ n: 20_000 }])

@@ -112,14 +112,33 @@ function partsOf(type: string | undefined, body: string, params: URLSearchParams
   return query
 }
 
-/** The engine takes values where the interface takes text: what the client wrote is read back. */
+/** The engine takes values where the interface takes text: what the client wrote is read back. Text, numbers as text, lists of lists. */
 function readBack(text: string, query: string, name: string): unknown {
   const type = new RegExp(`\\{\\s*${name}\\s*:\\s*([A-Za-z]+)`).exec(query)?.[1] ?? 'String'
-  if (type !== 'Array') return unescaped(text)
-  const items: (string | number)[] = []
-  for (const match of text.slice(1, -1).matchAll(/'((?:[^'\\]|\\.)*)'|([^,]+)/g))
-    items.push(match[1] === undefined ? Number(match[2]) : unescaped(match[1]))
-  return items
+  return type === 'Array' ? literalAt(text, { at: 0 }) : unescaped(text)
+}
+
+type Place = { at: number }
+
+/** The literal that begins at `place`, which moves behind it. */
+function literalAt(text: string, place: Place): unknown {
+  if (text[place.at] === '[') {
+    const items: unknown[] = []
+    place.at++
+    while (text[place.at] !== ']') {
+      items.push(literalAt(text, place))
+      if (text[place.at] === ',') place.at++
+    }
+    place.at++
+    return items
+  }
+  const quoted = text[place.at] === "'"
+  const pattern = quoted ? /'((?:[^'\\]|\\.)*)'/sy : /([^,\]]+)/y
+  pattern.lastIndex = place.at
+  const found = pattern.exec(text)
+  if (!found) throw new Error(`a parameter cannot be read at ${place.at}: ${text.slice(0, 100)}`)
+  place.at = pattern.lastIndex
+  return quoted ? unescaped(found[1]!) : Number(found[1])
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', b: '\b', f: '\f', '0': '\0' }
