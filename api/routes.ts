@@ -7,6 +7,7 @@ import { incidentRoutes } from './incidents.ts'
 import { ofrepRoutes } from './ofrep.ts'
 import { openApiRoute } from './openapi.ts'
 import { overviewRoutes } from './overview.ts'
+import { type RecoveryApi, recoveryRoutes } from './recovery.ts'
 import { type ReleaseEdges, releaseRoutes } from './releases.ts'
 import type { Route } from './route.ts'
 
@@ -18,13 +19,16 @@ export type ApiEdges = Readonly<{
   clock: Pick<Clock, 'nowMs'>
   /** What people decide; absent where nobody decides (a page beside roles that run elsewhere). */
   people?: ReleaseEdges & Readonly<{ audit: () => Promise<AuditRow[]> }>
+  /** Absent: this process does not follow recoveries. */
+  recovery?: RecoveryApi
 }>
 
 /** Every route of the API. */
-export function routesOf({ overview, incidents, clock, people }: ApiEdges): Route[] {
+export function routesOf({ overview, incidents, clock, people, recovery }: ApiEdges): Route[] {
   const routes: Route[] = [
     ...overviewRoutes(overview),
     ...(people ? [...incidentRoutes(people.operate), ...releaseRoutes(people), ...auditRoutes(people.audit)] : []),
+    ...recoveryRoutes(recovery),
     ...ofrepRoutes(incidents, clock),
     openApiRoute(() => routes),
   ]

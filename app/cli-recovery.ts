@@ -62,9 +62,14 @@ export function recoveryCommands(edges: {
       'a fault with known onset in a release of its own: does the whole path hold, and how fast is it? (two minutes)',
     )
     .option('--quick', 'end with the acceptance, without the proof that the release stopped (seconds)')
+    .option('--running', 'let the monitor that runs on this configuration drill itself, and wait for the result')
     .option('--json', 'print the result as JSON')
     .action(async (options) => {
-      const { drillCommand } = await import('./drill-command.ts')
+      const { drillCommand, liveDrillCommand } = await import('./drill-command.ts')
+      if (options.running === true) {
+        if (!(await liveDrillCommand({ config: configOf(options), json: options.json === true }))) fail()
+        return
+      }
       const passed = await drillCommand({
         config: configOf(options),
         env,

@@ -39,3 +39,27 @@ export async function lastDrillMs(store: ClickHouseClient): Promise<number | nul
   )
   return row?.ms ?? null
 }
+
+/** The latest drills, newest first. */
+export async function drillsIn(store: ClickHouseClient) {
+  const rows = await rowsOf<{
+    drillId: string
+    startedAtMs: number
+    onsetMs: number
+    detectedMs: number | null
+    acceptedMs: number | null
+    stoppedMs: number | null
+    drainedMs: number | null
+    contactsExposed: number
+    passed: 0 | 1
+    reason: string
+  }>(
+    store,
+    `SELECT drill_id AS drillId, toUnixTimestamp64Milli(started_at) AS startedAtMs, toUnixTimestamp64Milli(onset_at) AS onsetMs,
+       toUnixTimestamp64Milli(detected_at) AS detectedMs, toUnixTimestamp64Milli(accepted_at) AS acceptedMs,
+       toUnixTimestamp64Milli(stopped_at) AS stoppedMs, toUnixTimestamp64Milli(drained_at) AS drainedMs,
+       contacts_exposed AS contactsExposed, passed, reason
+     FROM drills ORDER BY started_at DESC LIMIT 100`,
+  )
+  return rows.map((row) => ({ ...row, passed: row.passed === 1 }))
+}

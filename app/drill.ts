@@ -32,6 +32,7 @@ export type Drills = Readonly<{
   take: (finding: Finding) => Promise<void>
   /** Runs one drill against this receiver. Throws AndonError `drill_running` while another runs. */
   run: (receiver: Receiver, signal?: AbortSignal) => Promise<DrillResult>
+  isRunning: () => boolean
   /** Runs drills as configured, until told to stop. */
   follow: (receiver: Receiver, signal: AbortSignal) => Promise<void>
 }>
@@ -166,6 +167,7 @@ export function createDrills(edges: {
       if (running?.release === finding.release.release) await running.alerter.handle(finding)
     },
     run,
+    isRunning: () => isBusy,
     follow,
   }
 }

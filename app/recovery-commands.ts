@@ -1,19 +1,19 @@
 import { foldEvents } from '../alerts/incident.ts'
 import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
+import type { RecoveryApi, RecoveryStateAnswer } from '../api/recovery.ts'
 import type { Config } from '../config.ts'
 import type { Incident } from '../facts/incident.ts'
 import { releaseLabelOf } from '../facts/slice.ts'
-import { wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
+import { silentLog } from '../lib/log.ts'
 import { ITEM_KINDS } from '../recovery/affected.ts'
-import { csvOf } from '../recovery/export.ts'
-import { type RecoveryState, redeployGate, STEPS } from '../recovery/ledger.ts'
-import type { Recovery } from '../recovery/recovery.clickhouse.ts'
+import { STEPS } from '../recovery/ledger.ts'
 import { openExistingStore } from './existing-store.clickhouse.ts'
-import { recoveryOf } from './recovery.ts'
+import { storedRecoveryApi } from './recovery-api.ts'
+import { runningRecovery } from './running-recovery.http.ts'
 import type { Environment } from './secrets.ts'
 
-type Opened = Readonly<{ recovery: Recovery; incident: Incident }>
+type Where = Readonly<{ config: Config; env: Environment }>
 
 /** `andon affected INCIDENT`: prints what an incident touched. `refresh` lists it anew, late facts included. */
 export async function affectedCommand(options: {
@@ -26,18 +26,13 @@ export async function affectedCommand(options: {
   const { format, refresh } = options
   if (format !== 'csv' && format !== 'json')
     throw new AndonError('config', `--format: there is csv and json, found ${format}`)
-  await withIncident(options, options.incident, async ({ recovery, incident }) => {
+  await withIncident(options, options.incident, async (recovery, incident) => {
     const state = await recovery.state(incident.incidentId)
-    if (refresh || state.snapshot === null) await recovery.take(incident, 'asked for')
-    const rows = await recovery.rows(incident.incidentId)
-    if (format === 'csv') return void process.stdout.write(csvOf(rows))
+    if (refresh || state.snapshot === null) await recovery.refresh(incident.incidentId)
+    const { rows, csv } = await recovery.rows(incident.incidentId)
+    if (format === 'csv') return void process.stdout.write(csv())
     const now = await recovery.state(incident.incidentId)
-    const document = {
-      ...now,
-      gate: redeployGate(now),
-      items: rows,
-      entries: await recovery.entries(incident.incidentId),
-    }
+    const document = { ...now, items: rows, entries: await recovery.entries(incident.incidentId) }
     process.stdout.write(`${JSON.stringify(document, null, 2)}\n`)
   })
 }
@@ -57,7 +52,7 @@ export async function recoverCommand(options: {
   const { step, item, kind } = options
   const entry = step === undefined ? null : { step: oneOf(STEPS, step, 'step'), by: options.by ?? '' }
   const named = kind === undefined ? undefined : oneOf(ITEM_KINDS, kind, '--kind')
-  return withIncident(options, options.incident, async ({ recovery, incident }) => {
+  return withIncident(options, options.incident, async (recovery, incident) => {
     if (entry)
       await recovery.record(incident.incidentId, {
         step: entry.step,
@@ -67,9 +62,8 @@ export async function recoverCommand(options: {
         ...(item !== undefined && { item }),
       })
     const state = await recovery.state(incident.incidentId)
-    const gate = redeployGate(state)
-    process.stdout.write(options.json ? `${JSON.stringify({ ...state, gate }, null, 2)}\n` : stateText(incident, state))
-    return gate.allowed
+    process.stdout.write(options.json ? `${JSON.stringify(state, null, 2)}\n` : stateText(incident, state))
+    return state.gate.allowed
   })
 }
 
@@ -80,9 +74,8 @@ function oneOf<T extends string>(known: readonly T[], given: string, what: strin
 }
 
 /** What `andon recover` prints: how far, what is open, and whether the release may be deployed again. */
-export function stateText({ incidentId, release }: Incident, state: RecoveryState): string {
-  const { completeness, done, needed, unrecoverable, snapshot } = state
-  const gate = redeployGate(state)
+export function stateText({ incidentId, release }: Incident, state: RecoveryStateAnswer): string {
+  const { completeness, done, needed, unrecoverable, snapshot, gate } = state
   const far =
     completeness === null ? 'nothing needs anything' : `${done} of ${needed} done (${Math.floor(completeness * 100)} %)`
   return [
@@ -94,18 +87,18 @@ export function stateText({ incidentId, release }: Incident, state: RecoveryStat
   ].join('\n')
 }
 
-type Configured = Readonly<{ config: Config; env: Environment }>
-
-/** Throws AndonError `unreadable` for an incident that is not there, or a prefix that several have. */
+/** Asks the running monitor; where none runs, the store. Throws AndonError `unreadable` for an incident that is not there, or a prefix that several have. */
 async function withIncident<T>(
-  { config, env }: Configured,
+  { config, env }: Where,
   name: string,
-  work: (opened: Opened) => Promise<T>,
+  work: (recovery: RecoveryApi, incident: Incident) => Promise<T>,
 ): Promise<T> {
+  const running = await runningRecovery(config)
+  if (running) return work(running.api, incidentNamed(running.incidents, name))
   const store = await openExistingStore(config, env)
   try {
     const incidents = [...foldEvents(await clickhouseJournal(store).load()).values()]
-    return await work({ recovery: recoveryOf(store, config, wallClock), incident: incidentNamed(incidents, name) })
+    return await work(storedRecoveryApi(store, config, silentLog), incidentNamed(incidents, name))
   } finally {
     await store.close()
   }

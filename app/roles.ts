@@ -17,8 +17,10 @@ import { connectStore, isMigrated } from '../store/store.clickhouse.ts'
 import { leadAlerter } from './alerter-role.ts'
 import { leadDetector } from './detector-role.ts'
 import { accessOf, apiOf } from './doors.ts'
+import { heartbeat, heartbeatUrl } from './heartbeat.ts'
 import { busOf, ensureTopics, storeOptionsOf } from './open.ts'
 import { leadPipeline } from './pipeline-role.ts'
+import { storedRecoveryApi } from './recovery-api.ts'
 import { createRoleMetrics, type RoleMetrics } from './role-metrics.ts'
 import { type Environment, identitySecret, readSecret } from './secrets.ts'
 import { storedOverview } from './stored-overview.clickhouse.ts'
@@ -114,7 +116,14 @@ export async function startRoles(options: {
     const page = await startPage({
       listen: config.page,
       access,
-      api: apiOf({ config, access, log, overview, incidents: incidentsOf(tables && overview) }),
+      api: apiOf({
+        config,
+        access,
+        log,
+        overview,
+        incidents: incidentsOf(tables && overview),
+        ...(tables && { recovery: storedRecoveryApi(tables, config, log) }),
+      }),
       overview,
       metrics: async () => ({ contentType: metrics.registry.contentType, body: await metrics.registry.metrics() }),
       health: () => healthOf(store, members),
@@ -123,6 +132,19 @@ export async function startRoles(options: {
       log,
     })
     closers.push(page.close)
+    const isHealthy = async () => (await healthOf(store, members)).ready
+    const beating = heartbeat({
+      url: heartbeatUrl(config, env),
+      config,
+      log,
+      registry: metrics.registry,
+      isHealthy,
+      signal: stopping.signal,
+    })
+    closers.push(() => {
+      stopping.abort()
+      return beating
+    })
     return { receiverUrl: receiver?.url ?? null, pageUrl: page.url, close: closeAll }
   } catch (error) {
     await closeAll()

@@ -47,7 +47,7 @@ export async function runningOverview(config: Config, env: Environment): Promise
 }
 
 /** Nothing listens there, or there is no such host. */
-const isNobody = (error: unknown): boolean => {
+export const isNobody = (error: unknown): boolean => {
   const { code, errors = [] } = ((error as Error).cause ?? {}) as { code?: string; errors?: { code?: string }[] }
   return ['ECONNREFUSED', 'ENOTFOUND', 'EADDRNOTAVAIL', 'EHOSTUNREACH'].includes(code ?? errors[0]?.code ?? '')
 }

@@ -11,6 +11,7 @@ import { accessOf, apiOf } from './doors.ts'
 import { heartbeat, heartbeatUrl } from './heartbeat.ts'
 import { createMonitor, type Monitor, type MonitorOptions } from './monitor.ts'
 import { storeOptionsOf } from './open.ts'
+import { recoveryApiOf } from './recovery-api.ts'
 import { ROLES, type Role, startRoles } from './roles.ts'
 import { type Environment, identitySecret, readSecret } from './secrets.ts'
 import { recorded, traceMonitor } from './telemetry.ts'
@@ -71,6 +72,12 @@ export async function startMonitor(options: {
       log,
       count: monitor.rejected,
     })
+    const ending = new AbortController()
+    const own = { endpoint: receiver.url, ...(receiveToken && { token: receiveToken }) }
+    const { drills } = monitor
+    const drill = (signal?: AbortSignal) =>
+      drills.run(own, signal ? AbortSignal.any([signal, ending.signal]) : ending.signal)
+    const recovery = recoveryApiOf({ ...monitor, drill: { run: drill, isRunning: drills.isRunning }, log })
     const page = await startPage({
       listen: config.page,
       access,
@@ -81,6 +88,7 @@ export async function startMonitor(options: {
         overview: monitor.overview,
         incidents: monitor.incidents,
         people: monitor.operations,
+        recovery,
       }),
       overview: monitor.overview,
       metrics: async () => ({ contentType: monitor.registry.contentType, body: await monitor.registry.metrics() }),
@@ -89,9 +97,7 @@ export async function startMonitor(options: {
       clock: wallClock,
       log,
     })
-    const ending = new AbortController()
-    const own = { endpoint: receiver.url, ...(receiveToken && { token: receiveToken }) }
-    const drilling = monitor.drills.follow(own, ending.signal)
+    const drilling = drills.follow(own, ending.signal)
     const isHealthy = async () => (await monitor.health()).ready
     const beating = heartbeat({
       url: pingUrl,
@@ -105,7 +111,7 @@ export async function startMonitor(options: {
       receiverUrl: receiver.url,
       pageUrl: page.url,
       monitor,
-      drill: (signal) => monitor.drills.run(own, signal ? AbortSignal.any([signal, ending.signal]) : ending.signal),
+      drill,
       close: async () => {
         ending.abort()
         await Promise.all([drilling, beating])

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -103,18 +103,19 @@ test('from the pause to the open gate: what was touched is listed, what systems 
   expect((await report('andon.recontact', { customer: 'customer-0', environment })).status).toBeLessThan(300)
   await until(async () => (await monitor.recovery.state(incidentId)).done === 2)
   expect(await monitor.recovery.state(incidentId)).toMatchObject({ done: 2, open: { record: 19, customer: 19 } })
+  await whileItRuns(incidentId)
   await running!.close()
   running = null
 
   const csv = await andon('affected', incidentId.slice(0, 8))
   expect(csv.out.split('\r\n').filter((line) => line.startsWith('record,')).length).toBe(60)
   const json = JSON.parse((await andon('affected', incidentId, '--format', 'json')).out)
-  expect(json).toMatchObject({ done: 2, gate: { allowed: false, reason: 'recovery_open' } })
+  expect(json).toMatchObject({ done: 3, gate: { allowed: false, reason: 'recovery_open' } })
   expect(json.items.find((item: { kind: string }) => item.kind === 'customer').replySecondsLeft).toBeGreaterThan(86_000)
 
   const record = ['recover', incidentId, 'record_corrected', '_/case/order-3']
   expect(await andon(...record)).toMatchObject({ code: 2, out: expect.stringContaining('say who did it') })
-  expect(await andon(...record, '--by', 'Ada')).toMatchObject({ code: 0, out: expect.stringMatching(/3 of \d+ done/) })
+  expect(await andon(...record, '--by', 'Ada')).toMatchObject({ code: 0, out: expect.stringMatching(/4 of \d+ done/) })
   expect(await andon('recover', incidentId, 'no_step')).toMatchObject({ code: 2 })
   expect(await andon('recover', 'feed', '--gate')).toMatchObject({
     code: 2,
@@ -125,3 +126,30 @@ test('from the pause to the open gate: what was touched is listed, what systems 
     0,
   )
 })
+
+/** The commands ask the running monitor, and it says who may write. */
+async function whileItRuns(incidentId: string): Promise<void> {
+  const { pageUrl } = running!
+  const file = join(folder, 'andon.yaml')
+  writeFileSync(file, `page: { port: ${new URL(pageUrl).port} }\n`)
+  const ask = (...args: string[]) => andon(...args, '--config', file)
+  const corrected = ['recover', incidentId, 'record_corrected', '_/case/order-6']
+  expect(await ask(...corrected, '--by', 'Ada')).toMatchObject({ code: 0, out: expect.stringMatching(/3 of \d+ done/) })
+  expect(await ask(...corrected)).toMatchObject({ code: 2, out: expect.stringContaining('say who does this') })
+  expect(await ask('recover', incidentId, 'record_corrected', 'no/such/thing', '--by', 'Ada')).toMatchObject({
+    code: 2,
+    out: expect.stringContaining('is not in the affected set'),
+  })
+  expect((await ask('affected', incidentId)).out.split('\r\n')).toContainEqual(
+    expect.stringMatching(/^record,_\/case\/order-6,correct,failed,record_corrected,/),
+  )
+
+  const url = `${pageUrl}/api/v1/incidents/${incidentId}`
+  const body = JSON.stringify({ step: 'waived', reason: 'because', by: 'Eve' })
+  const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
+  expect([401, 403]).toContain((await fetch(`${url}/recovery`, post)).status)
+  expect((await fetch(`${pageUrl}/api/v1/incidents/none/recovery`)).status).toBe(404)
+  const csv = await fetch(`${url}/affected?format=csv`)
+  expect([csv.status, csv.headers.get('content-type')]).toEqual([200, 'text/csv; charset=utf-8'])
+  expect(await csv.text()).toMatch(/^kind,item,need,/)
+}

@@ -1,0 +1,60 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import { foldEvents } from '../alerts/incident.ts'
+import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
+import type { RecoveryApi } from '../api/recovery.ts'
+import type { Config } from '../config.ts'
+import type { DrillResult } from '../facts/drill.ts'
+import type { Incident } from '../facts/incident.ts'
+import { wallClock } from '../lib/clock.ts'
+import { AndonError } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import { csvOf } from '../recovery/export.ts'
+import { type RecoveryState, redeployGate } from '../recovery/ledger.ts'
+import type { Recovery } from '../recovery/recovery.clickhouse.ts'
+import { drillsIn } from './drill.clickhouse.ts'
+import { recoveryOf } from './recovery.ts'
+
+/** Recovery and drills behind the API. An incident that is not there is told apart from one that needs nothing. */
+export function recoveryApiOf(edges: {
+  store: ClickHouseClient
+  recovery: Recovery
+  incidents: () => readonly Incident[] | Promise<readonly Incident[]>
+  /** null where this process runs no pipeline to drill. `run` ends with the drill, which tells by its row and, if it fails, by a page. */
+  drill: Readonly<{ run: () => Promise<DrillResult>; isRunning: () => boolean }> | null
+  log: Log
+}): RecoveryApi {
+  const { store, recovery, drill } = edges
+  const incidentOf = async (incidentId: string): Promise<Incident> => {
+    const found = (await edges.incidents()).find((incident) => incident.incidentId === incidentId)
+    if (!found) throw new AndonError('not_found', 'there is no incident of this id; /api/v1/incidents lists them')
+    return found
+  }
+  const gated = (state: RecoveryState) => ({ ...state, gate: redeployGate(state) })
+  return {
+    state: async (incidentId) => gated(await recovery.state((await incidentOf(incidentId)).incidentId)),
+    rows: async (incidentId) => {
+      const rows = await recovery.rows((await incidentOf(incidentId)).incidentId)
+      return { rows, csv: () => csvOf(rows) }
+    },
+    entries: async (incidentId) => recovery.entries((await incidentOf(incidentId)).incidentId),
+    refresh: async (incidentId) => gated(await recovery.take(await incidentOf(incidentId), 'asked for')),
+    record: async (incidentId, entry) => recovery.record((await incidentOf(incidentId)).incidentId, entry),
+    drills: () => drillsIn(store),
+    startDrill:
+      drill &&
+      (async () => {
+        if (drill.isRunning()) throw new AndonError('drill_running', 'a drill is running already; wait for its end')
+        drill.run().catch((error: Error) => edges.log.error({ err: error.message }, 'the drill could not be run'))
+      }),
+  }
+}
+
+/** Recovery from tables alone, for processes that share them with the alerter; drills need all roles in one process. */
+export const storedRecoveryApi = (store: ClickHouseClient, config: Config, log: Log): RecoveryApi =>
+  recoveryApiOf({
+    store,
+    recovery: recoveryOf(store, config, wallClock),
+    incidents: async () => [...foldEvents(await clickhouseJournal(store).load()).values()],
+    drill: null,
+    log,
+  })
