@@ -16,10 +16,11 @@ export function finished(dashboard: Dashboard): BoardJson {
       const { panels = [], ...row } = panel as RowPanel
       return { ...row, id, panels: panels.map(panelOf) }
     }
-    const { targets, ...rest } = panel as Panel
+    const { targets, links, ...rest } = panel as Panel
     return {
       ...rest,
       id,
+      ...(links && { links: links.map(({ placement: _, ...link }) => link) }),
       ...(targets && { targets: targets.map((target, index) => ({ refId: refIdOf(index), ...target })) }),
     }
   }

@@ -17,6 +17,7 @@ import {
   FINDINGS,
   gaugeCell,
   hidden,
+  link,
   NO_CONTACTS,
   NO_INCIDENT,
   named,
@@ -40,7 +41,7 @@ import {
   wilson,
 } from './sql.ts'
 import { sql } from './text.ts'
-import { clickhouseSource, monitorPage, sliceVariables } from './variables.ts'
+import { clickhouseSource, documents, monitorPage, sliceVariables } from './variables.ts'
 
 const signalList = FOUR_SIGNALS.map((signal) => `'${signal.name}'`).join(', ')
 const titles = `transform(signal, [${signalList}], [${FOUR_SIGNALS.map((signal) => `'${signal.title}'`).join(', ')}], signal)`
@@ -51,7 +52,7 @@ export function live(): Dashboard {
     name: 'live',
     description:
       'The four signals of every release against their limits, the evidence towards a pause, traffic and coverage. For those who run the agents.',
-    variables: [clickhouseSource(), ...sliceVariables(), monitorPage()],
+    variables: [clickhouseSource(), ...sliceVariables(), monitorPage(), documents()],
     annotations: releaseAnnotations(),
     from: 'now-24h',
     refresh: '30s',
@@ -137,6 +138,7 @@ function rate(signal: Signal): PanelSource {
     width: 12,
     height: 8,
     min: 0,
+    links: [link('Runbook', `\${docs}/${signal.runbook.replace(/^docs\//, '')}`, true)],
     whenEmpty: NO_CONTACTS,
     queries: [
       clickhouse(

@@ -6,6 +6,7 @@ import { onCallNumbers, shown } from './on-call-numbers.ts'
 import {
   BAD,
   cellLink,
+  cellLinks,
   codeOf,
   colouredText,
   hidden,
@@ -25,7 +26,7 @@ import {
 import { clickhouse } from './query.ts'
 import { releaseName, selected, share } from './sql.ts'
 import { sql } from './text.ts'
-import { clickhouseSource, monitorPage, sliceVariables } from './variables.ts'
+import { clickhouseSource, documents, monitorPage, sliceVariables } from './variables.ts'
 
 /** For on-call: what is going on, how far each pause has got, whom it touches, and what to do next. */
 export function onCall(): Dashboard {
@@ -33,7 +34,7 @@ export function onCall(): Dashboard {
     name: 'onCall',
     description:
       'Incidents with their clocks, what they touch, how the order to pause travels, and what to do next. For those who are paged.',
-    variables: [clickhouseSource(), ...sliceVariables(), monitorPage()],
+    variables: [clickhouseSource(), ...sliceVariables(), monitorPage(), documents()],
     annotations: releaseAnnotations(),
     from: 'now-24h',
     refresh: '10s',
@@ -68,7 +69,7 @@ const incidents = (): PanelSource =>
   table({
     title: 'Incidents and what to do next',
     description:
-      'Incidents found in the range, and older ones that are not drained. The link of a row opens the page of the monitor at this incident; the runbook is docs/runbooks/release-paused.md.',
+      'Incidents found in the range, and older ones that are not drained. The links of a next step open the page of the monitor at this incident, the runbook, and the incident in the API.',
     unit: 'short',
     width: 24,
     height: 8,
@@ -97,7 +98,14 @@ const incidents = (): PanelSource =>
       detected_at: named('Detected'),
       next_step: named('Next step', [
         width(340),
-        cellLink('Open the incident', '${page}/incidents/${__data.fields["incident_id"]:percentencode}', true),
+        cellLinks(
+          [
+            ['Open the incident', `\${page}/incidents/${ofRow('incident_id')}`],
+            ['Runbook', '${docs}/runbooks/release-paused.md'],
+            ['The incident as JSON', `\${page}/api/v1/incidents/${ofRow('incident_id')}`],
+          ],
+          true,
+        ),
       ]),
       acknowledged_by: named('Acknowledged by'),
       traffic_goes_to: named('Traffic goes to'),
@@ -336,5 +344,5 @@ const nextSteps = (): PanelSource =>
 3. **Is it only this release?** Several agents at once point to something shared: a model, a tool, a system of record.
 4. **Was it right?** Look at *Rate* against *Baseline*, and at the evidence: did it climb at one point in time?
 
-[The page of the monitor](\${page}) · [overview as JSON](\${page}/api/v1/overview) · runbooks: \`docs/runbooks/\` of Andon`,
+[The whole runbook](\${docs}/runbooks/release-paused.md) · [the page of the monitor](\${page}) · [everything as JSON](\${page}/api/v1/overview)`,
   )

@@ -286,7 +286,12 @@ export const link = (title: string, url: string, isElsewhere = false) =>
     .url(url)
     .targetBlank(isElsewhere)
 
-export const cellLink = (title: string, url: string, isElsewhere = false): DynamicConfigValue => ({
+export const cellLinks = (
+  links: readonly (readonly [title: string, url: string])[],
+  isElsewhere = false,
+): DynamicConfigValue => ({
   id: 'links',
-  value: [{ title, url, targetBlank: isElsewhere }],
+  value: links.map(([title, url]) => ({ title, url, targetBlank: isElsewhere })),
 })
+export const cellLink = (title: string, url: string, isElsewhere = false): DynamicConfigValue =>
+  cellLinks([[title, url]], isElsewhere)

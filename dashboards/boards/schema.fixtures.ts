@@ -97,6 +97,19 @@ const fieldConfig = z.strictObject({
   ),
 })
 
+const dashboardLink = z.strictObject({
+  title: z.string().min(1),
+  type: z.enum(['link', 'dashboards']),
+  icon: z.string(),
+  tooltip: z.string(),
+  url: z.string().optional(),
+  tags: z.array(z.string()),
+  asDropdown: z.boolean(),
+  targetBlank: z.boolean(),
+  includeVars: z.boolean(),
+  keepTime: z.boolean(),
+})
+
 const gridPos = z.strictObject({
   x: z.number().int().min(0),
   y: z.number().int().min(0),
@@ -110,6 +123,7 @@ const shell = {
   transparent: z.boolean().optional(),
   repeatDirection: z.string().optional(),
   options: z.record(z.string(), z.unknown()).optional(),
+  links: z.array(dashboardLink).optional(),
 }
 const dataPanel = z.strictObject({
   ...shell,
@@ -185,19 +199,7 @@ export const boardSchema = z.strictObject({
   schemaVersion: z.literal(42),
   time: z.strictObject({ from: z.string().regex(/^now-\d+[hd]$/), to: z.literal('now') }),
   refresh: z.string().regex(/^\d+[smh]$/),
-  links: z.array(
-    z.strictObject({
-      title: z.string(),
-      type: z.literal('dashboards'),
-      icon: z.string(),
-      tooltip: z.string(),
-      tags: z.array(z.string()),
-      asDropdown: z.boolean(),
-      targetBlank: z.boolean(),
-      includeVars: z.boolean(),
-      keepTime: z.boolean(),
-    }),
-  ),
+  links: z.array(dashboardLink.extend({ type: z.literal('dashboards') })),
   templating: z.strictObject({ list: z.array(variables) }),
   annotations: z.strictObject({
     list: z.array(

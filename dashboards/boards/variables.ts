@@ -97,6 +97,14 @@ export const monitorPage = (): Variable =>
     'Address of the page of the monitor, for links to incidents.',
   )
 
+export const documents = (): Variable =>
+  address(
+    'docs',
+    'Documents',
+    'https://andon.example/docs',
+    'Where docs/ of Andon is served, without a slash at the end, for links to runbooks.',
+  )
+
 export const prometheusInstance = (): Variable =>
   new QueryVariableBuilder('instance')
     .datasource(PROMETHEUS)
