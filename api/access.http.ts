@@ -45,10 +45,8 @@ export function createAccess(host: string, tokens: readonly Token[], clock: Pick
       const given = bearer === undefined ? 'this needs a token' : 'this is not a token of this monitor'
       throw new AndonError('unauthenticated', `${given}; ${HINT}`)
     }
-    if (token.expiresAtMs !== null && token.expiresAtMs <= clock.nowMs()) {
-      const since = new Date(token.expiresAtMs).toISOString()
-      throw new AndonError('token_expired', `the token '${token.name}' expired at ${since}; ask for a new one`)
-    }
+    const expired = expiredText(token, clock.nowMs())
+    if (expired) throw new AndonError('token_expired', expired)
     return { token: token.name, role: token.role }
   }
 
@@ -69,6 +67,26 @@ export function createAccess(host: string, tokens: readonly Token[], clock: Pick
       const secure = request.headers['x-forwarded-proto'] === 'https' ? '; Secure' : ''
       return `${COOKIE}=${cookieOf(given)}; Path=/; HttpOnly; SameSite=Lax${secure}` // Lax: a link from a chat must open the page
     },
+  }
+}
+
+const expiredText = ({ name, expiresAtMs }: Token, nowMs: number): string | null =>
+  expiresAtMs === null || expiresAtMs > nowMs
+    ? null
+    : `the token '${name}' expired at ${new Date(expiresAtMs).toISOString()}; ask for a new one`
+
+/** Why a bearer token may not send telemetry, or null; undefined where no token has the role ingest, and nobody asked for one. */
+export function ingestRefusals(
+  tokens: readonly Token[],
+  clock: Pick<Clock, 'nowMs'>,
+): ((bearer: string | undefined) => string | null) | undefined {
+  if (!tokens.some(({ role }) => role === 'ingest')) return undefined
+  return (bearer) => {
+    const token = matching(tokens, 'digest', bearer)
+    if (token === null) return HINT
+    if (token.role !== 'ingest')
+      return `sending needs the role ingest; the token '${token.name}' has the role ${token.role}`
+    return expiredText(token, clock.nowMs())
   }
 }
 

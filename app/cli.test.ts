@@ -224,16 +224,19 @@ describe('a store', () => {
       await new Promise<void>((resolve) =>
         serving.stderr.on('data', (chunk) => String(chunk).includes('andon is listening') && resolve()),
       )
-      const [shown, refused, forget] = await Promise.all([
+      const elsewhere = ['--store', join(folder, 'elsewhere/store')]
+      const [shown, beside, refused, forget] = await Promise.all([
         andon(['status', '-c', config, ...STORE], { env }),
         andon(['status', '-c', tokenless, ...STORE]),
+        andon(['status', '-c', tokenless, ...elsewhere]),
         andon(['forget', people[1]!, '--yes', ...STORE]),
       ])
       expect(shown).toMatchObject({ code: 0, err: '' })
       expect(shown.out).toContain(`monitor at http://127.0.0.1:${port}`)
       expect(shown.out).toMatch(/^orders +7 /m)
+      expect(beside.code, 'who may read the key beside the store needs no other').toBe(0)
       expect(refused.code).toBe(1)
-      expect(refused.err).toContain('wants its token')
+      expect(refused.err).toContain('wants a token')
       expect(forget.code).toBe(1)
       expect(forget.err).toContain('stop `andon serve`')
     } finally {

@@ -16,13 +16,13 @@ import type { Log } from '../lib/log.ts'
 import { connectStore, isMigrated } from '../store/store.clickhouse.ts'
 import { leadAlerter } from './alerter-role.ts'
 import { leadDetector } from './detector-role.ts'
-import { accessOf, apiOf } from './doors.ts'
+import { accessOf, apiOf, ingestOf } from './doors.ts'
 import { heartbeat, heartbeatUrl } from './heartbeat.ts'
 import { busOf, ensureTopics, storeOptionsOf } from './open.ts'
 import { leadPipeline } from './pipeline-role.ts'
 import { storedRecoveryApi } from './recovery-api.ts'
 import { createRoleMetrics, type RoleMetrics } from './role-metrics.ts'
-import { type Environment, identitySecret, readSecret } from './secrets.ts'
+import { type Environment, identitySecret } from './secrets.ts'
 import { storedOverview } from './stored-overview.clickhouse.ts'
 import { recordsOf } from './telemetry-records.ts'
 
@@ -174,7 +174,8 @@ const leadersOf = (roles: readonly Role[], shared: Shared): LeadOptions[] => [
 const collect = ({ config, kafka, env, bus, namer, metrics, log }: Shared): Promise<Receiver> =>
   startReceiver({
     listen: config.receive,
-    token: config.receive.token ? readSecret(config.receive.token, env) : undefined,
+    token: ingestOf(config, env).token,
+    refuses: ingestOf(config, env).refuses,
     accept: async (_, raw) => {
       const { topic, records } = recordsOf(kafka.topics, raw)
       await bus.send(topic, records)

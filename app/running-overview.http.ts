@@ -1,7 +1,7 @@
 import type { Config } from '../config.ts'
 import type { Overview } from '../facts/overview.ts'
 import { AndonError } from '../lib/errors.ts'
-import { type Environment, readSecret } from './secrets.ts'
+import { type Environment, localKey, readingKey, readSecret } from './secrets.ts'
 
 const ANSWERS_WITHIN_MS = 10_000
 
@@ -14,7 +14,8 @@ export function pageUrlOf({ host, port }: Config['page']): string {
 /** What the running monitor says; null when none runs there. Throws AndonError `monitor` when it refuses or says something else. */
 export async function runningOverview(config: Config, env: Environment): Promise<Overview | null> {
   const url = pageUrlOf(config.page)
-  const token = config.page.token ? readSecret(config.page.token, env) : null
+  const key = localKey(config.store.path, { make: false })
+  const token = config.page.token ? readSecret(config.page.token, env) : key && readingKey(key)
   let response: Response
   try {
     response = await fetch(`${url}/api/v1/overview`, {
@@ -33,7 +34,7 @@ export async function runningOverview(config: Config, env: Environment): Promise
   if (response.status === 401)
     throw new AndonError(
       'monitor',
-      `the monitor at ${url} wants its token: name where it is kept under page.token of the configuration`,
+      `the monitor at ${url} wants a token: name where it is kept under page.token of the configuration, or run this beside its store`,
     )
   if (!response.ok)
     throw new AndonError('monitor', `the monitor at ${url} answers ${response.status}: ${text.trim().slice(0, 300)}`, {

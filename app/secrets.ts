@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { SecretRef } from '../alerts/targets.ts'
@@ -35,6 +35,11 @@ export function localKey(storePath: string, options: { make: boolean }): string 
   }
   return readFileSync(file, 'utf8').trim()
 }
+
+/**
+ * What commands that only read show instead of the key: whatever listens on the monitor's port while it is down learns nothing that could write.
+ */
+export const readingKey = (key: string): string => createHmac('sha256', key).update('andon reading').digest('hex')
 
 /**
  * The key of the pseudonyms: configured, else made once and kept beside the store. Losing it makes customers strangers to their history.

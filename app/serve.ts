@@ -7,13 +7,13 @@ import type { DrillResult } from '../facts/drill.ts'
 import { wallClock } from '../lib/clock.ts'
 import { createLog, type Log } from '../lib/log.ts'
 import type { ClockMode } from '../pipeline/sequencer.clickhouse.ts'
-import { accessOf, apiOf } from './doors.ts'
+import { accessOf, apiOf, ingestOf } from './doors.ts'
 import { heartbeat, heartbeatUrl } from './heartbeat.ts'
 import { createMonitor, type Monitor, type MonitorOptions } from './monitor.ts'
 import { storeOptionsOf } from './open.ts'
 import { recoveryApiOf } from './recovery-api.ts'
 import { ROLES, type Role, startRoles } from './roles.ts'
-import { type Environment, identitySecret, readSecret } from './secrets.ts'
+import { type Environment, identitySecret } from './secrets.ts'
 import { recorded, traceMonitor } from './telemetry.ts'
 
 export type Running = Readonly<{
@@ -34,7 +34,7 @@ export async function startMonitor(options: {
   onIncident?: MonitorOptions['onIncident']
 }): Promise<Running> {
   const { config, env, log } = options
-  const receiveToken = config.receive.token ? readSecret(config.receive.token, env) : undefined
+  const ingest = ingestOf(config, env)
   const access = accessOf(config, env)
   const pingUrl = heartbeatUrl(config, env)
   const namer = createNamer(
@@ -61,7 +61,8 @@ export async function startMonitor(options: {
   try {
     receiver = await startReceiver({
       listen: config.receive,
-      token: receiveToken,
+      token: ingest.token,
+      refuses: ingest.refuses,
       accept: recorded('andon.accept', monitor.accept, ({ spans, outcomes, points }) => ({
         'andon.spans': spans.length,
         'andon.outcomes': outcomes.length,
@@ -73,7 +74,7 @@ export async function startMonitor(options: {
       count: monitor.rejected,
     })
     const ending = new AbortController()
-    const own = { endpoint: receiver.url, ...(receiveToken && { token: receiveToken }) }
+    const own = { endpoint: receiver.url, ...(ingest.own && { token: ingest.own }) }
     const { drills } = monitor
     const drill = (signal?: AbortSignal) =>
       drills.run(own, signal ? AbortSignal.any([signal, ending.signal]) : ending.signal)

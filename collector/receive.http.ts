@@ -44,6 +44,8 @@ export type ReceiverOptions = Readonly<{
   listen: Readonly<{ host: string; port: number }>
   /** Bearer token that every request must carry; may be left out on loopback only. */
   token?: string | undefined
+  /** Why another bearer token may not send, or null when it may; absent: none may. */
+  refuses?: ((bearer: string | undefined) => string | null) | undefined
   /**
    * Takes a batch; resolves only when it is durable. May throw AndonError 'overloaded' (answered 429), 'unavailable' or anything retryable (503).
    */
@@ -69,7 +71,7 @@ export type Receiver = Readonly<{ url: string; close: () => Promise<void> }>
 export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
   const { host } = options.listen
   if (options.token === '') throw new AndonError('config', 'the bearer token is empty; leave it out or give one')
-  if (options.token === undefined && !isLoopback(host)) {
+  if (options.token === undefined && options.refuses === undefined && !isLoopback(host)) {
     throw new AndonError('config', `listening on ${host} needs a bearer token; set one, or listen on 127.0.0.1`)
   }
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
@@ -77,7 +79,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
     ...options,
     limits,
     budget: createBudget(limits.inFlightBytes),
-    isAllowed: tokenCheck(options.token),
+    whyNot: tokenCheck(options),
     isClosing: () => !server.listening,
   }
   const server = createServer(
@@ -98,7 +100,8 @@ type Edge = Omit<ReceiverOptions, 'limits'> &
   Readonly<{
     limits: ReceiverLimits
     budget: Budget
-    isAllowed: (request: IncomingMessage) => boolean
+    /** Why a request may not send, or null. */
+    whyNot: (request: IncomingMessage) => string | null
     isClosing: () => boolean
   }>
 
@@ -150,8 +153,9 @@ async function routed(edge: Edge, request: IncomingMessage): Promise<Answer | un
     const answer = refusal(edge, request, 405, STATUS.unimplemented, `${path} takes POST, not ${request.method}`)
     return { ...answer, headers: { allow: 'POST' } }
   }
-  if (!edge.isAllowed(request)) {
-    const answer = refusal(edge, request, 401, STATUS.unauthenticated, 'send the header Authorization: Bearer <token>')
+  const whyNot = edge.whyNot(request)
+  if (whyNot !== null) {
+    const answer = refusal(edge, request, 401, STATUS.unauthenticated, whyNot)
     return { ...answer, headers: { 'www-authenticate': 'Bearer' } }
   }
   const type = mediaTypeOf(request.headers['content-type'] ?? '')
@@ -243,8 +247,12 @@ function answerTo(edge: Edge, request: IncomingMessage, error: unknown): Answer 
     : answer
 }
 
-function tokenCheck(token: string | undefined): (request: IncomingMessage) => boolean {
-  if (token === undefined) return () => true
-  const digest = digestOf(token)
-  return (request) => isSecret(bearerOf(request), digest)
+function tokenCheck({ token, refuses }: ReceiverOptions): Edge['whyNot'] {
+  if (token === undefined && refuses === undefined) return () => null
+  const digest = token === undefined ? null : digestOf(token)
+  return (request) => {
+    const given = bearerOf(request)
+    if (digest && isSecret(given, digest)) return null
+    return refuses ? refuses(given) : 'send the header Authorization: Bearer <token>'
+  }
 }
