@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -134,6 +134,24 @@ test('the grants are statements that ClickHouse reads, each for a user that user
   }
   const users = new Set(statements.map((sql) => /TO (\w+)$/.exec(sql)?.[1]))
   expect([...users].sort()).toEqual(['andon_alerter', 'andon_detector', 'andon_pipeline', 'andon_reader'])
+})
+
+test('whatever a role inserts into, its user may', () => {
+  const grants = text('deploy/clickhouse/grants.sql')
+  const tablesIn = (room: string): string[] =>
+    readdirSync(join(ROOT, room))
+      .filter((file) => file.endsWith('.clickhouse.ts'))
+      .flatMap((file) =>
+        [...text(`${room}/${file}`).matchAll(/(?:table: |const TABLE = )'(\w+)'/g)].map((match) => match[1]!),
+      )
+  const inserted = {
+    andon_detector: tablesIn('detectors'),
+    andon_alerter: [...tablesIn('alerts'), ...tablesIn('recovery')],
+  }
+  for (const [user, tables] of Object.entries(inserted)) {
+    expect(tables.length, user).toBeGreaterThan(0)
+    for (const table of tables) expect(grants).toContain(`GRANT INSERT ON andon.${table} TO ${user};`)
+  }
 })
 
 test('Dockerfile: pinned base, packages from the lock file, an unprivileged user, a health check, no secrets', () => {

@@ -3,9 +3,11 @@
 -- The active pipeline alone makes and changes tables, counts, and erases customers.
 GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER, OPTIMIZE ON andon.* TO andon_pipeline;
 
--- The detector reads what was counted and keeps its evidence.
+-- The detector reads what was counted and keeps its evidence, how it moved, and which baselines it chose.
 GRANT SELECT ON andon.* TO andon_detector;
 GRANT INSERT ON andon.evidence TO andon_detector;
+GRANT INSERT ON andon.evidence_history TO andon_detector;
+GRANT INSERT ON andon.baselines TO andon_detector;
 
 -- The alerter reads, and keeps the journal of incidents and of their recovery.
 GRANT SELECT ON andon.* TO andon_alerter;
