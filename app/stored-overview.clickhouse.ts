@@ -3,6 +3,7 @@ import { foldEvents } from '../alerts/incident.ts'
 import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import { type Config, triggersOf } from '../config.ts'
 import { createDetector } from '../detectors/detector.clickhouse.ts'
+import { isDrill } from '../facts/drill.ts'
 import { type Overview, openStatesOf } from '../facts/overview.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
 import { wallClock } from '../lib/clock.ts'
@@ -39,7 +40,10 @@ export async function storedOverview(store: ClickHouseClient, config: Config): P
     seq: detector.seq(),
     waitingRows: 0,
     ingestLagSeconds: 0,
-    releases: detector.views().map((view) => ({ ...view, state: states.get(releaseKeyOf(view.release)) ?? 'live' })),
+    releases: detector
+      .views()
+      .filter(({ release }) => !isDrill(release))
+      .map((view) => ({ ...view, state: states.get(releaseKeyOf(view.release)) ?? 'live' })),
     incidents,
   }
 }

@@ -302,6 +302,7 @@ test('completeness counts what needs something; money is kept by currency', asyn
       item('contact', 'c1', { contact_end: 'transferred' }),
       item('contact', 'c2', { contact_end: 'escalated' }),
       item('customer', 'u1', { need: 'recontact' }),
+      item('audit', 'a', { need: 'close' }),
     ],
   })
   const entry = { incident_id: 'a', step: 'record_corrected', kind: 'record', item: 'o1' }
@@ -323,7 +324,7 @@ test('completeness counts what needs something; money is kept by currency', asyn
     ['affected_transfers', '', 1],
     ['amount_at_risk', 'CHF', 5],
     ['amount_at_risk', 'EUR', 30],
-    ['recovery_completeness', '', 1 / 3],
+    ['recovery_completeness', '', 1 / 4],
   ])
 })
 

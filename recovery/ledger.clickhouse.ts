@@ -29,37 +29,50 @@ const ITEM_COLUMNS = {
 
 type Snapshot = NonNullable<RecoveryState['snapshot']>
 
-/** The highest snapshot of each incident. */
+/** Rows in one insert: bounds the text that a large snapshot becomes. */
+const ROWS_PER_INSERT = 5_000
+
+/**
+ * The highest whole snapshot of each incident. The audit entry is written last: a snapshot that has none was cut off by a crash, and
+ * the next one is taken as if it were not there.
+ */
 export async function snapshotsIn(store: ClickHouseClient): Promise<Map<string, Snapshot>> {
   const rows = await rowsOf<{ incidentId: string } & Snapshot>(
     store,
     `SELECT incident_id AS incidentId, max(snapshot) AS number, toUnixTimestamp64Milli(argMax(taken_at, snapshot)) AS takenAtMs, argMax(because, snapshot) AS because
-     FROM affected_items GROUP BY incident_id`,
+     FROM affected_items WHERE kind = 'audit' GROUP BY incident_id`,
   )
   return new Map(rows.map(({ incidentId, ...snapshot }) => [incidentId, snapshot]))
 }
 
-/** Appends one whole snapshot; the same number again changes nothing. */
+/** Appends one snapshot under the next free number. `items` ends with the audit entry. */
 export async function appendSnapshot(
   store: ClickHouseClient,
   incidentId: string,
-  snapshot: Snapshot,
+  taken: Omit<Snapshot, 'number'>,
   items: readonly AffectedItem[],
 ): Promise<void> {
-  await store.insert({
-    table: 'affected_items',
-    format: 'JSONEachRow',
-    values: items.map((item) => ({
-      incident_id: incidentId,
-      snapshot: snapshot.number,
-      taken_at: Math.floor(snapshot.takenAtMs),
-      because: snapshot.because,
-      ...Object.fromEntries(Object.entries(ITEM_COLUMNS).map(([column, field]) => [column, item[field]])),
-      at: Math.floor(item.atMs),
-      ended_at: Math.floor(item.endedAtMs),
-    })),
-    clickhouse_settings: { insert_deduplication_token: `affected ${incidentId} ${snapshot.number}` },
-  })
+  const [last] = await rowsOf<{ number: number }>(
+    store,
+    'SELECT max(snapshot) AS number FROM affected_items WHERE incident_id = {incident:String}',
+    { incident: incidentId },
+  )
+  const number = (last?.number ?? 0) + 1
+  for (let from = 0; from < items.length; from += ROWS_PER_INSERT)
+    await store.insert({
+      table: 'affected_items',
+      format: 'JSONEachRow',
+      values: items.slice(from, from + ROWS_PER_INSERT).map((item) => ({
+        incident_id: incidentId,
+        snapshot: number,
+        taken_at: Math.floor(taken.takenAtMs),
+        because: taken.because,
+        ...Object.fromEntries(Object.entries(ITEM_COLUMNS).map(([column, field]) => [column, item[field]])),
+        at: Math.floor(item.atMs),
+        ended_at: Math.floor(item.endedAtMs),
+      })),
+      clickhouse_settings: { insert_deduplication_token: `affected ${incidentId} ${number} ${from}` },
+    })
 }
 
 export const itemsIn = (store: ClickHouseClient, incidentId: string, snapshot: number): Promise<AffectedItem[]> =>

@@ -290,6 +290,24 @@ test('each stage of the pause lists anew, late facts included; a tick without ne
   expect(await listed('customer')).toContainEqual([pseudonymOf('early'), 'recontact', 'complaint'])
 })
 
+test('a listing that a crash cut off is none: the next one is taken, whole and under a number of its own', async () => {
+  await count(harm())
+  await recovery.tick([incidentAt('accepted')])
+  const torn = {
+    incident_id: 'inc',
+    snapshot: 2,
+    because: 'stopped',
+    kind: 'record',
+    item: 'crm/order/o1',
+    need: 'correct',
+  }
+  await store.insert({ table: 'affected_items', values: [torn], format: 'JSONEachRow' })
+  expect((await recovery.state('inc')).snapshot).toMatchObject({ number: 1, because: 'accepted' })
+  expect(await rowsOf(store, 'SELECT DISTINCT snapshot FROM affected_now')).toEqual([{ snapshot: 1 }])
+  await recovery.tick([incidentAt('stopped')])
+  expect(await recovery.state('inc')).toMatchObject({ needed: 5, snapshot: { number: 3, because: 'stopped' } })
+})
+
 test('a part of a release that is stopped alone is listed alone, and what it does after it was let go on is not', async () => {
   await count([
     ...contact('in', ONSET + 1000, [failed], { channel: 'voice' }),

@@ -64,8 +64,7 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
     const contacts = await exposedContacts(store, query)
     const pausedAtMs = times.acceptedMs ?? times.detectedMs
     const items = affectedItems({ incidentId, release, contacts, pausedAtMs, caseIdleMs })
-    const number = ((await snapshotsIn(store)).get(incidentId)?.number ?? 0) + 1
-    await appendSnapshot(store, incidentId, { number, takenAtMs: clock.nowMs(), because }, items)
+    await appendSnapshot(store, incidentId, { takenAtMs: clock.nowMs(), because }, items)
     outcomesSeq = 0 // an outcome that came before the list may be about it
     return state(incidentId)
   }

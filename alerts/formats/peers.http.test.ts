@@ -52,6 +52,30 @@ test('a pause reaches PagerDuty, Slack and an Alertmanager receiver, each once a
   await world.alerter.close()
 })
 
+test('whoever was told of the pause is told, in its own words, that somebody took it and that it is over', async () => {
+  const world = startWorld()
+  await world.alerter.handle(aFinding())
+  await world.untilTaken(1)
+  const { incidentId } = world.incident()!
+  const ada = { by: 'Ada <!channel>', reason: 'mine & only mine' }
+  await world.alerter.decideOn(incidentId, { does: 'acknowledge', ...ada })
+  await world.alerter.decideOn(incidentId, { does: 'close', verdict: 'confirmed', isRetired: true, ...ada })
+  for (let turn = 0; turn < 200 && peers.pagerduty.taken().length < 3; turn += 1) {
+    await world.run(SECOND)
+    await wallClock.sleep(5)
+  }
+  await world.run(MINUTE)
+  for (const peer of Object.values(peers)) expect(peer.refused()).toEqual([])
+  const events = peers.pagerduty.taken() as { event_action: string; dedup_key: string }[]
+  expect(events.map((event) => event.event_action).sort()).toEqual(['acknowledge', 'resolve', 'trigger'])
+  expect(new Set(events.map((event) => event.dedup_key)).size).toBe(1)
+  expect((peers.alertmanager.taken() as { status: string }[]).map((group) => group.status)).toEqual([
+    'firing',
+    'resolved',
+  ])
+  await world.alerter.close()
+})
+
 test('what is busy or down is told again; what refuses for good does not hold up the others', async () => {
   peers.pagerduty.answerWith(429, 503)
   peers.slack.answerWith(410)

@@ -1,5 +1,6 @@
--- Who and what an incident touched. A snapshot is whole: the rows of the highest snapshot of an incident are its present affected set.
--- kind: contact, customer, record, case. need: what is to be done about it (correct, recontact, route), '' = listed only; why: what
+-- Who and what an incident touched. A snapshot is whole when its audit row stands here (it is written last): the rows of the highest whole
+-- snapshot of an incident are its present affected set.
+-- kind: contact, customer, record, case, audit. need: what is to be done about it (correct, recontact, route, close), '' = listed only; why: what
 -- happened to it. record_key, customer: pseudonyms. amount: money of the item's writes. at, ended_at: event time.
 CREATE TABLE IF NOT EXISTS affected_items (
   incident_id String,
@@ -139,7 +140,7 @@ CREATE VIEW IF NOT EXISTS affected_now AS
 SELECT items.*, done.first_step AS done_step, done.first_at AS done_at, done.first_step != '' AS is_done
 FROM (
   SELECT * FROM affected_items
-  WHERE (incident_id, snapshot) IN (SELECT incident_id, max(snapshot) FROM affected_items GROUP BY incident_id)
+  WHERE (incident_id, snapshot) IN (SELECT incident_id, max(snapshot) FROM affected_items WHERE kind = 'audit' GROUP BY incident_id)
 ) AS items
 LEFT JOIN (
   SELECT incident_id, kind, item, argMin(step, (at, entry_id)) AS first_step, min(at) AS first_at
