@@ -1,6 +1,7 @@
 import type { Finding } from '../facts/finding.ts'
 import {
   covers,
+  type Delivered,
   type Incident,
   type IncidentClock,
   type IncidentEvent,
@@ -127,7 +128,10 @@ function changeOf(incident: Incident, { atMs, event }: IncidentEvent): Partial<I
     case 'joined':
       return { joined: [...incident.joined, event.finding] }
     case 'attempted': // a notice to people is no order, so an observed incident is never "sent"
-      return !isHeld(incident) || event.stage || clock.sentMs !== null ? {} : { clock: { ...clock, sentMs: atMs } }
+      return {
+        ...(!event.stage && { deliveries: withAttempt(incident.deliveries, event, atMs) }),
+        ...(isHeld(incident) && !event.stage && clock.sentMs === null && { clock: { ...clock, sentMs: atMs } }),
+      }
     case 'accepted':
       return event.enforces ? acceptedBy(incident, event.target, atMs) : {}
     case 'undeliverable':
@@ -169,10 +173,10 @@ function decided(incident: Incident, event: Decision, atMs: number): Partial<Inc
       return { snoozed: { ...decision, untilMs: event.untilMs } }
     case 'overridden':
     case 'resumed':
-      return { state: 'resumed', resumed: { ...decision, how: event.type, acceptedMs: null } }
+      return { state: 'resumed', deliveries: [], resumed: { ...decision, how: event.type, acceptedMs: null } }
     case 'rolled_back':
       assert(incident.ordered === 'pause', `incident ${incident.incidentId} is rolled back already`)
-      return { ordered: 'rollback', orderedBy: person }
+      return { ordered: 'rollback', deliveries: [], orderedBy: person }
     case 'closed':
       return { state: 'closed', closed: { ...decision, verdict: event.verdict } }
   }
@@ -198,6 +202,14 @@ const afterPause = ({ contactsAfterPause, writesAfterPause }: Body<'stopped'> | 
   contactsAfterPause,
   writesAfterPause,
 })
+
+function withAttempt(before: readonly Delivered[], event: Body<'attempted'>, atMs: number): readonly Delivered[] {
+  const { target, attempt: attempts, outcome, status } = event
+  const latest = { target, attempts, outcome, status, atMs }
+  return before.some((one) => one.target === target)
+    ? before.map((one) => (one.target === target ? latest : one))
+    : [...before, latest]
+}
 
 const withOne = (names: readonly string[], name: string): readonly string[] =>
   names.includes(name) ? names : [...names, name]

@@ -116,6 +116,12 @@ export const incidentSchema: z.ZodType<Incident> = z
     writesAfterPause: z.number(),
     acceptedBy: z.array(z.string()).readonly(),
     undeliverable: z.array(z.string()).readonly(),
+    deliveries: z
+      .array(
+        z.object({ target: z.string(), attempts: z.number(), outcome: z.string(), status: z.number(), atMs: time }),
+      )
+      .readonly()
+      .describe('How the present order, or notice, fares with each target that was tried.'),
     scope: z.array(scopeSchema).readonly().describe('What is stopped; empty is the whole release.'),
     ordered: z.enum(['nothing', 'pause', 'rollback']),
     orderedMs: maybeTime,

@@ -95,6 +95,7 @@ export async function startMonitor(options: {
       metrics: async () => ({ contentType: monitor.registry.contentType, body: await monitor.registry.metrics() }),
       health: monitor.health,
       collectorUrl: receiver.url,
+      runbook: config.links.runbook,
       clock: wallClock,
       log,
     })

@@ -162,6 +162,10 @@ export const anIncident = (
   acceptedBy: ['agent-platform'],
   undeliverable: [],
   ...NOTHING_DECIDED,
+  deliveries: [
+    { target: 'agent-platform', attempts: 1, outcome: 'delivered', status: 200, atMs: finding.decidedAtMs + 830 },
+    { target: 'on-call', attempts: 1, outcome: 'delivered', status: 202, atMs: finding.decidedAtMs + 910 },
+  ],
   ordered: change.state === 'observed' ? 'nothing' : finding.action === 'rollback' ? 'rollback' : 'pause',
   ...change,
   clock: {
@@ -268,11 +272,18 @@ export function aBadDay(): Overview {
         incidentId: 'b0d1c2e3f4a5968778695a4b3c2d1e0f',
         state: 'pausing',
         acceptedBy: [],
+        deliveries: [
+          { target: 'agent-platform', attempts: 4, outcome: 'server_error', status: 503, atMs: NOW_MS - 3_000 },
+          { target: 'on-call', attempts: 1, outcome: 'delivered', status: 202, atMs: NOW_MS - 11_000 },
+        ],
         contactsAfterPause: 0,
         writesAfterPause: 0,
         clock: { ...NOT_YET, sentMs: NOW_MS - 11_700 },
       }),
-      anIncident(aFinding(), { joined: [aFinding({ trigger: 'repeat_contacts', signal: 'repeat_contacts' })] }),
+      anIncident(aFinding(), {
+        joined: [aFinding({ trigger: 'repeat_contacts', signal: 'repeat_contacts' })],
+        acknowledged: { by: 'Ada Okafor', reason: 'on it, calling the platform team', atMs: NOW_MS - 39 * MINUTE },
+      }),
       anIncident(complaints, {
         incidentId: '00aa11bb22cc33dd44ee55ff66778899',
         state: 'observed',

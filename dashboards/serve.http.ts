@@ -29,6 +29,8 @@ export type PageOptions = Readonly<{
   health: () => Promise<Health>
   /** Where agents send OTLP, shown while there is nothing else to show. Default: port 4318 of the page's own host. */
   collectorUrl?: string | undefined
+  /** Address or path of the runbook for a paused release, shown with every incident. */
+  runbook?: string | undefined
   /** Open pages at once; one more is told to poll. Default 64. */
   maxListeners?: number
   clock: Clock
@@ -56,7 +58,7 @@ export async function startPage(options: PageOptions): Promise<Page> {
   const look = createLook(options.overview, options.clock)
   const maxListeners = options.maxListeners ?? MAX_LISTENERS
   const stream = createStream({ look, maxListeners, clock: options.clock, log: options.log })
-  const edge: Edge = { ...options, stream, files: readFiles(options.collectorUrl ?? '') }
+  const edge: Edge = { ...options, stream, files: readFiles(options.collectorUrl ?? '', options.runbook ?? '') }
   const server = createServer(
     { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16 << 10 },
     (request, response) => void serve(edge, request, response),
@@ -94,7 +96,7 @@ const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
   '/page.css': ['page.css', 'text/css; charset=utf-8'],
   '/icon.svg': ['icon.svg', 'image/svg+xml'],
   ...Object.fromEntries(
-    ['page', 'draw', 'element', 'format', 'incidents', 'releases', 'words'].map((name) => [
+    ['page', 'acting', 'decisions', 'draw', 'element', 'format', 'incidents', 'releases', 'words'].map((name) => [
       `/${name}.js`,
       [`${name}.js`, 'text/javascript; charset=utf-8'] as const,
     ]),
@@ -102,12 +104,15 @@ const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
 }
 
 /** Reads the page once, so that a request never touches the disk. */
-function readFiles(collectorUrl: string): ReadonlyMap<string, File> {
-  const attribute = collectorUrl.replace(/[&"<>]/g, (character) => `&#${character.charCodeAt(0)};`)
+function readFiles(collectorUrl: string, runbook: string): ReadonlyMap<string, File> {
+  const attribute = (text: string) => text.replace(/[&"<>]/g, (character) => `&#${character.charCodeAt(0)};`)
   return new Map(
     Object.entries(FILES).map(([path, [file, type]]) => {
       let body = readFileSync(new URL(`./page/${file}`, import.meta.url))
-      if (path === '/') body = Buffer.from(body.toString('utf8').replace('%COLLECTOR_URL%', () => attribute))
+      if (path === '/') {
+        const text = body.toString('utf8').replace('%COLLECTOR_URL%', () => attribute(collectorUrl))
+        body = Buffer.from(text.replace('%RUNBOOK%', () => attribute(runbook)))
+      }
       const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
       return [path, { type, body, etag }]
     }),

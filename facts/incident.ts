@@ -113,6 +113,8 @@ export type Incident = Readonly<{
   writesAfterPause: number
   acceptedBy: readonly string[]
   undeliverable: readonly string[]
+  /** How the present order, or notice, fares with each target that was tried. */
+  deliveries: readonly Delivered[]
   /** What is stopped; empty = the whole release. */
   scope: readonly Scope[]
   ordered: 'nothing' | 'pause' | 'rollback'
@@ -131,8 +133,12 @@ export type Incident = Readonly<{
   restarts: readonly EvidenceRestart[] | null
 }>
 
+/** The latest attempt to tell one target. outcome: as Post names it, `sending` while it is under way. */
+export type Delivered = Readonly<{ target: string; attempts: number; outcome: string; status: number; atMs: number }>
+
 /** What an incident holds before anybody decided anything about it. */
 export const NOTHING_DECIDED = {
+  deliveries: [],
   scope: [],
   ordered: 'nothing',
   orderedMs: null,

@@ -1,3 +1,5 @@
+import { acting } from './acting.js'
+import { quietFor } from './decisions.js'
 import { el, lazily } from './element.js'
 import { count, dateTime, percent, rfc3339, timeNear, titleOf, visible } from './format.js'
 import { chip, name, oddsText } from './releases.js'
@@ -79,7 +81,7 @@ function incidentCard(overview, incident, isOpen) {
     id: `incident-${incidentId}`,
     tabindex: '-1',
   })
-  return lazily(card, JSON.stringify([incident, title, releaseStartMs]), () => [
+  return lazily(card, JSON.stringify([incident, title, releaseStartMs, quietFor(incident, overview.nowMs)]), () => [
     el(
       'details',
       { open: isOpen },
@@ -108,6 +110,7 @@ function incidentCard(overview, incident, isOpen) {
         el('p.story', {}, storyOf(incident, title)),
       ),
       timeline(incident, releaseStartMs),
+      acting(incident, overview.nowMs),
       measures(incident),
       facts(incident, title),
     ),
@@ -186,7 +189,7 @@ const measure = (term, value, means) =>
 
 /** What the decision rests on, and where traffic goes. @param {Incident} incident @param {string} title */
 function facts(incident, title) {
-  const { finding, joined, acceptedBy, undeliverable } = incident
+  const { finding, joined } = incident
   const { hits, trials, baseline } = finding
   const where = [finding.channel, finding.queue].filter((part) => part !== '')
   const rate = trials > 0 ? `${percent(hits / trials)} (${count(hits)} of ${count(trials)} trials), ` : ''
@@ -209,8 +212,6 @@ function facts(incident, title) {
       `${didOrder(incident) ? `ordered to ${finding.action === 'rollback' ? 'roll back' : 'pause'}` : 'nothing ordered'}: ${reasonOf(incident.reason)}`,
     ),
     didOrder(incident) && row('Traffic goes to', name('target', finding.trafficGoesTo || 'not named')),
-    acceptedBy.length > 0 && row('Accepted by', name('target', acceptedBy.join(', '))),
-    undeliverable.length > 0 && row('Not delivered to', name('target', undeliverable.join(', '))),
     joined.length > 0 && row('Also breached', joined.map(({ signal }) => titleOf(signal)).join(', ')),
     row('Incident', el('code', {}, incident.incidentId), `, batch ${count(finding.seq)}`),
   ]

@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest'
+import { aBadDay, aFinding, anIncident } from '../fixtures.ts'
+import { acknowledgementOf, commandLinesOf, deliveriesOf, nextStepsOf, quietFor, shellWord } from './decisions.js'
+
+const [pausing, drained, observed] = aBadDay().incidents as [never, never, never]
+const ada = { by: 'Ada', reason: 'on it', atMs: 0 }
+const linesOf = (incident: Parameters<typeof commandLinesOf>[0]) => commandLinesOf(incident).map(({ does }) => does)
+
+test('who has it is said with how long that took', () => {
+  expect(acknowledgementOf(pausing)).toEqual({ isOpen: true, text: 'nobody has acknowledged it yet' })
+  expect(acknowledgementOf(drained).text.replaceAll('\u00a0', ' ')).toBe(
+    'Ada Okafor after 2 min: on it, calling the platform team',
+  )
+})
+
+test('each target says how far it is, and what a person carried out counts as well', () => {
+  expect(deliveriesOf(pausing)).toEqual([
+    { target: 'agent-platform', text: 'server error (503), attempt 4', isDone: false },
+    { target: 'on-call', text: 'told', isDone: true },
+  ])
+  const byHand = anIncident(aFinding(), { acceptedBy: ['by hand: Ada'], deliveries: [] })
+  expect(deliveriesOf(byHand)).toEqual([{ target: 'by hand: Ada', text: 'accepted', isDone: true }])
+})
+
+test('the command lines are those that the state allows', () => {
+  expect(linesOf(pausing)).toContain('Done by hand')
+  expect(linesOf(drained)).not.toContain('Acknowledge')
+  expect(linesOf(drained)).not.toContain('Verdict')
+  expect(linesOf(observed)).toEqual(['Acknowledge', 'Pause it', 'Verdict', 'Every line of it'])
+  const resumed = anIncident(aFinding(), { state: 'resumed', resumed: { ...ada, how: 'overridden', acceptedMs: 1 } })
+  expect(linesOf(resumed)).toEqual(['Verdict', 'Every line of it'])
+  expect(nextStepsOf(resumed)[1]).toContain('verdict')
+})
+
+test.each([
+  ['order-status', 'order-status'],
+  ["it's", `'it'\\''s'`],
+  ['$(reboot)', "'$(reboot)'"],
+  ['-rf', "'-rf'"],
+  ['', "''"],
+  ['a\u202eb', null],
+])('%j is typed as %j', (text, typed) => {
+  expect(shellWord(text)).toBe(typed)
+})
+
+test('a snooze is shown as long as it lasts', () => {
+  const snoozed = anIncident(aFinding(), { snoozed: { ...ada, untilMs: 60_000 } })
+  expect(quietFor(snoozed, 0)).not.toBeNull()
+  expect(quietFor(snoozed, 60_000)).toBeNull()
+})
