@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest'
 import { aBadDay, aFinding, anIncident } from '../fixtures.ts'
-import { acknowledgementOf, commandLinesOf, deliveriesOf, nextStepsOf, quietFor, shellWord } from './decisions.js'
+// @ts-expect-error plain JavaScript for the browser; page/tsconfig.json checks its types
+import * as decisions from './decisions.js'
+
+const { acknowledgementOf, commandLinesOf, deliveriesOf, nextStepsOf, quietFor, shellWord } = decisions
 
 const [pausing, drained, observed] = aBadDay().incidents as [never, never, never]
 const ada = { by: 'Ada', reason: 'on it', atMs: 0 }
-const linesOf = (incident: Parameters<typeof commandLinesOf>[0]) => commandLinesOf(incident).map(({ does }) => does)
+const linesOf = (incident: unknown): string[] => commandLinesOf(incident).map(({ does }: { does: string }) => does)
 
 test('who has it is said with how long that took', () => {
   expect(acknowledgementOf(pausing)).toEqual({ isOpen: true, text: 'nobody has acknowledged it yet' })
