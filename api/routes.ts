@@ -3,6 +3,7 @@ import type { Overview } from '../facts/overview.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { AuditRow } from '../releases/audit.ts'
 import { auditRoutes } from './audit.ts'
+import { type Explain, explanationRoutes } from './explanation.ts'
 import { incidentRoutes } from './incidents.ts'
 import { ofrepRoutes } from './ofrep.ts'
 import { openApiRoute } from './openapi.ts'
@@ -16,6 +17,8 @@ export type ApiEdges = Readonly<{
   overview: () => Promise<Overview>
   /** All incidents, from memory: the stop switch asks often. */
   incidents: () => readonly Incident[] | Promise<readonly Incident[]>
+  /** Why an incident was opened, computed again from the store; absent where the process has none. */
+  explain?: Explain
   clock: Pick<Clock, 'nowMs'>
   /** What people decide; absent where nobody decides (a page beside roles that run elsewhere). */
   people?: ReleaseEdges & Readonly<{ audit: () => Promise<AuditRow[]> }>
@@ -24,9 +27,10 @@ export type ApiEdges = Readonly<{
 }>
 
 /** Every route of the API. */
-export function routesOf({ overview, incidents, clock, people, recovery }: ApiEdges): Route[] {
+export function routesOf({ overview, incidents, explain, clock, people, recovery }: ApiEdges): Route[] {
   const routes: Route[] = [
     ...overviewRoutes(overview),
+    ...explanationRoutes(explain),
     ...(people ? [...incidentRoutes(people.operate), ...releaseRoutes(people), ...auditRoutes(people.audit)] : []),
     ...recoveryRoutes(recovery),
     ...ofrepRoutes(incidents, clock),

@@ -4,7 +4,8 @@ import { printable } from './table.ts'
 
 /**
  * The picture of an explanation: above, evidence against time with the line of the pause; below, the rate with its 95 % intervals
- * against the baseline; through both, the range in which the harm began. Plain SVG that follows a light or dark ground.
+ * against the baseline; through both, the range in which the harm began. Plain SVG that follows a light or dark ground, and is light where
+ * its style is not allowed (a page's content security policy).
  */
 export function explanationSvg(explained: Explained): string {
   const { finding, retraced, rates } = explained
@@ -18,7 +19,7 @@ export function explanationSvg(explained: Explained): string {
   const where = [channel, queue].filter(Boolean).join(' / ') || 'all traffic'
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${LEFT + WIDTH + 130} ${BOTTOM + 64}" role="img" aria-label="${escaped(title)}" font-family="system-ui, sans-serif" font-size="12">
 <style>:root{--ink:#222;--ground:#fff;--faint:#ccc;--bad:#c2410c;--range:#f59e0b;--good:#0369a1}@media(prefers-color-scheme:dark){:root{--ink:#ddd;--ground:#161616;--faint:#444;--bad:#fb923c;--range:#b45309;--good:#38bdf8}}text{fill:var(--ink)}</style>
-<rect width="100%" height="100%" fill="var(--ground)"/>
+<rect width="100%" height="100%" fill="var(--ground,#fff)"/>
 <text x="${LEFT}" y="22" font-size="15" font-weight="600">${escaped(title)}</text>
 <text x="${LEFT}" y="40">${escaped(printable(where))}; decided ${when(finding.decidedAtMs)}</text>
 ${onsetRange(finding, x)}
@@ -41,8 +42,8 @@ function onsetRange({ onsetMs, onsetLowMs, onsetHighMs }: Explained['finding'], 
   if (onsetMs === null || onsetLowMs === null || onsetHighMs === null) return ''
   const width = Math.max(2, x(onsetHighMs) - x(onsetLowMs))
   const height = BOTTOM - EVIDENCE.top
-  return `<rect x="${fixed(x(onsetLowMs))}" y="${EVIDENCE.top}" width="${fixed(width)}" height="${height}" fill="var(--range)" opacity="0.22"/>
-<line x1="${fixed(x(onsetMs))}" x2="${fixed(x(onsetMs))}" y1="${EVIDENCE.top}" y2="${BOTTOM}" stroke="var(--range)" stroke-dasharray="3 3"/>
+  return `<rect x="${fixed(x(onsetLowMs))}" y="${EVIDENCE.top}" width="${fixed(width)}" height="${height}" fill="var(--range,#f59e0b)" opacity="0.22"/>
+<line x1="${fixed(x(onsetMs))}" x2="${fixed(x(onsetMs))}" y1="${EVIDENCE.top}" y2="${BOTTOM}" stroke="var(--range,#f59e0b)" stroke-dasharray="3 3"/>
 <text x="${fixed(x(onsetMs) + 4)}" y="${EVIDENCE.top + 12}">began here (90 %)</text>`
 }
 
@@ -61,14 +62,14 @@ function evidencePanel({ retraced }: Explained, x: Scale): string {
     .filter((step) => step.note !== '')
     .map(
       (step) =>
-        `<circle cx="${fixed(x(step.atMs))}" cy="${fixed(y(tens(step.jointLogE)))}" r="4" fill="var(--bad)"><title>${escaped(printable(step.note))}</title></circle>`,
+        `<circle cx="${fixed(x(step.atMs))}" cy="${fixed(y(tens(step.jointLogE)))}" r="4" fill="var(--bad,#c2410c)"><title>${escaped(printable(step.note))}</title></circle>`,
     )
   return `${yAxis([least, 0, line, most], y, oddsOf)}
 <text x="${LEFT}" y="${EVIDENCE.top - 4}">evidence against the release, as odds: all triggers that can pause (dark), this trigger alone (light)</text>
-<line x1="${LEFT}" x2="${LEFT + WIDTH}" y1="${fixed(y(line))}" y2="${fixed(y(line))}" stroke="var(--bad)" stroke-width="1.5"/>
+<line x1="${LEFT}" x2="${LEFT + WIDTH}" y1="${fixed(y(line))}" y2="${fixed(y(line))}" stroke="var(--bad,#c2410c)" stroke-width="1.5"/>
 <text x="${LEFT + WIDTH + 6}" y="${fixed(y(line) + 4)}">pause line</text>
-<polyline fill="none" stroke="var(--faint)" stroke-width="1.5" points="${path((step) => step.logE)}"/>
-<polyline fill="none" stroke="var(--ink)" stroke-width="2" points="${path((step) => step.jointLogE)}"/>
+<polyline fill="none" stroke="var(--faint,#ccc)" stroke-width="1.5" points="${path((step) => step.logE)}"/>
+<polyline fill="none" stroke="var(--ink,#222)" stroke-width="2" points="${path((step) => step.jointLogE)}"/>
 ${notes.join('\n')}`
 }
 
@@ -85,12 +86,12 @@ function ratePanel({ rates, retraced }: Explained, x: Scale): string {
   const y = (share: number) => RATE.top + RATE.height * (1 - Math.min(share, most) / most)
   const marks = rates.map(({ fromMs, toMs, trials, hits, low, high }) => {
     const at = fixed(x((fromMs + toMs) / 2))
-    return `<line x1="${at}" x2="${at}" y1="${fixed(y(low))}" y2="${fixed(y(high))}" stroke="var(--good)" stroke-width="2"/><circle cx="${at}" cy="${fixed(y(hits / trials))}" r="3" fill="var(--good)"><title>${hits} of ${trials}</title></circle>`
+    return `<line x1="${at}" x2="${at}" y1="${fixed(y(low))}" y2="${fixed(y(high))}" stroke="var(--good,#0369a1)" stroke-width="2"/><circle cx="${at}" cy="${fixed(y(hits / trials))}" r="3" fill="var(--good,#0369a1)"><title>${hits} of ${trials}</title></circle>`
   })
   const name = baseline.mode === 'written' ? 'limit' : printable(baseline.against) || 'baseline'
   return `${yAxis([0, limit, most], y, (share) => `${Number((share * 100).toPrecision(2))} %`)}
 <text x="${LEFT}" y="${RATE.top - 8}">${escaped(printable(trigger.title.toLowerCase()))}, by start of contact, with 95 % intervals</text>
-<line x1="${LEFT}" x2="${LEFT + WIDTH}" y1="${fixed(y(limit))}" y2="${fixed(y(limit))}" stroke="var(--bad)" stroke-dasharray="6 4"/>
+<line x1="${LEFT}" x2="${LEFT + WIDTH}" y1="${fixed(y(limit))}" y2="${fixed(y(limit))}" stroke="var(--bad,#c2410c)" stroke-dasharray="6 4"/>
 <text x="${LEFT + WIDTH + 6}" y="${fixed(y(limit) + 4)}">${escaped(name)}</text>
 ${marks.join('\n')}`
 }
@@ -100,7 +101,7 @@ const yAxis = (values: readonly number[], y: Scale, label: (value: number) => st
     .filter((value, i) => values.findIndex((other) => Math.abs(y(other) - y(value)) < 12) === i)
     .map(
       (value) =>
-        `<line x1="${LEFT}" x2="${LEFT + WIDTH}" y1="${fixed(y(value))}" y2="${fixed(y(value))}" stroke="var(--faint)" stroke-width="0.5"/><text x="${LEFT - 6}" y="${fixed(y(value) + 4)}" text-anchor="end">${escaped(label(value))}</text>`,
+        `<line x1="${LEFT}" x2="${LEFT + WIDTH}" y1="${fixed(y(value))}" y2="${fixed(y(value))}" stroke="var(--faint,#ccc)" stroke-width="0.5"/><text x="${LEFT - 6}" y="${fixed(y(value) + 4)}" text-anchor="end">${escaped(label(value))}</text>`,
     )
     .join('\n')
 

@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -12,6 +13,7 @@ import { explain, explainIncident } from './explain.ts'
 import { explanationSvg } from './explain-picture.ts'
 import { explanationText } from './explain-text.ts'
 import { replayFiles } from './replay.ts'
+import { startMonitor } from './serve.ts'
 
 const START_MS = Date.UTC(2026, 0, 5)
 const PAUSING = { action: 'pause', trafficGoesTo: 'people' }
@@ -19,6 +21,7 @@ const folder = mkdtempSync(join(tmpdir(), 'andon-explain-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const config = configSchema.parse({
   store: { path: join(folder, 'store') },
+  page: { port: 4399 }, // where nobody answers
   triggers: [
     { name: 'failed', signal: 'failed_updates', baseline: { mode: 'auto', rate: 0.03 }, ...PAUSING },
     { name: 'repeats', signal: 'repeat_contacts', baseline: 0.2, ...PAUSING },
@@ -55,6 +58,14 @@ beforeAll(async () => {
   expect(incidents).toHaveLength(1)
 }, 120_000)
 
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+
 const withStore = async <T>(look: (store: Awaited<ReturnType<typeof openStore>>) => Promise<T>): Promise<T> => {
   const store = await openStore({ kind: 'embedded', path: config.store.path })
   return look(store).finally(() => store.close())
@@ -87,6 +98,26 @@ test('check measures the traffic of the store and says with what a release that 
   await expect(check({ config, env: {}, perHour: 3, life: 2, measure: true, json: false })).rejects.toThrow(
     'use one of them',
   )
+})
+
+test('a running monitor explains its incidents itself', async () => {
+  const port = await freePort()
+  const running = { ...config, receive: { ...config.receive, port: 0 }, page: { ...config.page, port } }
+  const id = await idOfIncident()
+  const printed = vi.spyOn(console, 'log').mockImplementation(() => {})
+  const monitor = await startMonitor({ config: running, env: {}, log: silentLog, clockMode: 'event' })
+  try {
+    const asked = { config: running, env: {}, trigger: null, json: false, svg: null }
+    expect(await explain({ ...asked, incident: id })).toBe(true)
+    expect(String(printed.mock.calls[0]![0])).toContain('the same decision')
+    await expect(explain({ ...asked, incident: 'zz' })).rejects.toThrow("there is no incident 'zz'")
+    const picture = await fetch(`${monitor.pageUrl}/api/v1/incidents/${id}/explanation?as=svg`)
+    expect(picture.headers.get('content-type')).toContain('image/svg+xml')
+    expect(await picture.text()).toContain('pause line')
+  } finally {
+    await monitor.close()
+    printed.mockRestore()
+  }
 })
 
 test('a record that the store does not bear out is said to differ', async () => {

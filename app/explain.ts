@@ -11,6 +11,7 @@ import { AndonError } from '../lib/errors.ts'
 import { openExistingStore } from './existing-store.clickhouse.ts'
 import { explanationSvg } from './explain-picture.ts'
 import { explanationText } from './explain-text.ts'
+import { runningExplanation } from './running-overview.http.ts'
 import type { Environment } from './secrets.ts'
 
 /** The rate of a stretch of contacts, by their start. */
@@ -38,8 +39,9 @@ export type Explained = Readonly<{
 const RATE_POINTS = 24
 
 /**
- * Prints why an incident was opened: the evidence step by step, replayed from the store to the same decision. True when it is the same.
- * Throws AndonError `unknown` for an id that no incident (or more than one) begins with, `store_locked` while a monitor runs.
+ * Prints why an incident was opened: the evidence step by step, replayed from the store to the same decision, by the running monitor or,
+ * where none runs, from its store. True when it is the same decision. Throws AndonError `unknown` for an id that no incident (or more than
+ * one) begins with.
  */
 export async function explain(options: {
   config: Config
@@ -50,16 +52,36 @@ export async function explain(options: {
   json: boolean
   svg: string | null
 }): Promise<boolean> {
-  const store = await openExistingStore(options.config, options.env)
-  try {
-    const explained = await explainIncident(store, options.incident, options.trigger)
-    if (options.svg !== null) writePicture(options.svg, explanationSvg(explained))
-    console.log(options.json ? JSON.stringify(explained, null, 2) : explanationText(explained))
-    return explained.same
-  } finally {
-    await store.close()
-  }
+  const { config, env, incident, trigger, svg, json } = options
+  const explained =
+    (await runningExplanation(config, env, incident, trigger)) ?? (await fromStore(config, env, incident, trigger))
+  if (svg !== null) writePicture(svg, explanationSvg(explained))
+  console.log(json ? JSON.stringify(explained, null, 2) : explanationText(explained))
+  return explained.same
 }
+
+async function fromStore(
+  config: Config,
+  env: Environment,
+  incident: string,
+  trigger: string | null,
+): Promise<Explained> {
+  const store = await openExistingStore(config, env)
+  return explainIncident(store, incident, trigger).finally(() => store.close())
+}
+
+/** Explains incidents to the API. Throws AndonError `not_found` for one that is not there. */
+export const explainer =
+  (store: ClickHouseClient) =>
+  async (id: string, trigger: string | null, as: 'json' | 'svg'): Promise<string> => {
+    try {
+      const explained = await explainIncident(store, id, trigger)
+      return as === 'svg' ? explanationSvg(explained) : JSON.stringify(explained)
+    } catch (error) {
+      if (!(error instanceof AndonError) || error.code !== 'unknown') throw error
+      throw new AndonError('not_found', error.message)
+    }
+  }
 
 export async function explainIncident(
   store: ClickHouseClient,

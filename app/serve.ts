@@ -8,6 +8,7 @@ import { wallClock } from '../lib/clock.ts'
 import { createLog, type Log } from '../lib/log.ts'
 import type { ClockMode } from '../pipeline/sequencer.clickhouse.ts'
 import { accessOf, apiOf, ingestOf } from './doors.ts'
+import { explainer } from './explain.ts'
 import { heartbeat, heartbeatUrl } from './heartbeat.ts'
 import { createMonitor, type Monitor, type MonitorOptions } from './monitor.ts'
 import { storeOptionsOf } from './open.ts'
@@ -90,6 +91,7 @@ export async function startMonitor(options: {
         incidents: monitor.incidents,
         people: monitor.operations,
         recovery,
+        explain: explainer(monitor.store),
       }),
       overview: monitor.overview,
       metrics: async () => ({ contentType: monitor.registry.contentType, body: await monitor.registry.metrics() }),

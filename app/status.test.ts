@@ -33,6 +33,9 @@ const view: ReleaseView = {
       high: 0.084,
       baseline: 0.02,
       limit: 0.02,
+      baselineMode: 'concurrent',
+      baselineAgainst: '6',
+      warnings: ['6 is itself above the written limit'],
       logE: 6,
       logThreshold: 5,
     },
@@ -103,6 +106,7 @@ test('status shows releases, every trigger against its limit, and the clock of i
     '4.20 % to 8.40 %',
     '120 %',
     'breach',
+    '6, at the same time',
   ])
   expect(cellsOf(text, '01234567').slice(3)).toEqual([
     'paused',

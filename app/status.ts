@@ -9,7 +9,7 @@ import { openExistingStore } from './existing-store.clickhouse.ts'
 import { pageUrlOf, runningOverview } from './running-overview.http.ts'
 import type { Environment } from './secrets.ts'
 import { storedOverview } from './stored-overview.clickhouse.ts'
-import { table } from './table.ts'
+import { printable, table } from './table.ts'
 
 const WATCH_EVERY_MS = 2_000
 
@@ -80,10 +80,22 @@ export function statusText(overview: Overview, source: string): string {
     ...(releases.some((view) => view.triggers.length > 0)
       ? [
           table(
-            ['release', 'trigger', 'rate', 'limit', 'hits', 'trials', '95 % interval', 'evidence', 'finding'],
+            [
+              'release',
+              'trigger',
+              'rate',
+              'limit',
+              'hits',
+              'trials',
+              '95 % interval',
+              'evidence',
+              'finding',
+              'compared with',
+            ],
             releases.flatMap(triggerRows),
           ),
           '',
+          ...releases.flatMap(warningLines),
         ]
       : []),
     overview.incidents.length === 0
@@ -144,8 +156,24 @@ function triggerRow(release: string, trigger: TriggerView): string[] {
     low === null || high === null ? '–' : `${percent(low)} to ${percent(high)}`,
     evidence(trigger.logE, trigger.logThreshold),
     `${trigger.finding}${trigger.shadow ? ' (shadow)' : ''}`,
+    comparedWith(trigger),
   ]
 }
+
+/** The baseline in few words; its reason is in the overview and in `andon explain`. */
+const comparedWith = ({ baselineMode, baselineAgainst }: TriggerView): string =>
+  ({
+    concurrent: `${baselineAgainst}, at the same time`,
+    previous: `${baselineAgainst}, before`,
+    written: 'written rate',
+    pooled: 'other queues',
+  })[baselineMode ?? 'written']
+
+/** What people should know of the baselines, once per release and trigger. */
+const warningLines = (view: ReleaseView): string[] =>
+  view.triggers.flatMap(({ trigger, warnings = [] }) =>
+    warnings.map((warning) => printable(`  ! ${view.release.agent} ${view.release.release}, ${trigger}: ${warning}`)),
+  )
 
 function incidentRow(incident: Incident): string[] {
   const { onsetMs, detectedMs, acceptedMs, stoppedMs, drainedMs } = incident.clock

@@ -6,6 +6,7 @@
 import { REPEAT_CONTACT_72H } from '../detectors/sequential/age-profile.ts'
 import { baselineNodes } from '../detectors/sequential/baseline-nodes.ts'
 import { designTest, type TestDesign } from '../detectors/sequential/design.ts'
+import { SHIPPED } from '../detectors/sequential/effects.ts'
 import { addHits, addTrials, advance, createStream, logE } from '../detectors/sequential/known-rate.ts'
 import { seededRandom } from '../lib/random.ts'
 
@@ -52,9 +53,9 @@ function coldStreamsPerSecond(design: TestDesign, perStep: number): number {
   return (1e6 * copies.length) / process.cpuUsage(before).user
 }
 
-const known = designTest({ baseline: 0.02 })
-const nodes = designTest({ baseline: 0.02, nodes: baselineNodes(500) })
-const repeat = designTest({ baseline: 0.12, ageProfile: REPEAT_CONTACT_72H })
+const known = designTest({ ...SHIPPED, baseline: 0.02 })
+const nodes = designTest({ ...SHIPPED, baseline: 0.02, nodes: baselineNodes(500) })
+const repeat = designTest({ ...SHIPPED, baseline: 0.12, ageProfile: REPEAT_CONTACT_72H })
 const rows = [
   ['known baseline, hit in the newest cells', stepCost(known, 50, 5 * MINUTE_MS), coldStreamsPerSecond(known, 50)],
   [

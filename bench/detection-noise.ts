@@ -11,6 +11,7 @@ import { gunzipSync } from 'node:zlib'
 import { REPEAT_CONTACT_72H } from '../detectors/sequential/age-profile.ts'
 import { designTest } from '../detectors/sequential/design.ts'
 import { dispersionOf } from '../detectors/sequential/dispersion.ts'
+import { SHIPPED } from '../detectors/sequential/effects.ts'
 import { addHits, addTrials, advance, createStream, logE } from '../detectors/sequential/known-rate.ts'
 import {
   type Arm,
@@ -61,7 +62,7 @@ function contactsOf(): Contact[] {
 
 /** Does a random split of the same contacts ever look like a bad release? */
 function splitPauses(contacts: readonly Contact[], seed: number): boolean {
-  const design = designTwoSample({ stratumMs: HOUR_MS, windowMs: WINDOW_MS })
+  const design = designTwoSample({ ...SHIPPED, stratumMs: HOUR_MS, windowMs: WINDOW_MS })
   const random = seededRandom('noise', 'split', seed)
   const state = createTwoSample(design)
   const arms: Arm[] = []
@@ -84,7 +85,7 @@ function splitPauses(contacts: readonly Contact[], seed: number): boolean {
 
 /** Greatest log E of one arm against a written share and the default age profile: what week-to-week drift does to a bare limit. */
 function singleArmPeak(contacts: readonly Contact[], share: number, tolerance: number): number {
-  const design = designTest({ baseline: share, ageProfile: REPEAT_CONTACT_72H, tolerance })
+  const design = designTest({ ...SHIPPED, baseline: share, ageProfile: REPEAT_CONTACT_72H, tolerance })
   const state = createStream(design)
   let peak = 0
   for (const { startMs, previous } of contacts) {
@@ -100,7 +101,7 @@ function singleArmPeak(contacts: readonly Contact[], share: number, tolerance: n
 
 /** A count series dealt hit by hit to two equal arms, one stratum for each point, looked at after each. */
 function thinnedPauses(points: readonly number[], random: ReturnType<typeof seededRandom>): boolean {
-  const design = designTwoSample({ stratumMs: STEP_MS, windowMs: 6 * HOUR_MS })
+  const design = designTwoSample({ ...SHIPPED, stratumMs: STEP_MS, windowMs: 6 * HOUR_MS })
   const state = createTwoSample(design)
   for (const [i, count] of points.entries()) {
     const atMs = i * STEP_MS
@@ -135,7 +136,7 @@ function singleSeriesPeaks(points: readonly number[]): { plain: number; told: nu
   const owed = (i: number) => Math.max(0.01, byHour[hourOf(i)]!.sum / byHour[hourOf(i)]!.n)
   const dispersion = dispersionOf(points.slice(0, half).map((hits, i) => ({ hits, exposure: owed(i) })))
   const peak = (phi: number) => {
-    const design = designTest({ baseline: 0.01, dispersion: phi })
+    const design = designTest({ ...SHIPPED, baseline: 0.01, dispersion: phi })
     const state = createStream(design)
     let greatest = 0
     for (let i = half; i < points.length; i++) {

@@ -4,7 +4,7 @@
  */
 
 import { designTest, type TestDesign } from '../detectors/sequential/design.ts'
-import { DEFAULT_EFFECTS } from '../detectors/sequential/effects.ts'
+import { DEFAULT_EFFECTS, SHIPPED } from '../detectors/sequential/effects.ts'
 import { addHits, addTrials, createStream, logE } from '../detectors/sequential/known-rate.ts'
 
 /** A detector of one stream of trials with a known healthy share. `start` begins a new life. */
@@ -170,7 +170,7 @@ export function oracle(share: number, faulty: number, logThreshold: number): Det
 export function knownField(share: number, ratio: number, alpha: number, cusumThreshold: number): Detector[] {
   const logThreshold = Math.log(1 / alpha)
   return [
-    ours('Andon, single stream', designTest({ baseline: share }), logThreshold),
+    ours('Andon, single stream', designTest({ ...SHIPPED, baseline: share }), logThreshold),
     windows('Argo Rollouts: 1 h windows over 1.5×, failureLimit 3', 300, 1.5 * share * 300, 3),
     windows('Argo Rollouts: 1 h windows over 2×, failureLimit 3', 300, 2 * share * 300, 3),
     windows('Flagger: 15 min checks over 3×, threshold 10', 75, 3 * share * 75, 9),

@@ -3,6 +3,7 @@
 import { stratumOf } from '../detectors/choose.ts'
 import { releaseLogE } from '../detectors/sequential/combine.ts'
 import type { TestDesign } from '../detectors/sequential/design.ts'
+import { SHIPPED } from '../detectors/sequential/effects.ts'
 import {
   addHits,
   addTrials,
@@ -201,7 +202,7 @@ export function slicedArmLife(random: Random, life: SlicedLife, logThreshold: nu
   const sliceStrataMs = slices.map(({ weight }) =>
     stratumOf((life.perMinute * 1440 * weight) / whole, null, life.perStratum),
   )
-  const design = designTwoSample({ stratumMs: HOUR_MS, sliceStrataMs, windowMs: 6 * HOUR_MS })
+  const design = designTwoSample({ ...SHIPPED, stratumMs: HOUR_MS, sliceStrataMs, windowMs: 6 * HOUR_MS })
   const state = createTwoSample(design)
   let candidates = 0
   for (let minute = 0; candidates < life.trials; minute++) {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { baselineNodes } from '../detectors/sequential/baseline-nodes.ts'
 import { designTest } from '../detectors/sequential/design.ts'
+import { SHIPPED } from '../detectors/sequential/effects.ts'
 import { addHits, addTrials, createStream, logE } from '../detectors/sequential/known-rate.ts'
 import { oddsRatioInterval } from '../detectors/sequential/ratio-interval.ts'
 import {
@@ -104,7 +105,11 @@ const counts = (outcomes: readonly Outcome[]) => ({
 
 /** Greatest log E when the release is watched alone, against the finite history of the one before. */
 function againstHistory(before: Readonly<{ trials: number; hits: number }>, after: readonly Outcome[]): number {
-  const design = designTest({ baseline: (before.hits + 0.5) / before.trials, nodes: baselineNodes(before.hits) })
+  const design = designTest({
+    ...SHIPPED,
+    baseline: (before.hits + 0.5) / before.trials,
+    nodes: baselineNodes(before.hits),
+  })
   const state = createStream(design)
   let greatest = 0
   for (const [i, outcome] of after.entries()) {
@@ -118,7 +123,7 @@ function againstHistory(before: Readonly<{ trials: number; hits: number }>, afte
 
 /** Greatest log E when both runs are taken as served at the same time, in strata of equal position. */
 function sideBySide(before: readonly Outcome[], after: readonly Outcome[]): number {
-  const design = designTwoSample({ stratumMs: STRATUM * MINUTE_MS, windowMs: 1000 * MINUTE_MS })
+  const design = designTwoSample({ ...SHIPPED, stratumMs: STRATUM * MINUTE_MS, windowMs: 1000 * MINUTE_MS })
   const state = createTwoSample(design)
   let greatest = 0
   for (let i = 0; i <= Math.max(before.length, after.length) + STRATUM; i++) {

@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { REPEAT_CONTACT_72H } from '../detectors/sequential/age-profile.ts'
 import { baselineNodes } from '../detectors/sequential/baseline-nodes.ts'
 import { designTest } from '../detectors/sequential/design.ts'
+import { SHIPPED } from '../detectors/sequential/effects.ts'
 import { bernoulliInformation } from '../detectors/sequential/power.ts'
 import { designTwoSample } from '../detectors/sequential/two-sample.ts'
 import { bars, pausedCurves } from './detection-charts.ts'
@@ -35,10 +36,10 @@ const LIFE = 100_000
 const FOLDER = new URL('../docs/detection/', import.meta.url)
 const README = new URL('README.md', FOLDER)
 
-const known = designTest({ baseline: SHARE })
-const twoSample = designTwoSample({ stratumMs: 300_000, windowMs: 6 * 3_600_000 })
-const repeat = designTest({ baseline: 0.12, ageProfile: REPEAT_CONTACT_72H })
-const matured = designTest({ baseline: 0.12 })
+const known = designTest({ ...SHIPPED, baseline: SHARE })
+const twoSample = designTwoSample({ ...SHIPPED, stratumMs: 300_000, windowMs: 6 * 3_600_000 })
+const repeat = designTest({ ...SHIPPED, baseline: 0.12, ageProfile: REPEAT_CONTACT_72H })
+const matured = designTest({ ...SHIPPED, baseline: 0.12 })
 
 type Sample = readonly number[]
 const finite = (xs: Sample) => xs.filter(Number.isFinite)
@@ -144,7 +145,7 @@ ${table(head, [...rows, floors])}
 }
 
 function combinationSection(): string {
-  const designs = COMBINATION_SHARES.map((baseline) => designTest({ baseline }))
+  const designs = COMBINATION_SHARES.map((baseline) => designTest({ ...SHIPPED, baseline }))
   const lives = 150
   progress('shipped combination: healthy lives')
   let wrong = 0
@@ -268,8 +269,8 @@ function historyPauses(trials: number, lives: number, seed: string): number[] {
     for (let n = 0; n < trials; n++) if (random.uniform() < SHARE) hits++
     const baseline = (hits + 0.5) / trials
     const contenders = [
-      ours('nodes', designTest({ baseline, nodes: baselineNodes(hits) }), LOG_THRESHOLD),
-      ours('plug-in', designTest({ baseline }), LOG_THRESHOLD),
+      ours('nodes', designTest({ ...SHIPPED, baseline, nodes: baselineNodes(hits) }), LOG_THRESHOLD),
+      ours('plug-in', designTest({ ...SHIPPED, baseline }), LOG_THRESHOLD),
     ]
     const stops = race(contenders, random, { share: SHARE, ratio: 1, changeAt: 0, trials: 20_000 })
     for (const [d, stop] of stops.entries()) if (Number.isFinite(stop)) wrong[d]!++
@@ -287,8 +288,11 @@ function historySection(): string {
       let hits = 0
       for (let n = 0; n < trials; n++) if (random.uniform() < SHARE) hits++
       const baseline = (hits + 0.5) / trials
-      const nodes = designTest({ baseline, nodes: baselineNodes(hits) })
-      const contenders = [ours('nodes', nodes, LOG_THRESHOLD), ours('plug-in', designTest({ baseline }), LOG_THRESHOLD)]
+      const nodes = designTest({ ...SHIPPED, baseline, nodes: baselineNodes(hits) })
+      const contenders = [
+        ours('nodes', nodes, LOG_THRESHOLD),
+        ours('plug-in', designTest({ ...SHIPPED, baseline }), LOG_THRESHOLD),
+      ]
       const healthy = race(contenders, random, { share: SHARE, ratio: 1, changeAt: 0, trials: 50_000 })
       for (const [d, stop] of healthy.entries()) if (Number.isFinite(stop)) wrong[d]!++
       stops.push(race([contenders[0]!], random, { share: SHARE, ratio: 2, changeAt: 0, trials: 60_000 })[0]!)
@@ -352,6 +356,9 @@ function onsetSection(): string {
     [2, 30_000],
     [3, 30_000],
     [2, 0],
+    [2, 300],
+    [3, 300],
+    [2, 2000],
   ].map(([ratio, changeAt]) => {
     progress(`onset: ratio ${ratio}, change at ${changeAt}`)
     const lives = Array.from({ length: 300 }, (_, i) => {
@@ -379,7 +386,11 @@ function onsetSection(): string {
       percent(covered / found.length),
       percent(inRatio / found.length),
     ]
-    return [`×${ratio}, ${changeAt ? 'after 30,000' : 'launch'}`, ...cells, launch.toFixed(2)]
+    return [
+      `×${ratio}, ${changeAt ? `after ${changeAt!.toLocaleString('en')}` : 'launch'}`,
+      ...cells,
+      launch.toFixed(2),
+    ]
   })
   return `## When did it begin, and how bad is it?
 
@@ -439,6 +450,20 @@ export function quick(): Promised[] {
   kept.push(
     promise(`a history of 100 hits: ${rate(nodes!, 300)} of healthy lives paused`, withinAlpha(nodes!, 300)),
     promise(`a plugged-in rate is caught: ${rate(plugIn!, 300)} paused`, !withinAlpha(plugIn!, 300)),
+  )
+  const begun = Array.from({ length: 150 }, (_, i) => {
+    const life = { share: SHARE, ratio: 2, changeAt: 2000, trials: 40_000 }
+    return onsetLife(known, seedOf('quick onset', i), life, LOG_THRESHOLD)
+  }).filter((life) => life !== null && life.pausedAt > 2000)
+  const covered = begun.filter(
+    (life) => life!.estimate.lowMs <= 2001 * 60_000 && 2001 * 60_000 <= life!.estimate.highMs,
+  )
+  const part = covered.length / begun.length
+  kept.push(
+    promise(
+      `the 90 % range of the onset covers it in ${rate(covered.length, begun.length)} of lives`,
+      part >= 0.9 - 3 * errorOf(0.9, begun.length),
+    ),
   )
   let shared = 0
   for (let i = 0; i < 150; i++) {

@@ -2,6 +2,7 @@ import type { BaselineMode } from '../facts/trigger.ts'
 import type { AgeProfile } from './sequential/age-profile.ts'
 import { baselineNodes } from './sequential/baseline-nodes.ts'
 import { designTest, type TestDesign } from './sequential/design.ts'
+import { SHIPPED } from './sequential/effects.ts'
 import { designTwoSample, type TwoSampleDesign } from './sequential/two-sample.ts'
 import type { JudgedTrigger } from './triggers.ts'
 
@@ -73,6 +74,7 @@ function derive(baseline: Baseline, tolerance: number): Designs {
   const isLearned = mode === 'previous' || mode === 'pooled'
   const designOf = (rate: number, hits: number) =>
     designTest({
+      ...SHIPPED,
       baseline: rate,
       tolerance: rate * (1 + tolerance) < 1 ? tolerance : 0,
       ...(ageProfile && { ageProfile }),
@@ -95,12 +97,12 @@ function derive(baseline: Baseline, tolerance: number): Designs {
 function armsOf({ slices, stratumMs, windowMs }: Baseline): Designs['arms'] {
   const byLength = new Map<number, TwoSampleDesign>()
   const ofLength = (ms: number): TwoSampleDesign => {
-    const design = byLength.get(ms) ?? designTwoSample({ stratumMs: ms, windowMs })
+    const design = byLength.get(ms) ?? designTwoSample({ ...SHIPPED, stratumMs: ms, windowMs })
     byLength.set(ms, design)
     return design
   }
   return {
-    pooled: designTwoSample({ stratumMs, sliceStrataMs: slices.map((slice) => slice.stratumMs), windowMs }),
+    pooled: designTwoSample({ ...SHIPPED, stratumMs, sliceStrataMs: slices.map((slice) => slice.stratumMs), windowMs }),
     slice: (channel, queue) =>
       ofLength(slices.find((one) => one.channel === channel && one.queue === queue)?.stratumMs ?? stratumMs),
   }

@@ -89,7 +89,7 @@ test('a baseline above the written limit is said to be bad, a short history to h
   expect(short.warnings.join()).toMatch(
     /120 hits of history: a sustained rise below 1\.\d times at launch is not found/,
   )
-  expect(smallestRatio(1, trigger(AUTO))).toBeNull()
+  expect(smallestRatio(0, trigger(AUTO))).toBeNull()
   expect(smallestRatio(500, trigger(AUTO))!).toBeLessThan(smallestRatio(100, trigger(AUTO))!)
 })
 

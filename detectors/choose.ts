@@ -39,7 +39,8 @@ export type Past = Readonly<{
   siblings: readonly Sibling[]
   /** Other queues and agents of the environment, pooled. */
   others: Readonly<{ trials: number; hits: number; share: number }>
-  learned: Readonly<{ profile: AgeProfile; trials: number; hourOfWeek: readonly number[] | null }> | null
+  /** Profile null for an immediate signal. */
+  learned: Readonly<{ profile: AgeProfile | null; trials: number; hourOfWeek: readonly number[] | null }> | null
   /** The wave that every comparison of a signal must span: its window, or null for an immediate one. */
   windowMs: number | null
 }>
@@ -172,6 +173,7 @@ function ofHistory(mode: 'concurrent' | 'previous', trigger: JudgedTrigger, sibl
   return {
     ...writtenBaselineOf(trigger, ''),
     ...spanOf(past.windowMs),
+    profileReason: '',
     mode,
     against: sibling.release,
     rate,
@@ -237,22 +239,24 @@ export function smallestRatio(historyHits: number, trigger: Pick<JudgedTrigger, 
   return high
 }
 
-/** Adds the shape in time of a delayed signal: given, else learned, else the written default. */
+/**
+ * Adds the shape in time. Of a delayed signal: the age profile that was given, else the learned one, else the written default, and the rhythm of
+ * the week. Of an immediate one the rhythm only, and only where the rate comes from the same history: a written rate is a limit at any hour.
+ */
 function withShape(baseline: Baseline, trigger: JudgedTrigger, { learned }: Past): Baseline {
-  if (!trigger.ageProfile || baseline.mode === 'concurrent') return { ...baseline, profileReason: '' }
   const hourOfWeek = learned?.hourOfWeek ?? null
+  const from = learned ? `learned from ${Math.round(learned.trials).toLocaleString('en-US')} contacts` : ''
+  if (baseline.mode === 'concurrent') return baseline
+  if (!trigger.ageProfile)
+    return baseline.mode === 'previous' && hourOfWeek
+      ? { ...baseline, hourOfWeek, profileReason: `the rhythm of the week is ${from}` }
+      : baseline
   if (trigger.ageProfileGiven) return { ...baseline, hourOfWeek, profileReason: GIVEN_PROFILE }
-  if (!learned) return { ...baseline, profileReason: WRITTEN_PROFILE }
-  const trials = Math.round(learned.trials).toLocaleString('en-US')
+  if (!learned?.profile) return { ...baseline, profileReason: WRITTEN_PROFILE }
   const marginal =
     learned.trials < ENOUGH_TRIALS ? `; fewer than ${ENOUGH_TRIALS.toLocaleString('en-US')} are marginal` : ''
-  const rhythm = hourOfWeek ? ' and the rhythm of the week are' : ' is'
-  return {
-    ...baseline,
-    ageProfile: learned.profile,
-    hourOfWeek,
-    profileReason: `the age profile${rhythm} learned from ${trials} contacts${marginal}`,
-  }
+  const what = hourOfWeek ? 'the age profile and the rhythm of the week are' : 'the age profile is'
+  return { ...baseline, ageProfile: learned.profile, hourOfWeek, profileReason: `${what} ${from}${marginal}` }
 }
 
 const writtenWords = (trigger: JudgedTrigger): string =>

@@ -2,6 +2,7 @@ import { type Release, releaseKeyOf } from '../facts/slice.ts'
 import { type Baseline, designsOf, writtenBaselineOf } from './baseline.ts'
 import { type Ceiling, emptyCeiling, overCeiling, seeCeiling } from './ceiling.ts'
 import { designTest, type TestDesign } from './sequential/design.ts'
+import { SHIPPED } from './sequential/effects.ts'
 import {
   advanceStream,
   feedArms,
@@ -91,6 +92,7 @@ export const testsOf = (triggers: readonly JudgedTrigger[]): Test[] =>
   triggers.map((trigger) => ({
     trigger,
     design: designTest({
+      ...SHIPPED,
       baseline: trigger.baseline,
       tolerance: trigger.tolerance,
       ...(trigger.ageProfile && { ageProfile: trigger.ageProfile }),

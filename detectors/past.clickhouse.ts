@@ -82,8 +82,8 @@ export async function readPast(
   const names = [...new Set(mine.filter(isMatched).map((row) => row.release))]
   const hours = await hourRows(store, options, names, windowMs)
   const sound = names.filter((name) => !breached(name))
-  const learned = trigger.ageProfile ? learn(hours, sound, trigger.ageProfile, windowMs!, nowMs) : null
-  const profile = learned?.profile ?? trigger.ageProfile
+  const learned = learn(hours, sound, windowMs, nowMs)
+  const profile = trigger.ageProfile && (learned?.profile ?? trigger.ageProfile)
   const siblings = names.map((name): Sibling => {
     const of = mine.filter((row) => row.release === name && isMatched(row))
     const whole = totalOf(of, profile)
@@ -192,18 +192,20 @@ const hitsOf = (rows: readonly HourRow[]): HourlyHits[] =>
 function learn(
   hours: readonly HourRow[],
   releases: readonly string[],
-  written: AgeProfile,
-  windowMs: number,
+  windowMs: number | null,
   nowMs: number,
 ): Past['learned'] {
   const rows = hours.filter((row) => releases.includes(row.release))
   const [trials, hits] = [trialsOf(rows), hitsOf(rows)]
-  const profile = ageProfileOf(trials, hits, windowMs, nowMs)
-  if (!profile) return null
-  const total = trials.reduce((sum, row) => sum + row.trials, 0)
-  const share = Math.min(0.95, hits.reduce((sum, row) => sum + row.hits, 0) / total)
-  const blocks = hourlyBlocks(trials, hits, profile ?? written, share, nowMs)
-  return { profile, trials: total, hourOfWeek: hourOfWeekOf(blocks) }
+  const profile = windowMs === null ? null : ageProfileOf(trials, hits, windowMs, nowMs)
+  if (windowMs !== null && !profile) return null
+  const [began, ended] = [
+    trials.reduce((sum, row) => sum + row.trials, 0),
+    hits.reduce((sum, row) => sum + row.hits, 0),
+  ]
+  if (began <= 0) return null
+  const blocks = hourlyBlocks(trials, hits, profile, Math.min(0.95, Math.max(0, ended / began)), nowMs)
+  return { profile, trials: began, hourOfWeek: hourOfWeekOf(blocks) }
 }
 
 /** Share of contacts that end in a hit; for a delayed signal young contacts count as far as they are mature. */

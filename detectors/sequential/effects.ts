@@ -26,6 +26,12 @@ export const DEFAULT_EFFECTS: Effects = {
   halfLife: 250,
 }
 
+/**
+ * Priors and cells of the tests that ship: onset cells of two expected hits instead of four, the prior spread over as many contacts as
+ * before. Delays are the same; the estimated beginning of a fault soon after the launch is twice as fine.
+ */
+export const SHIPPED = { effects: { ...DEFAULT_EFFECTS, halfLife: 500 }, cellHits: 2 } as const
+
 /** Throws when the priors are no probability distribution over harmful effects. */
 export function checkEffects(effects: Effects): void {
   const { ratios, weights, launchWeight, halfLife } = effects

@@ -22,7 +22,7 @@ export type RateCell = RatedCell & {
   planned: number
 }
 
-/** Plain data, to be stored as JSON beside the cursor of its input; at most about 90 cells, 289 bins and 16 groups. */
+/** Plain data, to be stored as JSON beside the cursor of its input; at most about 92 cells, 289 bins and 16 groups. */
 export type StreamState = {
   /** {@link TestDesign} that it belongs to. */
   designId: string
@@ -44,7 +44,7 @@ export type StreamState = {
 /** Cells that close together. */
 const CLOSE_TOGETHER = 12
 /** Live cells of an immediate signal, at least. A hit whose contact began before all of them counts for the launch hypothesis only. */
-const LIVE_CELLS = 32
+const LIVE_CELLS = 64
 
 /** A stream without data: E = 1. */
 export const createStream = (design: TestDesign): StreamState => ({

@@ -23,6 +23,15 @@ export type OnsetEstimate = Readonly<{
   exposureSince: number
 }>
 
+/**
+ * Prior of "bad since the start of cell j" for reporting, as log: half for the launch, the rest even over later cells. The test's own prior all but
+ * rules out the first hours after the launch, which is cheap for a test and wrong for an estimate.
+ */
+const laterLogPrior = (newestCell: number): number => Math.log(0.5 / Math.max(newestCell, FEWEST_CELLS))
+/** Later cells that the other half is spread over, at least: 90 % ranges cover 91 to 100 % from the first hour on (docs/detection). */
+const FEWEST_CELLS = 12
+const LAUNCH_LOG_PRIOR = Math.log(0.5)
+
 type Hypothesis = Readonly<{
   startMs: number
   /** Where mass is spread in time: a change inside a cell shows as this cell or the next. */
@@ -64,11 +73,13 @@ function estimateOf(
   const total = logSum(masses)
   const shares = masses.map((mass) => Math.exp(mass - total))
   const best = hypotheses.reduce((a, b) => (Math.max(...b.logMass) > Math.max(...a.logMass) ? b : a))
-  const at = (p: number) => quantile(hypotheses, shares, p)
+  // bad within the first cell is told apart from bad from launch by nothing: the range covers both, the estimate is the launch
+  const launch = { ...hypotheses[0]!, toMs: hypotheses[0]!.fromMs }
+  const collapsed = [launch, ...hypotheses.slice(1)]
   return {
-    medianMs: at(0.5),
-    lowMs: at(0.05),
-    highMs: at(0.95),
+    medianMs: quantile(collapsed, shares, 0.5),
+    lowMs: quantile(collapsed, shares, 0.05),
+    highMs: quantile(hypotheses, shares, 0.95),
     launchProbability: shares[0]!,
     ratio: effects.ratios[best.logMass.indexOf(Math.max(...best.logMass))]!,
     ratioInterval: intervalOf(best),
@@ -87,6 +98,8 @@ function armHypotheses({ effects, stratumMs }: TwoSampleDesign, state: TwoSample
   const newest = live.at(-1)
   if (!newest) return []
   const logWeights = effects.weights.map(Math.log)
+  const logPrior = laterLogPrior(state.newestCell)
+  const regroup = logPrior - Math.log(onsetPrior(effects, Math.max(1, live[0]!.index)))
   let since = { hits: 0, exposure: 0 }
   let logs = effects.ratios.map(() => 0)
   const latestFirst: Hypothesis[] = []
@@ -95,18 +108,18 @@ function armHypotheses({ effects, stratumMs }: TwoSampleDesign, state: TwoSample
     since = { hits: since.hits + cell.hits, exposure: since.exposure + cell.exposure }
     logs = logs.map((x, m) => x + cell.logRatios[m]!)
     if (cell.index === 0) continue
-    const logPrior = Math.log(onsetPrior(effects, cell.index))
     const logMass = logWeights.map((w, m) => logPrior + w + logs[m]!)
     latestFirst.push({ startMs: cell.startMs, ...spanOf(state, i, newest.lastMs + stratumMs), ...since, logMass })
   }
   for (const group of groups.toReversed()) {
     since = { hits: since.hits + group.hits, exposure: since.exposure + group.exposure }
-    const logMass = group.logMass.map((x, m) => x + logWeights[m]! + logs[m]!)
+    const logMass = group.logMass.map((x, m) => regroup + x + logWeights[m]! + logs[m]!)
     latestFirst.push({ startMs: group.startMs, fromMs: group.startMs, toMs: group.endMs, ...since, logMass })
   }
   const startMs = state.launchMs ?? live[0]!.startMs
-  const logMass = logWeights.map((w, m) => Math.log(effects.launchWeight) + w + state.logRatios[m]!)
-  const launch = { startMs, fromMs: startMs, toMs: startMs, hits: state.hits, exposure: state.exposure, logMass }
+  const logMass = logWeights.map((w, m) => LAUNCH_LOG_PRIOR + w + state.logRatios[m]!)
+  const toMs = Math.max(startMs, latestFirst.at(-1)?.startMs ?? newest.lastMs + stratumMs)
+  const launch = { startMs, fromMs: startMs, toMs, hits: state.hits, exposure: state.exposure, logMass }
   return [launch, ...latestFirst.reverse()]
 }
 
@@ -119,25 +132,28 @@ function hypothesesOf(design: TestDesign, state: StreamState): Hypothesis[] {
   const score = scoreOf(design)
   const reference = referenceOf(design)
   const logWeights = effects.weights.map(Math.log)
+  const logPrior = laterLogPrior(state.newestCell)
+  // closed cells hold the test's prior, which hardly moves from one to the next
+  const regroup = logPrior - Math.log(onsetPrior(effects, Math.max(1, live[0]!.index)))
   let since = { hits: 0, exposure: 0 }
   const latestFirst: Hypothesis[] = []
   for (let i = live.length - 1; i >= 0; i--) {
     const cell = live[i]!
     since = { hits: since.hits + cell.hits, exposure: since.exposure + cell.exposure }
     if (cell.index === 0) continue
-    const logPrior = Math.log(onsetPrior(effects, cell.index))
     const logMass = logWeights.map((w, m) => logPrior + w + score(since, reference + m))
     latestFirst.push({ startMs: cell.startMs, ...spanOf(state, i, newest.lastMs + unitMs), ...since, logMass })
   }
   const afterGroups = since
   for (const group of groups.toReversed()) {
     since = { hits: since.hits + group.hits, exposure: since.exposure + group.exposure }
-    const logMass = group.logMass.map((x, m) => x + logWeights[m]! + score(afterGroups, reference + m))
+    const logMass = group.logMass.map((x, m) => regroup + x + logWeights[m]! + score(afterGroups, reference + m))
     latestFirst.push({ startMs: group.startMs, fromMs: group.startMs, toMs: group.endMs, ...since, logMass })
   }
   const { launchMs, hits, exposure } = state
-  const logMass = logWeights.map((w, m) => Math.log(effects.launchWeight) + w + score(state, reference + m))
-  return [{ startMs: launchMs, fromMs: launchMs, toMs: launchMs, hits, exposure, logMass }, ...latestFirst.reverse()]
+  const logMass = logWeights.map((w, m) => LAUNCH_LOG_PRIOR + w + score(state, reference + m))
+  const toMs = Math.max(launchMs, latestFirst.at(-1)?.startMs ?? newest.lastMs + unitMs)
+  return [{ startMs: launchMs, fromMs: launchMs, toMs, hits, exposure, logMass }, ...latestFirst.reverse()]
 }
 
 /** From the middle of the cell before to the middle of this one: the true start is nearest to this boundary there. */
