@@ -6,6 +6,7 @@ import type { Log } from '../lib/log.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { type Arrivals, readBatch, storeBatch } from './accept.clickhouse.ts'
 import { type BatchContext, processBatch, type StoredBatch } from './batch.clickhouse.ts'
+import { createLongTotals, type LongTotals } from './long-totals.clickhouse.ts'
 import { JUDGED_ENVIRONMENTS, scopesOf } from './places.ts'
 import { claimRange, lastRangeUpTo, type Range, rangesFrom } from './ranges.clickhouse.ts'
 import type { BatchMeasures } from './sequencer.clickhouse.ts'
@@ -31,7 +32,7 @@ export type LaneOptions = Omit<BatchContext, 'scopeOf'> &
 
 export type Poison = Readonly<{ poison: BusRecord; reason: string }>
 
-type Lane = LaneOptions & BatchContext & Readonly<{ term: Term; holds: Map<string, number> }>
+type Lane = LaneOptions & BatchContext & Readonly<{ term: Term; holds: Map<string, number>; longTotals: LongTotals }>
 
 /** About ten thousand spans. */
 const MAX_BATCH_BYTES = 8 << 20
@@ -44,9 +45,11 @@ const IDLE_MS = 1_000
  * Rejects when anything fails; call it again, it goes on from what is stored.
  */
 export async function driveLane(options: LaneOptions, term: Term): Promise<void> {
+  const store = fenced(options.store, term)
   const lane: Lane = {
     ...options,
-    store: fenced(options.store, term),
+    store,
+    longTotals: createLongTotals(store, options.clock, options.log),
     scopeOf: scopesOf(options.judgedEnvironments ?? JUDGED_ENVIRONMENTS),
     term,
     holds: new Map(),
@@ -58,6 +61,7 @@ export async function driveLane(options: LaneOptions, term: Term): Promise<void>
   try {
     while (!term.signal.aborted) {
       const waitMs = Math.max(0, Math.min(IDLE_MS, Math.min(...holds.values()) - clock.nowMs()))
+      if (lane.longTotals.dueInMs() <= 0) await lane.longTotals.catchUp()
       const records = await term.poll({ maxBytes: lane.maxBatchBytes ?? MAX_BATCH_BYTES, waitMs })
       const nowMs = clock.nowMs()
       const expired = [...holds].filter(([, untilMs]) => untilMs <= nowMs).map(([traceId]) => traceId)
@@ -162,6 +166,7 @@ async function count(lane: Lane, range: Range, stored: StoredBatch, startedMs: n
   const result = await processBatch(lane, stored)
   for (const traceId of result.resolvedTraces) holds.delete(traceId)
   for (const traceId of result.heldTraces) if (!holds.has(traceId)) holds.set(traceId, startedMs + lane.holdMs)
+  lane.longTotals.sawBatch()
   lane.onBatch({
     ...result,
     spans: stored.spans.length,

@@ -4,6 +4,7 @@ import type { Log } from '../lib/log.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { type Arrivals, type ClockMode, type Position, readBatch, stampOf, storeBatch } from './accept.clickhouse.ts'
 import { type BatchContext, type BatchResult, processBatch, type StoredBatch } from './batch.clickhouse.ts'
+import { createLongTotals } from './long-totals.clickhouse.ts'
 import { JUDGED_ENVIRONMENTS, scopesOf } from './places.ts'
 import { heldTraces, openBatches } from './stored.clickhouse.ts'
 
@@ -73,6 +74,7 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   let lastProgressMs = clock.nowMs()
   /** Traces with facts that wait, and until when (wall clock). */
   const holds = new Map<string, number>()
+  const longTotals = createLongTotals(options.store, clock, log)
   let position = await recover(options, holds)
 
   const accept = (arrivals: Arrivals): Promise<void> => {
@@ -122,6 +124,7 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
     for (const traceId of result.resolvedTraces) holds.delete(traceId)
     for (const traceId of result.heldTraces) if (!holds.has(traceId)) holds.set(traceId, startedMs + options.holdMs)
     lastProgressMs = clock.nowMs()
+    longTotals.sawBatch()
     options.onBatch({
       ...result,
       spans: stored.spans.length,
@@ -170,8 +173,9 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   /** Sleeps until something arrives or a trace has waited long enough. */
   const idle = async (): Promise<void> => {
     if (holds.size === 0) expireAll = false
+    if (whole.length > 0 || longTotals.dueInMs() <= 0) await longTotals.catchUp()
     for (const done of whole.splice(0)) done()
-    const nextHoldMs = Math.min(...holds.values())
+    const nextHoldMs = Math.min(clock.nowMs() + longTotals.dueInMs(), ...holds.values())
     const pause = new AbortController()
     wake = () => pause.abort()
     const idleMs = Number.isFinite(nextHoldMs) ? Math.max(1, nextHoldMs - clock.nowMs()) : IDLE_MS
@@ -187,6 +191,7 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
       busy = true
       try {
         if (waitingRows < eagerRows) await counting
+        if (longTotals.dueInMs() < -LONG_TOTALS_LAG_MS) await longTotals.catchUp()
         const expired = overdue()
         if (waiting.length > 0 || expired.length > 0) {
           taken = take()
@@ -238,6 +243,8 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
 }
 
 const IDLE_MS = 60_000
+/** Under load that never pauses, totals for long ranges lag this much more. */
+const LONG_TOTALS_LAG_MS = 25_000
 const LINGER_MS = 15
 /** From here on throughput counts more than the time until a fact is counted. */
 const EAGER_ROWS = 2_000

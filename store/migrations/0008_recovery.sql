@@ -147,7 +147,7 @@ LEFT JOIN (
   FROM recovery_entries WHERE item != '' GROUP BY incident_id, kind, item
 ) AS done ON done.incident_id = items.incident_id AND done.kind = items.kind AND done.item = items.item;
 
--- Totals per day for the KPIs, which reach back for quarters.
+-- Totals per day for the KPIs, which reach back for quarters. They follow the deltas a few seconds behind (pipeline/long-totals.clickhouse.ts).
 CREATE TABLE IF NOT EXISTS rollup_days (
   signal LowCardinality(String),
   measure LowCardinality(String),
@@ -162,14 +162,6 @@ CREATE TABLE IF NOT EXISTS rollup_days (
 ENGINE = SummingMergeTree(n)
 ORDER BY (signal, measure, day, agent, release, environment, channel, queue)
 SETTINGS non_replicated_deduplication_window = 1000;
-
--- What was counted before this table: once, however often this file is tried.
-INSERT INTO rollup_days
-SELECT signal, measure, environment, agent, release, channel, queue, toDate(minute), sum(rollup_minutes.n)
-FROM rollup_minutes WHERE (SELECT count() FROM rollup_days) = 0 GROUP BY ALL;
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS rollup_days_of_deltas TO rollup_days AS
-SELECT signal, measure, environment, agent, release, channel, queue, toDate(minute) AS day, n FROM deltas;
 
 -- Parts of the KPIs by day: numerator and denominator, which may be summed over any dimension; docs/kpis.md has the formulas. A row stands
 -- only where something was counted. Delayed signals: only contacts whose window is over, by the monitor's clock.

@@ -10,7 +10,8 @@ ALTER TABLE rollup_minutes ADD INDEX IF NOT EXISTS minute_range minute TYPE minm
 ALTER TABLE rollup_minutes_of_deltas MODIFY QUERY
 SELECT signal, measure, environment, agent, release, channel, queue, region, minute, n FROM deltas;
 
--- Totals per hour for long ranges, in the order in which they are read: one count over all releases of a stretch of time.
+-- Totals per hour for long ranges, in the order in which they are read: one count over all releases of a stretch of time. They follow
+-- the deltas a few seconds behind.
 CREATE TABLE IF NOT EXISTS rollup_hours (
   signal LowCardinality(String),
   measure LowCardinality(String),
@@ -26,14 +27,6 @@ CREATE TABLE IF NOT EXISTS rollup_hours (
 ENGINE = SummingMergeTree(n)
 ORDER BY (signal, measure, hour, agent, release, environment, channel, queue, region)
 SETTINGS non_replicated_deduplication_window = 1000;
-
--- What was counted before this table: once, however often this file is tried.
-INSERT INTO rollup_hours
-SELECT signal, measure, environment, agent, release, channel, queue, region, toStartOfHour(minute), sum(rollup_minutes.n)
-FROM rollup_minutes WHERE (SELECT count() FROM rollup_hours) = 0 GROUP BY ALL;
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS rollup_hours_of_deltas TO rollup_hours AS
-SELECT signal, measure, environment, agent, release, channel, queue, region, toStartOfHour(minute) AS hour, n FROM deltas;
 
 -- Every slice that ever had a contact, when it was first and last seen, to the minute: the lists and launches of boards. A contact
 -- that moves to another slice leaves its times behind; contacts stays exact.
@@ -52,13 +45,15 @@ ENGINE = AggregatingMergeTree
 ORDER BY (agent, release, environment, channel, queue, region)
 SETTINGS non_replicated_deduplication_window = 1000;
 
-INSERT INTO slice_times
-SELECT environment, agent, release, channel, queue, region, min(minute), max(minute), sum(rollup_minutes.n)
-FROM rollup_minutes WHERE signal = '' AND measure = 'contacts' AND (SELECT count() FROM slice_times) = 0 GROUP BY ALL;
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS slice_times_of_deltas TO slice_times AS
-SELECT environment, agent, release, channel, queue, region, min(minute) AS first_at, max(minute) AS last_at, sum(deltas.n) AS contacts
-FROM deltas WHERE signal = '' AND measure = 'contacts' GROUP BY environment, agent, release, channel, queue, region;
+-- Which batches the totals per hour, day and slice already hold (pipeline/long-totals.clickhouse.ts). The first row of a range_from counts.
+CREATE TABLE IF NOT EXISTS totalled_ranges (
+  range_from UInt64,
+  range_to UInt64,
+  claimed_at DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = MergeTree
+ORDER BY range_from
+SETTINGS non_replicated_deduplication_window = 10000;
 
 -- How every trigger stood on every release, at most one row per minute: the last of the minute. The row with trigger '' is the joint
 -- evidence of the release, which is what a pause needs (its trials are its contacts). rate, low and high are null without trials; log_e is natural.
