@@ -12,12 +12,12 @@ export default async (env: Env): Promise<Configuration> =>
       new CopyWebpackPlugin({
         patterns: [
           { from: 'timeline/img', to: 'timeline/img' },
-          {
-            from: '../../grafana/*.json',
+          ...['../../grafana/*.json', 'dashboards/*.json'].map((from) => ({
+            from,
             to: 'dashboards/[name][ext]',
-            noErrorOnMissing: true,
-            transform: (content) => bundledBoard(content.toString(), getPackageJson().version),
-          },
+            force: true, // the scaffolded build copies boards as they are
+            transform: (content: Buffer) => bundledBoard(content.toString(), getPackageJson().version),
+          })),
         ],
       }),
     ],

@@ -4,7 +4,9 @@ import {
   createTheme,
   type DataFrame,
   EventBusSrv,
+  type Field,
   type GrafanaTheme2,
+  type InterpolateFunction,
   LoadingState,
   type PanelPlugin,
   ThemeContext,
@@ -53,11 +55,19 @@ function loadPlugin(): Promise<PanelPlugin<Options>> {
   })
 }
 
+/** Fills in columns of the row that a link belongs to, which is all that links of this page name. */
+const filled: InterpolateFunction = (text, scopedVars) => {
+  const { frame, rowIndex } = scopedVars?.__dataContext?.value ?? {}
+  return text.replace(/\$\{__data\.fields\.(\w+)\}/g, (_, name) =>
+    String(frame?.fields.find((field: Field) => field.name === name)?.values[rowIndex]),
+  )
+}
+
 const seriesOf = (scene: Scene, theme: GrafanaTheme2, { fieldConfigRegistry }: PanelPlugin<Options>): DataFrame[] =>
   grafanaData.applyFieldOverrides({
     data: framesOf(scene).map((frame) => grafanaData.toDataFrame(frame)),
     fieldConfig: { defaults: {}, overrides: [] },
-    replaceVariables: (text) => text,
+    replaceVariables: filled,
     theme,
     timeZone: 'utc',
     fieldConfigRegistry,

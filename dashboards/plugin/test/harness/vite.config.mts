@@ -12,7 +12,7 @@ export default defineConfig({
   build: {
     outDir: here('../../.harness'),
     emptyOutDir: true,
-    minify: false,
+    minify: true,
     chunkSizeWarningLimit: 100_000,
     sourcemap: false,
   },
