@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { clockOf, figuresOf } from './clock.ts'
+import { clockOf, figuresOf, withDatesOnce } from './clock.ts'
 import { duration } from './duration.ts'
 import { anIncident } from './fixtures.ts'
 
@@ -41,6 +41,15 @@ test('the onset has its range, when it has one', () => {
     80, 130,
   ])
   expect(clockOf(anIncident({ onset: 100, detected: 400 }))[0]!.rangeMs).toBeNull()
+})
+
+test('the date stands only where it changes', () => {
+  expect(withDatesOnce(['2026-11-19 23:59:58', '2026-11-19 23:59:59', null, '2026-11-20 00:00:01'])).toEqual([
+    '2026-11-19 23:59:58',
+    '23:59:59',
+    null,
+    '2026-11-20 00:00:01',
+  ])
 })
 
 test('the three lengths; null is not zero, and no clock runs backwards', () => {

@@ -35,6 +35,18 @@ const isAwaited = (incident: Incident, moment: Moment, isLater: boolean): boolea
 const rangeOf = ({ onsetLowMs, onsetHighMs }: Incident): readonly [number, number] | null =>
   onsetLowMs !== null && onsetHighMs !== null && onsetHighMs > onsetLowMs ? [onsetLowMs, onsetHighMs] : null
 
+/** Times of a clock to write under each other: the date stands only where it changes. Each text is `date time`. */
+export function withDatesOnce(texts: readonly (string | null)[]): (string | null)[] {
+  let before = ''
+  return texts.map((text) => {
+    if (text === null) return null
+    const [date = '', time = ''] = text.split(' ')
+    const isSame = date === before
+    before = date
+    return isSame ? time : text
+  })
+}
+
 export type Figure = Readonly<{ word: string; ms: number | null }>
 
 /** The three lengths that people answer for; null = not known, or not yet. A clock never runs backwards: onset after detection counts as zero. */

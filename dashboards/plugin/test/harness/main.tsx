@@ -59,7 +59,7 @@ function loadPlugin(): Promise<PanelPlugin<Options>> {
 const filled: InterpolateFunction = (text, scopedVars) => {
   const { frame, rowIndex } = scopedVars?.__dataContext?.value ?? {}
   return text.replace(/\$\{__data\.fields\.(\w+)\}/g, (_, name) =>
-    String(frame?.fields.find((field: Field) => field.name === name)?.values[rowIndex]),
+    String(frame?.fields.find((field: Field) => field.name === name)?.values[rowIndex ?? 0]),
   )
 }
 

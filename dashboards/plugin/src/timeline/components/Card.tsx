@@ -1,7 +1,7 @@
 import type { LinkModel } from '@grafana/data'
 import { IconButton, useStyles2, useTheme2 } from '@grafana/ui'
 import React from 'react'
-import { clockOf, figuresOf } from '../clock.ts'
+import { clockOf, figuresOf, withDatesOnce } from '../clock.ts'
 import { counted, duration, percent } from '../duration.ts'
 import type { Lane } from '../lanes.ts'
 import { type Incident, namesOf } from '../model.ts'
@@ -56,12 +56,14 @@ function IncidentPart({ incident, format }: { incident: Incident; format: (ms: n
   const styles = useStyles2(cardStylesOf)
   const palette = paletteOf(useTheme2())
   const hollow = !isOrdered(incident)
+  const lines = clockOf(incident)
+  const times = withDatesOnce(lines.map(({ atMs }) => (atMs === null ? null : format(atMs))))
   return (
     <>
       {(incident.reason || incident.signals) && <p className={styles.reason}>{incident.reason || incident.signals}</p>}
       <table className={styles.clock}>
         <tbody>
-          {clockOf(incident).map(({ moment, word, atMs, sinceMs, rangeMs }) => (
+          {lines.map(({ moment, word, atMs, sinceMs, rangeMs }, index) => (
             <tr key={moment} className={atMs === null ? styles.quiet : undefined}>
               <td>
                 <svg width={14} height={14} viewBox="-8 -8 16 16" aria-hidden opacity={atMs === null ? 0.5 : 1}>
@@ -70,7 +72,7 @@ function IncidentPart({ incident, format }: { incident: Incident; format: (ms: n
               </td>
               <td>{word}</td>
               <td>
-                {atMs === null ? 'not yet' : format(atMs)}
+                {times[index] ?? 'not yet'}
                 {rangeMs && (
                   <div className={styles.quiet}>
                     {timeOnly(format(rangeMs[0]))} – {timeOnly(format(rangeMs[1]))}
@@ -86,13 +88,17 @@ function IncidentPart({ incident, format }: { incident: Incident; format: (ms: n
         {figuresOf(incident).map(({ word, ms }) => (
           <div key={word}>
             <dt>{word}</dt>
-            <dd>{ms === null ? (hollow && word !== 'Time to detect' ? 'no pause' : 'not yet') : duration(ms)}</dd>
+            <dd>{ms === null ? withoutLength(word, hollow) : duration(ms)}</dd>
           </div>
         ))}
       </dl>
     </>
   )
 }
+
+/** Why a length is not there: an onset may never be known, a pause may never be ordered, and what is ordered may still come. */
+const withoutLength = (word: string, isTold: boolean): string =>
+  word === 'Time to detect' ? 'unknown' : isTold ? 'no pause' : 'not yet'
 
 /** Links of the data; those of another site open beside this one, as people set them. */
 function Links({ links }: { links: readonly LinkModel[] }) {

@@ -143,7 +143,9 @@ export function Timeline({ view, control, eventBus, prefix, frames }: Props) {
         {HINT}
       </span>
       {lineX !== null && lineX >= 0 && lineX <= scale.width && (
-        <div className={styles.crosshair} style={{ left: geometry.gutter + lineX }} />
+        <div className={styles.crosshair} style={{ left: geometry.gutter + lineX }}>
+          <span className={styles.timeFlag}>{view.format(scale.msOf(lineX))}</span>
+        </div>
       )}
       {brush && <Brush x1={brush.x1} x2={brush.x2} gutter={geometry.gutter} />}
       {shown && <ShownCard place={shown} {...{ view, frames, prefix, close }} isPinned={shown === pinned} />}

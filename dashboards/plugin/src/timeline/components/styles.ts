@@ -109,7 +109,7 @@ export const stylesOf = (theme: GrafanaTheme2) => ({
   }),
   timeFlag: css({
     position: 'absolute',
-    top: 3,
+    top: 3 - AXIS_HEIGHT,
     transform: 'translateX(-50%)',
     padding: '0 5px',
     lineHeight: '18px',
@@ -163,7 +163,8 @@ export const cardStylesOf = (theme: GrafanaTheme2) => ({
   title: css({ flex: 1, minWidth: 0, overflowWrap: 'anywhere', fontWeight: theme.typography.fontWeightMedium }),
   quiet: css({ color: theme.colors.text.secondary }),
   standing: css({
-    display: 'inline-flex',
+    display: 'flex',
+    fontWeight: theme.typography.fontWeightRegular,
     alignItems: 'center',
     gap: 5,
     marginTop: 2,
