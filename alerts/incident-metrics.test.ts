@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client'
 import { expect, test } from 'vitest'
+import { DRILL } from '../facts/drill.ts'
 import type { Incident } from '../facts/incident.ts'
 import { aFinding, START_MS } from './fixtures.ts'
 import { foldEvents } from './incident.ts'
@@ -29,11 +30,14 @@ test('an open incident is one series with its release and state', async () => {
   ])
 })
 
-test('drained, replayed and shadow incidents have no series', async () => {
+test('drained, resumed, closed, replayed, shadow and drilled incidents have no series', async () => {
   const drained: Incident = { ...opened('r1', START_MS), state: 'drained' }
   const replayed = opened('r2', START_MS, { reason: 'replay', pause: false })
   const shadow = opened('r3', START_MS, { reason: 'shadow', pause: false })
-  expect(await samplesOf([drained, replayed, shadow])).toEqual([])
+  const resumed: Incident = { ...opened('r4', START_MS), state: 'resumed' }
+  const closed: Incident = { ...opened('r5', START_MS), state: 'closed' }
+  const drill: Incident = { ...opened('r6', START_MS), release: { ...DRILL, release: 'r6' } }
+  expect(await samplesOf([drained, resumed, closed, replayed, shadow, drill])).toEqual([])
 })
 
 test('no more than the hundred latest incidents have one, whatever telemetry names', async () => {

@@ -1,4 +1,5 @@
 import { Gauge, type Registry } from 'prom-client'
+import { isDrill } from '../facts/drill.ts'
 import { type Incident, isPast } from '../facts/incident.ts'
 
 /** Incidents with a series of their own, the latest: names come from outside and must not grow the page without bound. */
@@ -6,7 +7,8 @@ const MAX_INCIDENTS = 100
 
 /**
  * Every incident that is not drained as one series with its release and state: what alert rules fire on. The series of a state ends when
- * the state does, and with the drain, the resume or the closing the last one. Replayed and shadow incidents have none.
+ * the state does, and with the drain, the resume or the closing the last one. Incidents of replays, drills and shadow
+ * triggers have none.
  */
 export function createIncidentMetrics(edges: { registry: Registry; incidents: () => readonly Incident[] }): void {
   new Gauge({
@@ -19,7 +21,7 @@ export function createIncidentMetrics(edges: { registry: Registry; incidents: ()
       const open = edges
         .incidents()
         .filter((incident) => !isPast(incident) && incident.state !== 'drained')
-        .filter(({ reason }) => reason !== 'replay' && reason !== 'shadow')
+        .filter(({ reason, release }) => reason !== 'replay' && reason !== 'shadow' && !isDrill(release))
         .sort((a, b) => b.openedAtMs - a.openedAtMs)
       for (const { release, finding, state } of open.slice(0, MAX_INCIDENTS))
         this.set({ ...release, signal: finding.signal, state }, 1)

@@ -1,6 +1,7 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import { createAlerter } from '../alerts/alerter.ts'
 import { createClockMetrics } from '../alerts/clock-metrics.ts'
+import { createIncidentMetrics } from '../alerts/incident-metrics.ts'
 import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import type { Journal } from '../alerts/journal.ts'
 import { createPost, type Post } from '../alerts/post.http.ts'
@@ -25,7 +26,9 @@ const MAX_BYTES = 1 << 20
 /** The active alerter reads findings, journals, sends and verifies. A successor reads the journal and goes on under the same ids. */
 export function leadAlerter({ config, kafka, env, store, metrics, active, pageUrl, log }: Shared): LeadOptions {
   let incidents: () => Incident[] = () => []
-  const clockMetrics = createClockMetrics({ registry: metrics.registry, incidents: () => incidents() })
+  const watched = { registry: metrics.registry, incidents: () => incidents() }
+  const clockMetrics = createClockMetrics(watched)
+  createIncidentMetrics(watched)
   return {
     group: `${kafka.groupPrefix}-alerter`,
     topics: [kafka.topics.findings],

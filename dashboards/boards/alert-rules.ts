@@ -1,5 +1,6 @@
 import { BOARDS } from './links.ts'
 import { CLICKHOUSE_PLUGIN, clickhouseQuery } from './query.ts'
+import { NO_DRILLS } from './sql.ts'
 import { sql } from './text.ts'
 
 /** Uids of the data sources that dashboards/provisioning/datasources brings: an alert rule has no variables. */
@@ -24,7 +25,6 @@ export type AlertRule = Readonly<{
 }>
 
 const WEEK_HOURS = 7 * 24
-const IS_REAL = "environment != 'andon-drill'"
 
 export const ALERT_RULES: readonly AlertRule[] = [
   {
@@ -33,7 +33,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     rawSql: sql`
       SELECT environment, agent, release, state, toFloat64(count()) AS incidents
       FROM incident_clock
-      WHERE state IN ('pausing', 'paused', 'stopped') AND ${IS_REAL} AND $__timeFilter(detected_at)
+      WHERE state IN ('pausing', 'paused', 'stopped') AND ${NO_DRILLS} AND $__timeFilter(detected_at)
       GROUP BY environment, agent, release, state`,
     lookBackHours: WEEK_HOURS,
     forMinutes: 0,
@@ -49,7 +49,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     rawSql: sql`
       SELECT environment, agent, release, toFloat64(count()) AS incidents
       FROM incident_clock
-      WHERE state = 'pausing' AND ${IS_REAL} AND $__timeFilter(detected_at)
+      WHERE state = 'pausing' AND ${NO_DRILLS} AND $__timeFilter(detected_at)
       GROUP BY environment, agent, release`,
     lookBackHours: WEEK_HOURS,
     forMinutes: 1,
@@ -64,7 +64,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     rawSql: sql`
       SELECT environment, agent, release, toFloat64(count()) AS incidents
       FROM incident_clock
-      WHERE state IN ('paused', 'stopped') AND ${IS_REAL} AND $__timeFilter(detected_at)
+      WHERE state IN ('paused', 'stopped') AND ${NO_DRILLS} AND $__timeFilter(detected_at)
       GROUP BY environment, agent, release`,
     lookBackHours: WEEK_HOURS,
     forMinutes: 10,

@@ -38,7 +38,7 @@ export function monitor(): Dashboard {
   builder.withRow(row('Receiving and counting'))
   for (const panel of [rows(), rejected(), batchTime(), lagOverTime()]) builder.withPanel(panel)
   builder.withRow(row('Judging and telling'))
-  for (const panel of [tickTime(), webhooks(), incidents(), lastBatches()]) builder.withPanel(panel)
+  for (const panel of [tickTime(), webhooks(), incidents(), heartbeats(), lastBatches()]) builder.withPanel(panel)
   builder.withRow(row('Drills and the process'))
   for (const panel of [drills(), memory(), eventLoop()]) builder.withPanel(panel)
   return builder.build()
@@ -229,6 +229,18 @@ const incidents = (): PanelSource =>
     queries: [prometheus(`sum by (state) (andon_incidents_open${OF})`, '{{state}}')],
   })
 
+const heartbeats = (): PanelSource =>
+  over({
+    title: 'Heartbeats',
+    description:
+      "Pings of the dead man's switch per range interval, by outcome. Skipped: the monitor was not healthy, so it kept silent and the switch pages. Empty: no switch is configured.",
+    unit: 'short',
+    min: 0,
+    draw: 'bars',
+    stacked: true,
+    queries: [prometheus(`sum by (outcome) (increase(andon_heartbeats_total${OF}[$__rate_interval]))`, '{{outcome}}')],
+  })
+
 /** From the store itself, so that it is told even where nobody scrapes. */
 const lastBatches = (): PanelSource =>
   series({
@@ -236,8 +248,8 @@ const lastBatches = (): PanelSource =>
     description:
       'What the store says of its own batches: new spans and outcomes, by the time they were accepted. A gap while agents work is a fault.',
     unit: 'short',
-    width: 12,
-    height: 8,
+    width: 24,
+    height: 7,
     min: 0,
     legend: '${__field.name}',
     whenEmpty: 'No batch in this range: nothing was received. Do the agents export to this monitor?',

@@ -1,5 +1,6 @@
 /** Pieces of SQL that the queries of boards share. Grafana fills the macros ($__…) and variables; docs/grafana.md tells how. */
 
+import { DRILL } from '../../facts/drill.ts'
 import { sql } from './text.ts'
 
 /** Releases drawn as series of their own: more cannot be told apart, and a browser would choke on a thousand. */
@@ -24,7 +25,7 @@ export const selected = (column: string, variable: string = column): string =>
 export const chosen = (column: string, variable: string): string => `has(${valuesOf(variable)}, ${column})`
 
 /** Drills are told on the board of the monitor only: nobody was harmed. */
-const NO_DRILLS = "environment != 'andon-drill'"
+export const NO_DRILLS = `environment != '${DRILL.environment}'`
 
 export const sliceSelected = (columns: readonly SliceColumn[] = SLICE_COLUMNS): string =>
   [NO_DRILLS, ...columns.map((column) => selected(column))].join('\nAND ')

@@ -9,7 +9,9 @@ import { parse, stringify } from 'yaml'
 import { createClockMetrics } from '../../alerts/clock-metrics.ts'
 import { createIncidentMetrics } from '../../alerts/incident-metrics.ts'
 import { createDrillMetrics } from '../../app/drill-metrics.clickhouse.ts'
+import { heartbeat } from '../../app/heartbeat.ts'
 import { createMetrics } from '../../app/metrics.ts'
+import { configSchema } from '../../config.ts'
 import { silentLog } from '../../lib/log.ts'
 import { allBoards } from '../boards/all.ts'
 import { openEmptyStore } from '../boards/demo.fixtures.ts'
@@ -43,6 +45,14 @@ beforeAll(async () => {
   createClockMetrics(watched)
   createIncidentMetrics(watched)
   createDrillMetrics({ registry: metrics.registry, store: empty.store, log: silentLog })
+  await heartbeat({
+    url: 'http://127.0.0.1:9/',
+    config: configSchema.parse({}),
+    log: silentLog,
+    registry: metrics.registry,
+    isHealthy: async () => true,
+    signal: AbortSignal.abort(),
+  })
   known = new Set(
     metrics.registry
       .getMetricsAsArray()
