@@ -234,6 +234,11 @@ const EMPTY_OVERVIEW = (): Overview => ({
   incidents: [],
 })
 
+const standingOf = (member: Membership) =>
+  member.isLeading()
+    ? { ok: true, detail: 'active' }
+    : { ok: member.isMember(), detail: member.isMember() ? 'stands by' : 'its group cannot be reached' }
+
 async function healthOf(store: ClickHouseClient | null, members: ReadonlyMap<string, Membership>) {
   const ping = await store?.ping()
   const checks = {
@@ -243,9 +248,7 @@ async function healthOf(store: ClickHouseClient | null, members: ReadonlyMap<str
         detail: ping.success ? 'answers' : String((ping as { error?: Error }).error?.message),
       },
     }),
-    ...Object.fromEntries(
-      [...members].map(([group, member]) => [group, { ok: true, detail: member.isLeading() ? 'active' : 'stands by' }]),
-    ),
+    ...Object.fromEntries([...members].map(([group, member]) => [group, standingOf(member)])),
   }
   return { live: true, ready: Object.values(checks).every((check) => check.ok), checks }
 }

@@ -49,6 +49,8 @@ export type LeadOptions = Readonly<{
 
 export type Membership = Readonly<{
   isLeading: () => boolean
+  /** Whether the group heard of this member lately: it leads or would take over. */
+  isMember: () => boolean
   /** Records not read yet, by topic; null while another member leads. */
   lag: () => Readonly<Record<string, number>> | null
   /** Ends the term, waits for `run`, leaves the group: another member takes over at once. */

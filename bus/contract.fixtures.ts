@@ -139,6 +139,7 @@ export function busContract(name: string, open: () => Promise<Bus>, limits: Read
     await firstTerm
     await wallClock.sleep(1_500)
     expect(two.terms).toHaveLength(0)
+    expect([oneMembership.isMember(), twoMembership.isMember()]).toEqual([true, true])
     const term = one.terms.at(-1)!
     expect(term.isCurrent()).toBe(true)
     await term.seek(await term.committed())
@@ -148,6 +149,7 @@ export function busContract(name: string, open: () => Promise<Bus>, limits: Read
     const sinceMs = wallClock.nowMs()
     await oneMembership.close()
     expect(term.isCurrent()).toBe(false)
+    expect(oneMembership.isLeading()).toBe(false)
     expect(await term.poll({ maxBytes: 1, waitMs: 0 })).toEqual([])
     const next = await takenOver
     expect(wallClock.nowMs() - sinceMs).toBeLessThan(limits.takeoverMs)

@@ -21,7 +21,7 @@ type Assigned = Readonly<{ topic: string; partition: number }>
 type Edges = Readonly<{ kafka: Kafka; options: LeadOptions; sessionMs: number; clock: Clock; log: Log }>
 
 /** Joins a group in which one member is given all partitions. A consumer that crashed for good is replaced by a new one. */
-export async function joinGroup(edges: Edges): Promise<Omit<Membership, never>> {
+export async function joinGroup(edges: Edges): Promise<Membership> {
   const { options, sessionMs, clock, log } = edges
   const closing = new AbortController()
   let consumer: Consumer
@@ -146,6 +146,7 @@ export async function joinGroup(edges: Edges): Promise<Omit<Membership, never>> 
   await start()
   return {
     isLeading: leadership.isLeading,
+    isMember: isFresh,
     lag: leadership.lag,
     close: async () => {
       closing.abort()

@@ -71,7 +71,12 @@ export function createMemoryBus({ log, clock = wallClock }: { log: Log; clock?: 
         group.members[0]?.leadership.appoint()
       }
       closers.add(close)
-      return { isLeading: leadership.isLeading, lag: leadership.lag, close } satisfies Membership
+      return {
+        isLeading: leadership.isLeading,
+        isMember: () => group.members.includes(member),
+        lag: leadership.lag,
+        close,
+      } satisfies Membership
     },
     close: async () => {
       for (const close of [...closers]) await close()
