@@ -109,3 +109,23 @@ test('a thousand agents make a bounded number of series', async () => {
     'andon_time_to_detect_seconds_count{agent="other",channel="other",signal="failed_updates",action="notify"} 950',
   )
 })
+
+test('the time to acknowledge runs to the first acknowledgement, and decisions are counted by kind and verdict', async () => {
+  const world = createWorld()
+  await world.alerter.handle(aFinding())
+  await world.run(40 * SECOND)
+  const person = { by: 'Ada', reason: 'on it' }
+  const { incidentId } = world.incident()!
+  await world.alerter.decideOn(incidentId, { does: 'acknowledge', ...person })
+  await world.run(MINUTE)
+  await world.alerter.decideOn(incidentId, { does: 'acknowledge', ...person, by: 'Bo' })
+  await world.alerter.decideOn(incidentId, { does: 'override', ...person })
+  await world.alerter.decideOn(incidentId, { does: 'close', verdict: 'false_alarm', isRetired: false, ...person })
+  const registry = new Registry()
+  const metrics = createClockMetrics({ registry, incidents: world.alerter.incidents })
+  for (const [incident, line] of world.told) metrics.observe(incident, line)
+  const text = await registry.metrics()
+  expect(text).toContain(`andon_time_to_acknowledge_seconds_sum{${labels}} 40`)
+  expect(text).toContain(`andon_time_to_acknowledge_seconds_count{${labels}} 1`)
+  expect(text).toContain('andon_decisions_total{decision="closed",verdict="false_alarm"} 1')
+})

@@ -36,11 +36,19 @@ export function createClockMetrics(edges: { registry: Registry; incidents: () =>
   )
   const stop = clock('andon_time_to_stop_seconds', 'Acceptance of the pause to the start of the last contact.')
   const drain = clock('andon_time_to_drain_seconds', 'Acceptance of the pause to the end of the last span.')
+  const acknowledge = clock(
+    'andon_time_to_acknowledge_seconds',
+    'Opening of an incident, or of its promotion to a pause, to the first acknowledgement by a person.',
+  )
   const exposed = clock(
     'andon_contacts_exposed',
     'Contacts begun between onset and detection, per incident.',
     CONTACT_BUCKETS,
   )
+  const decided = counter('andon_decisions_total', 'Decisions of people about incidents, by kind and verdict.', [
+    'decision',
+    'verdict',
+  ])
   const afterPause = counter(
     'andon_contacts_after_pause_total',
     'Contacts begun after a pause was accepted.',
@@ -118,6 +126,10 @@ export function createClockMetrics(edges: { registry: Registry; incidents: () =>
     const isFirstAcceptance =
       event.type === 'accepted' && event.enforces && incident.acceptedBy.length === 1 && acceptedMs === atMs
     if (isFirstAcceptance) observeSpan(pause, detectedMs, acceptedMs)
+    if (event.type === 'acknowledged' && incident.acknowledged?.atMs === atMs)
+      observeSpan(acknowledge, incident.orderedMs ?? incident.openedAtMs, atMs)
+    if ('by' in event || ('person' in event && event.person))
+      decided.inc({ decision: event.type, verdict: event.type === 'closed' ? event.verdict : '' })
     if (event.type === 'reopened') reopened.inc(labels)
     if (event.type === 'escalated') escalated.inc(labels)
     if (event.type !== 'stopped' && event.type !== 'drained') return

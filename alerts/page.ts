@@ -124,6 +124,7 @@ function headlineOf({ purpose, reason, finding }: Order): string {
   const label = releaseLabelOf(finding.release)
   if (purpose === 'pause') return `Pausing ${label}`
   if (purpose === 'rollback') return `Rolling back ${label}`
+  if (finding.by === 'silence') return `${label} fell silent`
   return finding.action === 'notify'
     ? `${label} breached a limit`
     : `${label} breached a limit, ${HELD_BACK[reason] ?? 'not paused'}`

@@ -29,9 +29,11 @@ import { createJudging, type Judging } from './judging.ts'
 import { createMetrics } from './metrics.ts'
 import { createOperations, type Operations } from './operations.ts'
 import { followRecovery, recoveryOf } from './recovery.ts'
+import { followReleaseFile } from './release-file.ts'
+import { createReleaseMetrics } from './release-metrics.ts'
 import { restartEvidence } from './restart.ts'
 import { type Environment, readSecret } from './secrets.ts'
-import { withSilence } from './silence.ts'
+import { followSilence, withSilence } from './silence.ts'
 import { recorded, recordWork } from './telemetry.ts'
 
 const HOUR_MS = 3_600_000
@@ -190,6 +192,13 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   const recovery = recoveryOf(store, config, clock)
   const views = () => detector.views()
   const operations = createOperations({ store, config, clock, alerter, journal, recovery, views })
+  const overview = () => overviewOf({ store, detector, alerter, sequencer, clock, clockMode, lagMs })
+  const releases = async () => (await overview()).releases
+  const { signal } = closing
+  const listening = clockMode === 'wall' ? followSilence({ releases, handle: alerter.handle, log, signal }) : null
+  createReleaseMetrics({ metrics: metrics.registry, registry: operations.registry, log })
+  const { file } = config.releases
+  const registering = file ? followReleaseFile({ path: file, registry: operations.registry, log, signal }) : null
   const recovering =
     options.mode === 'replay' ? null : followRecovery({ recovery, alerter, log, signal: closing.signal })
 
@@ -199,7 +208,7 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
       await sequencer.settle()
       await judging.settle()
     },
-    overview: () => overviewOf({ store, detector, alerter, sequencer, clock, clockMode, lagMs }),
+    overview,
     incidents: () => alerter.incidents(),
     operations,
     recovery,
@@ -213,7 +222,7 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
       await sequencer.close()
       await judging.settle().catch(() => {})
       closing.abort()
-      await Promise.all([alerting, judging.ended, recovering])
+      await Promise.all([alerting, judging.ended, recovering, listening, registering])
       await alerter.close()
       await detector
         .save()

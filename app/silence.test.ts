@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
+import { aPager, createWorld, MINUTE, START_MS } from '../alerts/fixtures.ts'
 import type { ReleaseView, TriggerView } from '../facts/overview.ts'
-import { withSilence } from './silence.ts'
+import { silentFindings, withSilence } from './silence.ts'
 
 const HOUR_MS = 3_600_000
 const NOW_MS = Date.UTC(2026, 0, 5, 12)
@@ -59,4 +60,46 @@ test('a breach stays a breach, however silent the release is, and silence says s
   expect(silent.triggers[1]!.reason).toBe(
     'no contact for 3.0 h, where 1440 came in the day before: the release, or its telemetry, has fallen silent',
   )
+})
+
+const of = (agent: string, release: string, seen: ReleaseView): ReleaseView => ({
+  ...seen,
+  release: { environment: 'production', agent, release },
+})
+const silent = (agent: string, perHour = 60) => of(agent, 'r1', view(NOW_MS - 2 * HOUR_MS, perHour))
+const lively = (agent: string, release = 'r1') => of(agent, release, view(NOW_MS - 1000, 60))
+const told = (views: readonly ReleaseView[], sinceMs = 0) =>
+  silentFindings(views, NOW_MS, sinceMs).map(({ release }) => `${release.agent} ${release.release}`)
+
+test('people are told of an agent that fell silent while others go on', () => {
+  expect(told([silent('a'), lively('b')])).toEqual(['a r1'])
+  expect(silentFindings([silent('a')], NOW_MS, 0)[0]).toMatchObject({ action: 'notify', by: 'silence' })
+})
+
+test('a release whose traffic went to the next one is no news, nor what came while the monitor was off', () => {
+  expect(told([silent('a'), lively('a', 'r2')])).toEqual([])
+  expect(told([silent('a'), lively('b')], NOW_MS - 60_000)).toEqual([])
+})
+
+test('when everybody falls silent at once it is one piece of news, about the busiest, and names the telemetry', () => {
+  const findings = silentFindings([silent('a', 20), silent('b', 90), silent('c', 30)], NOW_MS, 0)
+  expect(findings.map(({ release }) => release.agent)).toEqual(['b'])
+  expect(findings[0]!.reason).toContain('the 2 other agents, so look at the telemetry pipeline first')
+})
+
+test('one silence is one incident that pauses nothing, also when it is found again after the incident is closed', async () => {
+  const world = createWorld({ targets: [aPager()] })
+  const [finding] = silentFindings([of('a', 'r1', view(START_MS - 60 * MINUTE, 60))], START_MS, 0)
+  expect(await world.alerter.handle(finding!)).toMatchObject({ does: 'open', reason: 'notify_only', pause: false })
+  await world.run(MINUTE)
+  expect(world.received).toHaveLength(1)
+  const { data } = JSON.parse(world.received[0]!.body)
+  expect(data).toMatchObject({ reason: 'notify_only', evidence: { falsePauseProbability: null } })
+  expect(data.summary).toContain('has fallen silent')
+  const { incidentId } = world.incident()!
+  const person = { by: 'Ada', reason: 'a holiday' }
+  await world.alerter.decideOn(incidentId, { does: 'close', verdict: 'false_alarm', isRetired: false, ...person })
+  expect(await world.alerter.handle(finding!)).toMatchObject({ does: 'nothing' })
+  await world.run(MINUTE)
+  expect(world.restarted).toEqual([])
 })

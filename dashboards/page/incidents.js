@@ -195,18 +195,20 @@ function facts(incident, title) {
   const rate = trials > 0 ? `${percent(hits / trials)} (${count(hits)} of ${count(trials)} trials), ` : ''
   /** @type {(term: string, ...values: Child[]) => HTMLElement} */
   const row = (term, ...values) => el('div', { 'data-key': term }, el('dt', {}, term), el('dd', {}, ...values))
+  const isMeasured = finding.by !== 'person' && finding.by !== 'silence'
   const rows = [
     row('What was seen', name('reason', finding.reason)),
-    row('Signal', `${title}: ${rate}baseline ${percent(baseline)}`),
+    isMeasured && row('Signal', `${title}: ${rate}baseline ${percent(baseline)}`),
     where.length > 0 && row('Strongest in', name('slice', where.join(' · '))),
-    row('Evidence', oddsText(finding)),
-    row(
-      'Trigger',
-      name('trigger', finding.trigger),
-      ' ',
-      el('code', { title: 'Hash of the trigger' }, visible(finding.triggerHash.slice(0, 12))),
-      `, ${lineOf(finding)}`,
-    ),
+    isMeasured && row('Evidence', oddsText(finding)),
+    isMeasured &&
+      row(
+        'Trigger',
+        name('trigger', finding.trigger),
+        ' ',
+        el('code', { title: 'Hash of the trigger' }, visible(finding.triggerHash.slice(0, 12))),
+        `, ${lineOf(finding)}`,
+      ),
     row(
       'Decision',
       `${didOrder(incident) ? `ordered to ${finding.action === 'rollback' ? 'roll back' : 'pause'}` : 'nothing ordered'}: ${reasonOf(incident.reason)}`,

@@ -206,11 +206,14 @@ export function storyOf(incident, title) {
     const how = incident.resumed.how === 'overridden' ? 'Overridden' : 'Resumed'
     return `${how} by ${visible(incident.resumed.by)}: ${visible(incident.resumed.reason)}`
   }
-  if (incident.orderedBy && finding.by === 'person' && state === 'pausing')
-    return `${visible(incident.orderedBy.by)} ordered to ${order}; the order is not accepted yet.`
+  if (finding.by === 'silence' && state === 'observed') return `${visible(finding.reason)}; nobody was ordered to stop.`
+  const who = finding.by === 'person' ? visible(incident.orderedBy?.by ?? 'A person') : null
+  if (who && state === 'pausing') return `${who} ordered to ${order}; the order is not accepted yet.`
   if (state === 'observed') return `${title} breached${after}; nobody was ordered to stop: ${reasonOf(reason)}.`
   if (state === 'pausing') return `${title} breached${after}; the order to ${order} is not accepted yet.`
-  const began = `${title} breached; ${order === 'pause' ? 'paused' : 'rolled back'}${after}`
+  const began = who
+    ? `${who} ordered to ${order}; accepted`
+    : `${title} breached; ${order === 'pause' ? 'paused' : 'rolled back'}${after}`
   if (state === 'paused') return `${began}; whether contacts have stopped is not known yet.`
   if (state === 'stopped') return `${began}; no contact has begun since.`
   const drained = between(clock.acceptedMs, clock.drainedMs)

@@ -271,6 +271,12 @@ test('every decision is in the audit, with who, when, why and on what evidence',
   expect(new Set(rows.map(({ at }: { at: string }) => at)).size).toBeGreaterThan(5)
 })
 
+test('metrics count releases by state', async () => {
+  const text = await running.monitor.registry.metrics()
+  expect(text).toContain('andon_releases{state="live"} 2')
+  expect(text).toContain('andon_decisions_total{decision="overridden",verdict=""} 1')
+})
+
 test('after a restart everything that was decided still stands', async () => {
   const before = incidents()
   await running.close()
