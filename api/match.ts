@@ -1,5 +1,5 @@
 import { AndonError } from '../lib/errors.ts'
-import { BadRequest } from './problems.ts'
+import { BadRequest, shown } from './problems.ts'
 import type { Route } from './route.ts'
 
 export type Match<R> =
@@ -51,6 +51,6 @@ export function queryOf(url: string): Record<string, string> {
   const at = url.indexOf('?')
   const pairs = [...new URLSearchParams(at < 0 ? '' : url.slice(at + 1))]
   const twice = pairs.find(([key], index) => pairs.findIndex(([other]) => other === key) < index)
-  if (twice) throw new BadRequest('bad_request', [{ at: `query.${twice[0].slice(0, 50)}`, problem: 'is given twice' }])
+  if (twice) throw new BadRequest('bad_request', [{ at: `query.${shown(twice[0])}`, problem: 'is given twice' }])
   return Object.fromEntries(pairs)
 }

@@ -53,6 +53,10 @@ export class BadRequest extends AndonError {
   }
 }
 
+/** A key that looks like a word is repeated; any other may be somebody's number or address, sent in the wrong place. */
+export const shown = (key: string | PropertyKey): string | number =>
+  typeof key === 'number' || /^[A-Za-z_]{1,40}$/.test(String(key)) ? (key as string | number) : '(a key)'
+
 /** Reads one part of a request by its schema. Throws BadRequest that names each field and what is allowed; never repeats a value. */
 export function parsed<T extends z.ZodType>(
   part: 'params' | 'query' | 'body',
@@ -63,7 +67,7 @@ export function parsed<T extends z.ZodType>(
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const mistakes = mistakesOf(result.error.issues, jsonSchema, value).map(({ path, problem }) => ({
-    at: path.length === 0 ? part : `${part}.${pathText(path)}`,
+    at: path.length === 0 ? part : `${part}.${pathText(path.map(shown))}`,
     problem,
   }))
   throw new BadRequest(part === 'body' ? 'invalid' : 'bad_request', mistakes.slice(0, 20))

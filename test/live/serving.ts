@@ -11,6 +11,8 @@ export type Serving = Readonly<{
   page: string
   /** The embedded engine's process; null while there is none. */
   enginePid: () => number | null
+  /** All that it logged so far. */
+  log: () => string
   ended: Promise<void>
 }>
 
@@ -35,7 +37,7 @@ export async function startServing(config: string, env: Readonly<Record<string, 
       reject(new Error(`serve ended with ${code} before it listened:\n${log.slice(-2_000)}`)),
     )
   })
-  return { process: child, receive, page, enginePid: () => engineOf(child.pid!), ended }
+  return { process: child, receive, page, enginePid: () => engineOf(child.pid!), log: () => log, ended }
 }
 
 function engineOf(parent: number): number | null {
