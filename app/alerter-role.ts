@@ -15,6 +15,7 @@ import { AndonError } from '../lib/errors.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { activityOf } from './activity.clickhouse.ts'
 import { untilMigrated } from './detector-role.ts'
+import { createOperations } from './operations.ts'
 import { followRecovery, recoveryOf } from './recovery.ts'
 import { restartEvidence } from './restart.ts'
 import type { Shared } from './roles.ts'
@@ -35,10 +36,11 @@ export function leadAlerter({ config, kafka, env, store, metrics, active, pageUr
     run: async (term) => {
       await untilMigrated(store, term)
       const lost = new AbortController()
+      const journal = heldBy(clickhouseJournal(store), store, term, lost)
       const alerter = createAlerter({
         targets: await resolveTargets(config.targets, (ref) => readSecret(ref, env)),
         safety: safetyOf(config.safety),
-        journal: heldBy(clickhouseJournal(store), store, term, lost),
+        journal,
         post: whileCurrent(createPost({ clock: wallClock }), term),
         activityOf: (release, sinceMs, scope) => activityOf(store, release, sinceMs, scope),
         restartEvidence: async (release, trigger) => restartEvidence(detectorHere(active), release, trigger),
@@ -50,6 +52,8 @@ export function leadAlerter({ config, kafka, env, store, metrics, active, pageUr
       await alerter.resume()
       incidents = alerter.incidents
       const recovery = recoveryOf(store, config, wallClock)
+      const views = () => detectorHere(active).views()
+      active.operations = createOperations({ store, config, clock: wallClock, alerter, journal, recovery, views })
       const following = followRecovery({ recovery, alerter, log, signal: AbortSignal.any([term.signal, lost.signal]) })
       try {
         await term.seek(await term.committed())
@@ -64,6 +68,7 @@ export function leadAlerter({ config, kafka, env, store, metrics, active, pageUr
           await alerter.tick()
         }
       } finally {
+        active.operations = null
         lost.abort()
         await following
         await alerter.close()

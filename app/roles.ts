@@ -19,6 +19,7 @@ import { leadDetector } from './detector-role.ts'
 import { accessOf, apiOf, ingestOf } from './doors.ts'
 import { heartbeat, heartbeatUrl } from './heartbeat.ts'
 import { busOf, ensureTopics, storeOptionsOf } from './open.ts'
+import type { Operations } from './operations.ts'
 import { leadPipeline } from './pipeline-role.ts'
 import { storedRecoveryApi } from './recovery-api.ts'
 import { createRoleMetrics, type RoleMetrics } from './role-metrics.ts'
@@ -42,7 +43,7 @@ export type Shared = Readonly<{
   metrics: RoleMetrics
   pageUrl: string | undefined
   /** What is active in this process at present. */
-  active: { detector: Detector | null }
+  active: { detector: Detector | null; operations: Operations | null }
 }>
 
 export type RunningRoles = Readonly<{ receiverUrl: string | null; pageUrl: string; close: () => Promise<void> }>
@@ -94,7 +95,7 @@ export async function startRoles(options: {
         }),
       ),
       metrics,
-      active: { detector: null },
+      active: { detector: null, operations: null },
       pageUrl: config.page.port === 0 ? undefined : `http://${host}:${config.page.port}`,
     }
     const tables = store && roles.some((role) => role === 'detector' || role === 'alerter') ? store : null
@@ -123,6 +124,7 @@ export async function startRoles(options: {
         overview,
         incidents: incidentsOf(tables && overview),
         ...(tables && { recovery: storedRecoveryApi(tables, config, log) }),
+        ...(roles.includes('alerter') && { people: whereActive(shared.active) }),
       }),
       overview,
       metrics: async () => ({ contentType: metrics.registry.contentType, body: await metrics.registry.metrics() }),
@@ -162,6 +164,25 @@ function checkRoles(config: Config, roles: readonly Role[]): void {
       'config',
       'roles in processes of their own share one ClickHouse server: set store.server.url (the embedded store has one process)',
     )
+}
+
+/** What people do goes through the active alerter: its process obeys, every other one says that it is not the one. */
+function whereActive(active: Shared['active']): Operations {
+  const here = (): Operations => {
+    if (active.operations) return active.operations
+    throw new AndonError('unavailable', 'the active alerter runs in another process: ask that one', { retryable: true })
+  }
+  return {
+    operate: async (operation) => here().operate(operation),
+    gate: async (name, stage) => here().gate(name, stage),
+    audit: async () => here().audit(),
+    registry: {
+      list: async () => here().registry.list(),
+      find: async (name) => here().registry.find(name),
+      register: async (...given) => here().registry.register(...given),
+      retire: async (...given) => here().registry.retire(...given),
+    },
+  }
 }
 
 const leadersOf = (roles: readonly Role[], shared: Shared): LeadOptions[] => [

@@ -53,4 +53,36 @@ describe.skipIf(!hasKafka())('roles over Kafka', { timeout: 240_000 }, () => {
       .toBe(2) // still poison, so both are back
     await space.close()
   })
+
+  test('people decide where the alerter is active: an incident is acknowledged over the API', async () => {
+    const token = 'a-token-of-these-tests-long-enough'
+    process.env.OPERATE = token
+    const space = await cluster.space({
+      triggers: [{ name: 'failed_updates', signal: 'failed_updates', baseline: 0.02, action: 'notify' }],
+      api: { tokens: [{ name: 'on-call', role: 'operate', secret: { env: 'OPERATE' } }] },
+    })
+    const instance = await space.start('pipeline', 'detector', 'alerter')
+    const bad = Array.from({ length: 300 }, (_, i) => ({
+      conversation: `bad-${i}`,
+      agent: 'agent',
+      release: 'bad',
+      startedAtMs: wallClock.nowMs(),
+      writes: [i % 3 === 0 ? ('failed' as const) : ('ok' as const)],
+    }))
+    await cluster.bus.send(space.topics.spans, [{ value: Buffer.from(JSON.stringify(traceRequest(bad))) }])
+    const ids = async () => {
+      const sql = 'SELECT DISTINCT incident_id AS id FROM incident_events'
+      return (await rowsOf<{ id: string }>(space.store, sql).catch(() => [])).map((row) => row.id)
+    }
+    await expect.poll(async () => (await ids()).length, { timeout: 40_000 }).toBe(1)
+    const answer = await fetch(`${instance.page}/api/v1/incidents/${(await ids())[0]}/acknowledge`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ by: 'somebody on call', reason: 'looking at it' }),
+    })
+    expect(`${answer.status} ${await answer.text()}`).toMatch(/^200 /)
+    const types = "SELECT type FROM incident_events WHERE type = 'acknowledged'"
+    expect(await rowsOf(space.store, types)).toHaveLength(1)
+    await space.close()
+  })
 })
