@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { applyToOrder } from '../alerts/orders.ts'
 import { pageOf } from '../alerts/page.ts'
 import type { DrillResult } from '../facts/drill.ts'
-import { drillFinding, drillVerdict } from './drill-verdict.ts'
+import { drillFinding, drillVerdict, isDrillDue } from './drill-verdict.ts'
 
 const LIMITS = { acceptWithinMs: 60_000, stopWithinMs: 180_000 }
 const T = Date.UTC(2027, 0, 4, 10)
@@ -34,6 +34,12 @@ test.each([
 
 test('without a limit for stopping, acceptance is the end', () => {
   expect(drillVerdict({ ...whole, drainedMs: null }, { ...LIMITS, stopWithinMs: 0 }, null).passed).toBe(true)
+})
+
+test('a scheduled drill is due at once where there was none, then so many hours after the last began', () => {
+  expect(isDrillDue(null, 24, T)).toBe(true)
+  expect(isDrillDue(T, 24, T + 24 * 3_600_000 - 1)).toBe(false)
+  expect(isDrillDue(T, 24, T + 24 * 3_600_000)).toBe(true)
 })
 
 test('people are told of a failed drill in its own words, and that no release was touched', () => {

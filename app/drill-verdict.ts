@@ -28,6 +28,10 @@ export function drillVerdict(
   return { passed: true, reason: 'passed' }
 }
 
+/** Whether a scheduled drill is due; a store without any begins with one. Pure. */
+export const isDrillDue = (lastMs: number | null, everyHours: number, nowMs: number): boolean =>
+  lastMs === null || nowMs >= lastMs + everyHours * 3_600_000
+
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 
 /** What people are told of a failed drill, in the words of a finding; its hash is the drill, so that each is an incident of its own. */

@@ -20,7 +20,7 @@ import { createRouting } from '../simulator/routing.ts'
 import type { Receiver } from '../simulator/telemetry.http.ts'
 import { activityOf } from './activity.clickhouse.ts'
 import { lastDrillMs, storeDrill } from './drill.clickhouse.ts'
-import { type DrillLimits, drillFinding, drillVerdict } from './drill-verdict.ts'
+import { type DrillLimits, drillFinding, drillVerdict, isDrillDue } from './drill-verdict.ts'
 
 const PER_SECOND = 4
 const HEALTHY_SECONDS = 5
@@ -33,6 +33,8 @@ export type Drills = Readonly<{
   /** Runs one drill against this receiver. Throws AndonError `drill_running` while another runs. */
   run: (receiver: Receiver, signal?: AbortSignal) => Promise<DrillResult>
   isRunning: () => boolean
+  /** Resolves when no drill runs any more; to be awaited before the store closes. */
+  idle: () => Promise<void>
   /** Runs drills as configured, until told to stop. */
   follow: (receiver: Receiver, signal: AbortSignal) => Promise<void>
 }>
@@ -67,23 +69,26 @@ export function createDrills(edges: {
   }
   const observe = drillMetrics(edges.registry)
   let running: Readonly<{ release: string; alerter: Alerter }> | null = null
-  let isBusy = false
+  let current: Promise<unknown> | null = null
 
-  async function run(receiver: Receiver, signal: AbortSignal = new AbortController().signal): Promise<DrillResult> {
-    if (isBusy) throw new AndonError('drill_running', 'a drill is running already; wait for its end')
-    isBusy = true
-    try {
-      const result = await drill(receiver, signal)
-      if (signal.aborted) return result // told to stop: neither passed nor failed
-      await storeDrill(store, result)
-      observe(result)
-      const level = result.passed ? 'info' : 'error'
-      log[level]({ drill: result.drillId, reason: result.reason }, result.passed ? 'drill passed' : 'drill failed')
-      if (!result.passed) await edges.tell(drillFinding(result))
-      return result
-    } finally {
-      isBusy = false
-    }
+  function run(receiver: Receiver, signal: AbortSignal = new AbortController().signal): Promise<DrillResult> {
+    if (current) return Promise.reject(new AndonError('drill_running', 'a drill is running already; wait for its end'))
+    const going = runOne(receiver, signal).finally(() => {
+      current = null
+    })
+    current = going
+    return going
+  }
+
+  async function runOne(receiver: Receiver, signal: AbortSignal): Promise<DrillResult> {
+    const result = await drill(receiver, signal)
+    if (signal.aborted) return result // told to stop: neither passed nor failed
+    await storeDrill(store, result)
+    observe(result)
+    const level = result.passed ? 'info' : 'error'
+    log[level]({ drill: result.drillId, reason: result.reason }, result.passed ? 'drill passed' : 'drill failed')
+    if (!result.passed) await edges.tell(drillFinding(result))
+    return result
   }
 
   async function drill(receiver: Receiver, signal: AbortSignal): Promise<DrillResult> {
@@ -154,8 +159,7 @@ export function createDrills(edges: {
       await wallClock.sleep(SCHEDULE_CHECK_MS, signal)
       try {
         const last = await lastDrillMs(store)
-        const isDue = last === null || wallClock.nowMs() >= last + everyHours * 3_600_000
-        if (isDue && !signal.aborted && !isBusy) await run(receiver, signal)
+        if (isDrillDue(last, everyHours, wallClock.nowMs()) && !signal.aborted && !current) await run(receiver, signal)
       } catch (error) {
         log.error({ err: (error as Error).message }, 'the drill could not be run; trying again')
       }
@@ -167,7 +171,10 @@ export function createDrills(edges: {
       if (running?.release === finding.release.release) await running.alerter.handle(finding)
     },
     run,
-    isRunning: () => isBusy,
+    isRunning: () => current !== null,
+    idle: async () => {
+      await current?.catch(() => {})
+    },
     follow,
   }
 }

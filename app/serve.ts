@@ -118,7 +118,7 @@ export async function startMonitor(options: {
       drill,
       close: async () => {
         ending.abort()
-        await Promise.all([drilling, beating])
+        await Promise.all([drilling, beating, drills.idle()])
         await receiver?.close()
         await page.close()
         await monitor.close()

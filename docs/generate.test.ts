@@ -56,6 +56,11 @@ test('links between pages lead somewhere', () => {
     'docs/configuration.md',
     'docs/signals.md',
     'docs/cli.md',
+    'docs/kpis.md',
+    'docs/recovery.md',
+    'docs/drills.md',
+    'docs/playbooks.md',
+    'docs/webhooks.md',
     ...['failed-updates', 'duplicate-creations', 'repeat-contacts', 'complaints'].map(
       (name) => `docs/runbooks/${name}.md`,
     ),
