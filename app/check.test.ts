@@ -27,7 +27,7 @@ test('a sound configuration is explained without a warning', () => {
     },
   ])
   expect(explanation.targets).toMatchObject([
-    { name: 'p', secret: 'environment variable HOOK', enforces: true, takes: ['pause', 'rollback'] },
+    { name: 'p', secret: 'environment variable HOOK', enforces: true, takes: ['pause', 'rollback', 'resume'] },
   ])
 })
 
