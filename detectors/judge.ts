@@ -21,6 +21,7 @@ import { pooledDesign, type Stream, type StreamDesign, sliceDesign } from './str
 export type Judged = Readonly<{
   test: Test
   state: TriggerEvidence
+  logs: ReturnType<typeof evidenceLogs>
   logE: number
   threshold: number
   acts: boolean
@@ -58,9 +59,7 @@ export function judge(evidence: ReleaseEvidence, tests: readonly Test[]): Judgem
   })
   const acting = judged.filter((one) => one.acts)
   const alpha = tests[0]?.trigger.alpha ?? 0.01
-  const jointLogE = releaseLogE(
-    acting.map(({ test, state }) => ({ weight: test.trigger.weight, ...evidenceLogs(state, test) })),
-  )
+  const jointLogE = releaseLogE(acting.map(({ test, logs }) => ({ weight: test.trigger.weight, ...logs })))
   const line = logThreshold(alpha, overrides)
   const breached = new Map<Judged, Pick<Breach, 'by' | 'logE' | 'logThreshold'>>()
   if (evidence.breachedSeq === null && acting.length > 0 && jointLogE >= line) {
@@ -102,6 +101,7 @@ function judgeTrigger(test: Test, state: TriggerEvidence, overrides: number): Ju
   return {
     test,
     state,
+    logs,
     logE: signalLogE(logs),
     threshold: logThreshold(trigger.alpha, overrides) - Math.log(trigger.weight),
     acts: isActing(test),

@@ -51,7 +51,36 @@ export function advanceStream({ rate, arms }: StreamDesign, stream: Stream, nowM
 
 /** Natural logarithm of the evidence of one stream. */
 export const streamLogE = ({ rate, arms }: StreamDesign, stream: Stream): number =>
-  stream.carriedLogE + (stream.rate ? logE(rate, stream.rate) : twoSampleLogE(arms!, stream.arms!))
+  stream.carriedLogE +
+  (stream.rate
+    ? remembered(stream.rate, stream.rate.trials, (state) => logE(rate, state))
+    : remembered(stream.arms!, stream.arms!.total, (state) => twoSampleLogE(arms!, state)))
+
+type Counted = { hits: number; exposure: number; newestCell: number; cells: { live: readonly unknown[] } }
+type Known = { hits: number; exposure: number; count: number; newestCell: number; live: number; logE: number }
+const known = new WeakMap<Counted, Known>()
+
+/**
+ * Most streams of a release stand still in a batch, so the last answer serves as long as nothing it is made of has moved: counts only grow, and
+ * cells open or close with them.
+ */
+function remembered<State extends Counted>(state: State, count: number, compute: (state: State) => number): number {
+  const { hits, exposure, newestCell } = state
+  const live = state.cells.live.length
+  const last = known.get(state)
+  if (
+    last &&
+    last.hits === hits &&
+    last.exposure === exposure &&
+    last.count === count &&
+    last.newestCell === newestCell &&
+    last.live === live
+  )
+    return last.logE
+  const fresh = compute(state)
+  known.set(state, { hits, exposure, count, newestCell, live, logE: fresh })
+  return fresh
+}
 
 /** A measure's change by start minute: new facts, and what only moved or left. `weight` as the new ones are charged. */
 type Moves = Readonly<{
