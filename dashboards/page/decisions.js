@@ -103,8 +103,8 @@ export function commandLinesOf(incident) {
   const signed = '--by NAME --reason "WHY"'
   /** @type {(does: string, line: string) => CommandLine} */
   const command = (does, line) => ({ does, line })
-  const look = command('Every line of it', `andon audit --incident ${incidentId}`)
-  if (closed) return [look]
+  const look = command('Evidence', `andon explain ${id}`)
+  if (closed) return [look, command('Every line of it', `andon audit --incident ${incidentId}`)]
   const close = command('Verdict', `andon close ${id} --verdict confirmed|false_alarm|unclear ${signed}`)
   if (resumed) return [close, look]
   const lines = acknowledged ? [] : [command('Acknowledge', `andon ack ${id} ${signed}`)]

@@ -29,9 +29,9 @@ test('the command lines are those that the state allows', () => {
   expect(linesOf(pausing)).toContain('Done by hand')
   expect(linesOf(drained)).not.toContain('Acknowledge')
   expect(linesOf(drained)).not.toContain('Verdict')
-  expect(linesOf(observed)).toEqual(['Acknowledge', 'Pause it', 'Verdict', 'Every line of it'])
+  expect(linesOf(observed)).toEqual(['Acknowledge', 'Pause it', 'Verdict', 'Evidence'])
   const resumed = anIncident(aFinding(), { state: 'resumed', resumed: { ...ada, how: 'overridden', acceptedMs: 1 } })
-  expect(linesOf(resumed)).toEqual(['Verdict', 'Every line of it'])
+  expect(linesOf(resumed)).toEqual(['Verdict', 'Evidence'])
   expect(nextStepsOf(resumed)[1]).toContain('verdict')
 })
 
