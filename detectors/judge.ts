@@ -141,6 +141,9 @@ function viewOf(one: Judged, evidence: ReleaseEvidence): TriggerView {
   }
 }
 
+/** An estimate lies between moments; facts are whole milliseconds, and so the same on every way to them. */
+const wholeMs = (ms: number | undefined): number | null => (ms === undefined ? null : Math.round(ms))
+
 function onsetOf({ design, stream }: Judged): OnsetEstimate | null {
   return stream.rate ? onset(design.rate, stream.rate) : onsetTwoSample(design.arms!, stream.arms!)
 }
@@ -176,9 +179,9 @@ function breachOf(
     ratioHigh: finite(estimate?.ratioInterval.high),
     overrides: state.overrides,
     ...crossed,
-    onsetMs: estimate?.medianMs ?? null,
-    onsetLowMs: estimate?.lowMs ?? null,
-    onsetHighMs: estimate?.highMs ?? null,
+    onsetMs: wholeMs(estimate?.medianMs),
+    onsetLowMs: wholeMs(estimate?.lowMs),
+    onsetHighMs: wholeMs(estimate?.highMs),
     seq: evidence.seq,
   }
 }
