@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import type { Browser, BrowserContextOptions, Page as Tab } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { BOARDS } from '../src/boards.ts'
 import { CHROMIUM, launch, type Opened, open, serve } from './browser.ts'
 import type { Show } from './harness/main.tsx'
 import { rangeOf, type Scene } from './scenes.ts'
@@ -263,6 +264,22 @@ describe.skipIf(CHROMIUM === undefined)(
       expect((await seen(tab)).ranges).toEqual([])
     })
 
+    test('the start page of the app leads to its boards, and says what is missing', async () => {
+      const { tab, complaints } = await shown({ scene: 'empty' })
+      await tab.evaluate('window.showHome(false)')
+      await tab.getByText('No ClickHouse data source yet').waitFor()
+      expect(await tab.getByRole('link', { name: 'Add a ClickHouse data source' }).getAttribute('href')).toBe(
+        '/connections/datasources/new',
+      )
+      await tab.evaluate('window.showHome(true)')
+      await tab.getByText('No ClickHouse data source yet').waitFor({ state: 'detached' })
+      const links = tab.getByRole('main').getByRole('link')
+      expect(await links.evaluateAll((all) => all.map((link) => link.getAttribute('href')))).toEqual(
+        BOARDS.map(({ uid }) => `/d/${uid}`),
+      )
+      expect(complaints).toEqual([])
+    })
+
     test('pictures for the documents, of a size to keep', async () => {
       const picture = async (name: string, { tab }: Opened, width: number, height: number) => {
         const clip = { x: 0, y: 0, width, height }
@@ -275,6 +292,7 @@ describe.skipIf(CHROMIUM === undefined)(
       const { x, y } = await pointOf(light.tab, '2026.11.2', rangeOf('day').now - 739 * MINUTE)
       await light.tab.mouse.move(x - 2, y)
       await light.tab.mouse.move(x, y)
+      await light.tab.waitForTimeout(400) // the card fades in
       await picture('timeline-light', light, 1204, 864)
       await picture('timeline-dark', await shown({ scene: 'day', dark: true, height: 620 }), 1204, 644)
       await picture('timeline-200', await shown({ scene: 'many', options: { density: 'compact' } }), 1204, 644)

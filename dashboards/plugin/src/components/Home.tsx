@@ -1,3 +1,4 @@
+import { locationUtil } from '@grafana/data'
 import { getDataSourceSrv, PluginPage } from '@grafana/runtime'
 import { Alert, Card, TextLink } from '@grafana/ui'
 import React from 'react'
@@ -16,7 +17,7 @@ export function Home() {
         </Alert>
       )}
       {BOARDS.map(({ uid, title, description }) => (
-        <Card key={uid} href={`/d/${uid}`} noMargin>
+        <Card key={uid} href={locationUtil.assureBaseUrl(`/d/${uid}`)} noMargin>
           <Card.Heading>{title}</Card.Heading>
           <Card.Description>{description}</Card.Description>
         </Card>

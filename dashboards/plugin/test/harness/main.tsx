@@ -1,6 +1,6 @@
-import * as emotionCss from '@emotion/css'
 import * as grafanaData from '@grafana/data'
 import {
+  type AppPlugin,
   createTheme,
   type DataFrame,
   EventBusSrv,
@@ -11,13 +11,13 @@ import {
   type PanelPlugin,
   ThemeContext,
 } from '@grafana/data'
-import * as grafanaUi from '@grafana/ui'
 import { GlobalStyles, PanelChrome, PortalContainer } from '@grafana/ui'
 import React, { useMemo, useState } from 'react'
-import * as jsxRuntime from 'react/jsx-runtime'
 import { createRoot } from 'react-dom/client'
 import { DEFAULTS, type Options } from '../../src/timeline/options.ts'
 import { framesOf, rangeOf, type Scene } from '../scenes.ts'
+import { HomeStage } from './home.tsx'
+import { load } from './load.ts'
 
 /** What a test asks to be shown. */
 export type Show = Readonly<{ scene: Scene; dark?: boolean; width: number; height: number; options?: Partial<Options> }>
@@ -25,35 +25,9 @@ export type Show = Readonly<{ scene: Scene; dark?: boolean; width: number; heigh
 grafanaData.standardEditorsRegistry.setInit(() => [])
 grafanaData.standardFieldConfigEditorRegistry.setInit(() => [])
 
-const MODULES: Readonly<Record<string, unknown>> = {
-  '@emotion/css': emotionCss,
-  '@grafana/data': grafanaData,
-  '@grafana/ui': grafanaUi,
-  react: React,
-  'react/jsx-runtime': jsxRuntime,
-  module: { uri: '/plugin/timeline/module.js' },
-}
-
 const eventBus = new EventBusSrv()
 const seen = { ranges: [] as { from: number; to: number }[], hovers: [] as (number | null)[] }
 eventBus.getStream(grafanaData.DataHoverEvent).subscribe(({ payload }) => seen.hovers.push(payload.point.time ?? null))
-
-/** The built module as Grafana loads it: AMD, with its libraries handed in. */
-function loadPlugin(): Promise<PanelPlugin<Options>> {
-  return new Promise((resolve, reject) => {
-    const define = (names: readonly string[], factory: (...modules: unknown[]) => { plugin: PanelPlugin<Options> }) => {
-      const missing = names.filter((name) => !(name in MODULES))
-      if (missing.length > 0) return reject(new Error(`The bundle asks for ${missing.join(', ')}`))
-      resolve(factory(...names.map((name) => MODULES[name])).plugin)
-    }
-    Object.assign(window, { define: Object.assign(define, { amd: {} }) })
-    const script = Object.assign(document.createElement('script'), {
-      src: '/plugin/timeline/module.js',
-      onerror: reject,
-    })
-    document.head.append(script)
-  })
-}
 
 /** Fills in columns of the row that a link belongs to, which is all that links of this page name. */
 const filled: InterpolateFunction = (text, scopedVars) => {
@@ -120,14 +94,19 @@ function Stage({ show, plugin }: { show: Show; plugin: PanelPlugin<Options> }) {
 }
 
 const root = createRoot(document.getElementById('root')!)
-const loaded = loadPlugin()
+const panel = load<PanelPlugin<Options>>('/plugin/timeline/module.js')
+const app = panel.then(() => load<AppPlugin>('/plugin/module.js'))
 let shown = 0
 Object.assign(window, {
   seen,
   show: async (show: Show) => {
-    const plugin = await loaded
+    const plugin = await panel
     document.body.style.margin = '0'
     root.render(<Stage key={++shown} show={show} plugin={plugin} />)
   },
-  ready: loaded.then(() => true),
+  showHome: async (hasClickHouse: boolean) => {
+    const plugin = await app
+    root.render(<HomeStage key={++shown} app={plugin} hasClickHouse={hasClickHouse} />)
+  },
+  ready: app.then(() => true),
 })

@@ -8,6 +8,7 @@ import { incidentAt } from '../pick.ts'
 import { type Row, rowsInSight, scrolledTo } from '../rows.ts'
 import { Grid } from './Axis.tsx'
 import { Card } from './Card.tsx'
+import { flagOffset } from './geometry.ts'
 import { MARK_PX } from './LaneGraphic.tsx'
 import { Lanes, laneId } from './Lanes.tsx'
 import { linksOf } from './links.ts'
@@ -144,7 +145,9 @@ export function Timeline({ view, control, eventBus, prefix, frames }: Props) {
       </span>
       {lineX !== null && lineX >= 0 && lineX <= scale.width && (
         <div className={styles.crosshair} style={{ left: geometry.gutter + lineX }}>
-          <span className={styles.timeFlag}>{view.format(scale.msOf(lineX))}</span>
+          <span className={styles.timeFlag} style={{ left: flagOffset(geometry, lineX) }}>
+            {view.format(scale.msOf(lineX))}
+          </span>
         </div>
       )}
       {brush && <Brush x1={brush.x1} x2={brush.x2} gutter={geometry.gutter} />}

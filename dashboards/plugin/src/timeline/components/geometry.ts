@@ -18,6 +18,8 @@ export type Geometry = Readonly<{
 export const AXIS_HEIGHT = 26
 export const HEAD_HEIGHT = 30
 export const LEGEND_HEIGHT = 30
+/** Of the time that goes with the crosshair. */
+export const FLAG_WIDTH = 122
 /** Right of the lanes: a scrollbar, and half a mark. */
 const RIGHT = 16
 const LEFT_WHEN_NARROW = 10
@@ -45,5 +47,9 @@ export function geometryOf(width: number, { density, evidence }: Options): Geome
     sparkHeight,
   }
 }
+
+/** How far left of the crosshair its time begins: in the middle of it, but never outside the panel. */
+export const flagOffset = ({ gutter, plotWidth }: Geometry, x: number): number =>
+  Math.max(-gutter - x, Math.min(-FLAG_WIDTH / 2, plotWidth + RIGHT - x - FLAG_WIDTH))
 
 export const isNarrow = ({ caption }: Geometry): boolean => caption > 0

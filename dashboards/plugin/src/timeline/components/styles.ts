@@ -1,6 +1,6 @@
 import { css } from '@emotion/css'
 import type { GrafanaTheme2 } from '@grafana/data'
-import { AXIS_HEIGHT, HEAD_HEIGHT, LEGEND_HEIGHT } from './geometry.ts'
+import { AXIS_HEIGHT, FLAG_WIDTH, HEAD_HEIGHT, LEGEND_HEIGHT } from './geometry.ts'
 
 export const stylesOf = (theme: GrafanaTheme2) => ({
   panel: css({
@@ -48,7 +48,7 @@ export const stylesOf = (theme: GrafanaTheme2) => ({
     display: 'flex',
     borderBottom: `1px solid ${theme.colors.border.weak}`,
   }),
-  isHovered: css({ background: theme.colors.action.hover }),
+  isHovered: css({ background: theme.colors.background.secondary }),
   isActive: css({ boxShadow: `inset 3px 0 0 ${theme.colors.primary.main}`, background: theme.colors.action.selected }),
   agent: css({
     alignItems: 'flex-end',
@@ -110,8 +110,8 @@ export const stylesOf = (theme: GrafanaTheme2) => ({
   timeFlag: css({
     position: 'absolute',
     top: 3 - AXIS_HEIGHT,
-    transform: 'translateX(-50%)',
-    padding: '0 5px',
+    width: FLAG_WIDTH,
+    textAlign: 'center',
     lineHeight: '18px',
     borderRadius: theme.shape.radius.default,
     background: theme.colors.text.primary,
@@ -177,7 +177,7 @@ export const cardStylesOf = (theme: GrafanaTheme2) => ({
     borderTop: `1px solid ${theme.colors.border.weak}`,
     '& td': { padding: '2px 0', verticalAlign: 'top' },
     '& tr:first-child td': { paddingTop: theme.spacing(0.75) },
-    '& td:nth-child(1)': { width: 20 },
+    '& td:nth-child(1)': { width: 20, '& svg': { display: 'block', marginTop: 3 } },
     '& td:nth-child(3)': { textAlign: 'right', whiteSpace: 'nowrap' },
     '& td:nth-child(4)': { textAlign: 'right', width: 86, whiteSpace: 'nowrap', color: theme.colors.text.secondary },
   }),
