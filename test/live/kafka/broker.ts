@@ -8,6 +8,8 @@ import { wallClock } from '../../../lib/clock.ts'
 
 const POM = fileURLToPath(new URL('pom.xml', import.meta.url))
 const CACHE = fileURLToPath(new URL('../../../node_modules/.cache/andon-kafka-4.3.1', import.meta.url))
+/** 44 MB. */
+const FETCH_TIMEOUT_MS = 300_000
 const JAVA_FLAGS = ['-Xms128m', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 export type Broker = Readonly<{
@@ -28,11 +30,18 @@ export type Broker = Readonly<{
  */
 export function hasKafka(): boolean {
   if (process.env.KAFKA_BROKERS) return true
-  const missing = [
+  const missing: (string | false)[] = [
     !runs('java', ['-version']) && 'java (17 or newer)',
     !existsSync(join(CACHE, 'lib')) && !runs('mvn', ['-v']) && 'mvn',
-  ].filter(Boolean)
-  if (missing.length === 0) return true
+  ].filter((name) => name !== false)
+  if (missing.length === 0) {
+    try {
+      libraries()
+      return true
+    } catch (error) {
+      missing.push(`Kafka itself (${(error as Error).message.trim().split('\n').at(-1)})`)
+    }
+  }
   console.warn(
     `SKIPPED: no ${missing.join(', no ')}: nothing of Kafka is tested here. Install Java 17 and Maven (apt-get install openjdk-17-jre-headless maven), or name a broker: KAFKA_BROKERS=host:9092 npx vitest run test/live`,
   )
@@ -56,7 +65,7 @@ export async function startBroker(options: { secure?: boolean } = {}): Promise<B
       start: fixed,
       close: async () => {},
     }
-  const lib = await libraries()
+  const lib = libraries()
   const folder = mkdtempSync(join(tmpdir(), 'andon-kafka-'))
   const [port, controller] = [await freePort(), await freePort()]
   const properties = join(folder, 'server.properties')
@@ -107,7 +116,7 @@ export async function startBroker(options: { secure?: boolean } = {}): Promise<B
 }
 
 /** The jars of the pom, fetched once. */
-async function libraries(): Promise<string> {
+function libraries(): string {
   const lib = join(CACHE, 'lib')
   if (existsSync(lib)) return lib
   mkdirSync(CACHE, { recursive: true })
@@ -115,7 +124,7 @@ async function libraries(): Promise<string> {
   const { status, stdout } = spawnSync(
     'mvn',
     ['-q', '-B', '-f', POM, 'dependency:copy-dependencies', `-DoutputDirectory=${own}`],
-    { encoding: 'utf8', timeout: 300_000 },
+    { encoding: 'utf8', timeout: FETCH_TIMEOUT_MS },
   )
   if (status !== 0) throw new Error(`Maven could not fetch Kafka:\n${stdout.slice(-2_000)}`)
   if (!existsSync(lib)) renameSync(own, lib) // another test file may have been faster
