@@ -48,9 +48,9 @@ export async function* readOtlpFile(file: string, options: ReadOptions): AsyncGe
   const bytes = gzip ? counted.pipe(createGunzip()) : counted
   raw.on('error', (error) => bytes.destroy(error))
   try {
-    const first = await firstByte(bytes)
-    if (first === null) return
-    yield* first === 0x7b || first === 0x5b ? readJson(file, bytes, options) : readProtobuf(file, bytes, options)
+    const start = await startOf(bytes)
+    if (start.length === 0) return
+    yield* isBinary(start) ? readProtobuf(file, bytes, options) : readJson(file, bytes, options)
   } catch (error) {
     if (error instanceof AndonError) throw error
     options.onBad(new AndonError('unreadable', `${file}: ${(error as Error).message}`, { cause: error }))
@@ -69,54 +69,87 @@ async function headOf(file: string): Promise<Buffer> {
   }
 }
 
-/** First byte that is no white space, without taking it from the stream. */
-async function firstByte(stream: NodeJS.ReadableStream): Promise<number | null> {
+/** The first bytes, without taking them from the stream; none at its end. */
+async function startOf(stream: NodeJS.ReadableStream): Promise<Buffer> {
   for (;;) {
     const chunk = stream.read() as Buffer | null
     if (chunk !== null) {
       stream.unshift(chunk)
-      return chunk.find((byte) => byte > 0x20) ?? chunk[0]!
+      return chunk
     }
     const ended = await new Promise<boolean>((resolve, reject) => {
       stream.once('readable', () => resolve(false))
       stream.once('end', () => resolve(true))
       stream.once('error', reject)
     })
-    if (ended) return null
+    if (ended) return Buffer.alloc(0)
   }
 }
 
+/** Control characters that no text file has, and every protobuf message of ours has early: its field tags. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it looks for
+const BINARY = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/
+
+const isBinary = (start: Buffer): boolean => BINARY.test(start.subarray(0, 512).toString('latin1'))
+
+/** JSON lines when the first line is a document, else documents that each end where their brackets do. */
 async function* readJson(
   file: string,
   bytes: NodeJS.ReadableStream,
   options: ReadOptions,
 ): AsyncGenerator<FileRequest> {
+  const bad = (line: number) => options.onBad(new AndonError('unreadable', `${file}:${line}: is not JSON`))
   let line = 0
-  let document = '' // lines of a JSON document that is not finished yet
+  let isLines: boolean | null = null
+  let parts: string[] = [] // lines of a document that is not finished yet
   let startedAt = 0
-  for await (const text of createInterface({ input: bytes, crlfDelay: Number.POSITIVE_INFINITY })) {
+  let brackets = countBrackets('')
+  for await (const given of createInterface({ input: bytes, crlfDelay: Number.POSITIVE_INFINITY })) {
     line++
-    if (document === '' && text.trim() === '') continue
-    if (document === '') startedAt = line
-    document += document === '' ? text : `\n${text}`
-    const value = parsed(document)
+    const text = line === 1 ? given.replace(/^\ufeff/, '') : given
+    if (parts.length === 0 && text.trim() === '') continue
+    if (parts.length === 0) startedAt = line
+    const alone: unknown = isLines === false ? undefined : parsed(text)
+    isLines ??= alone !== undefined
+    if (!isLines) {
+      brackets = countBrackets(text, brackets)
+      parts.push(text)
+      if (brackets.depth > 0 && !brackets.isInText) continue
+    }
+    const document = isLines ? text : parts.join('\n')
+    const value = isLines ? alone : parsed(document)
+    parts = []
+    brackets = countBrackets('')
     if (value === undefined) {
-      if (startedAt === line && /[}\]]\s*$/.test(text) && line > 1) {
-        options.onBad(new AndonError('unreadable', `${file}:${line}: is not JSON`))
-        document = ''
-      }
+      bad(startedAt)
+      isLines = null // a first line that is cut off says nothing about the next
       continue
     }
     const request = decodeJson(file, startedAt, value, document, options)
-    document = ''
     if (request) yield request
   }
-  if (document.trim() !== '') options.onBad(new AndonError('unreadable', `${file}:${startedAt}: is not JSON`))
+  if (parts.length > 0) bad(startedAt)
+}
+
+type Brackets = Readonly<{ depth: number; isInText: boolean }>
+
+/** How many brackets are open after a line; JSON texts never reach beyond their line, so one that does is a mistake. */
+function countBrackets(line: string, before: Brackets = { depth: 0, isInText: false }): Brackets {
+  let { depth } = before
+  let isInText = false
+  for (let i = 0; i < line.length; i++) {
+    const c = line[i]
+    if (isInText) {
+      if (c === '\\') i++
+      else if (c === '"') isInText = false
+    } else if (c === '"') isInText = true
+    else if (c === '{' || c === '[') depth++
+    else if (c === '}' || c === ']') depth--
+  }
+  return { depth, isInText }
 }
 
 function parsed(text: string): unknown {
-  const last = text.trimEnd().at(-1)
-  if (last !== '}' && last !== ']') return undefined
   try {
     return JSON.parse(text)
   } catch {

@@ -40,8 +40,26 @@ const BATCH = { rows: 200, spanMs: 3_600_000, mostRows: 8_000 }
  * Throws AndonError `unreadable` (file and line) unless `skipBad`.
  */
 export async function replayFiles(options: ReplayOptions): Promise<Report & { skipped: readonly string[] }> {
-  const temporary = options.storePath === null ? mkdtempSync(join(tmpdir(), 'andon-replay-')) : null
-  const storePath = options.storePath ?? join(temporary!, 'store')
+  const total = options.files.reduce((sum, file) => sum + sizeOf(file), 0)
+  if (options.storePath !== null) return replayInto(options.storePath, total, options)
+  const temporary = mkdtempSync(join(tmpdir(), 'andon-replay-'))
+  const remove = () => rmSync(temporary, { recursive: true, force: true, maxRetries: 5 })
+  const interrupted = () => process.exit(130)
+  process.on('exit', remove).on('SIGINT', interrupted).on('SIGTERM', interrupted)
+  try {
+    return await replayInto(join(temporary, 'store'), total, options)
+  } finally {
+    process.off('exit', remove).off('SIGINT', interrupted).off('SIGTERM', interrupted)
+    remove()
+  }
+}
+
+/** @param total bytes of all files */
+async function replayInto(
+  storePath: string,
+  total: number,
+  options: ReplayOptions,
+): Promise<Report & { skipped: readonly string[] }> {
   const { config, log } = options
   const namer = createNamer(
     config.names,
@@ -61,7 +79,6 @@ export async function replayFiles(options: ReplayOptions): Promise<Report & { sk
   })
   try {
     const skipped: string[] = []
-    const total = options.files.reduce((sum, file) => sum + sizeOf(file), 0)
     let taken = 0
     let rejected = 0
     let rows = 0
@@ -104,7 +121,6 @@ export async function replayFiles(options: ReplayOptions): Promise<Report & { sk
     }
   } finally {
     await monitor.close()
-    if (temporary) rmSync(temporary, { recursive: true, force: true })
   }
 }
 
