@@ -103,7 +103,7 @@ export const mediaTypeOf = (contentType: string): string => contentType.split(';
 const SPELLED_OUT = 5
 
 /** Collects rejections into one English message of bounded length. */
-export function createRejections(): { reject: Reject; end: () => Rejected } {
+function createRejections(): { reject: Reject; end: () => Rejected } {
   const byReason: Partial<Record<RejectReason, number>> = {}
   const problems: string[] = []
   let items = 0

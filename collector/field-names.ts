@@ -46,7 +46,7 @@ const inMetadata = (field: keyof typeof METADATA_NAMES): readonly string[] =>
  * Field → attribute names, best first. Configuration puts its own names before these.
  * A value is looked for on the span, and for the fields in RESOURCE_FIELDS also on the resource.
  */
-export const ATTRIBUTE_NAMES = {
+const ATTRIBUTE_NAMES = {
   agentName: [
     'gen_ai.agent.name',
     'gen_ai.workflow.name',
@@ -183,7 +183,7 @@ export const ROLE_NAMES: readonly Readonly<{
   },
 ]
 
-export const FIELDS = Object.keys(ATTRIBUTE_NAMES) as NamedField[]
+const FIELDS = Object.keys(ATTRIBUTE_NAMES) as NamedField[]
 
 /** Number of each field in the key table; the role attributes follow after the named fields. */
 export const FIELD = Object.fromEntries(FIELDS.map((field, i) => [field, i])) as Readonly<Record<NamedField, number>>

@@ -12,7 +12,7 @@ import { numberAt, textAt, textByRank } from './name-span.ts'
 import type { RawLog } from './otlp/raw.ts'
 
 /** `andon.complaint` and so on: event names of OTLP logs and types of CloudEvents alike. */
-export const OUTCOME_TYPES = OUTCOME_KINDS.map((kind) => `andon.${kind}`)
+const OUTCOME_TYPES = OUTCOME_KINDS.map((kind) => `andon.${kind}`)
 
 const EVALUATION = 'gen_ai.evaluation.result'
 
@@ -97,7 +97,7 @@ const outcomeData = z
   })
 
 /** One outcome as a CloudEvent (CloudEvents 1.0, JSON format). Extension attributes and further data are ignored. */
-export const cloudEventSchema = z
+const cloudEventSchema = z
   .object({
     specversion: z.literal('1.0'),
     id: z.string().min(1).max(1024).describe('Unique within the source: the same id sent again changes nothing.'),

@@ -30,7 +30,7 @@ export type ReceiverLimits = Readonly<{
 
 const MIB = 1 << 20
 
-export const DEFAULT_LIMITS: ReceiverLimits = {
+const DEFAULT_LIMITS: ReceiverLimits = {
   compressedBytes: 16 * MIB,
   decompressedBytes: 64 * MIB,
   inFlightBytes: 128 * MIB,

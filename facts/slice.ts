@@ -16,9 +16,6 @@ export type Release = Readonly<Pick<Slice, 'environment' | 'agent' | 'release'>>
 /** Text form of a release, stable over restarts and replays; parts are joined by U+001F so that no name can forge another. */
 export const releaseKeyOf = (r: Release): string => [r.environment, r.agent, r.release].join('\u001f')
 
-/** Text form of a slice, see {@link releaseKeyOf}. */
-export const sliceKeyOf = (s: Slice): string => [s.environment, s.agent, s.release, s.channel, s.queue].join('\u001f')
-
 /** How a release is written for people: `agent release (environment)`. */
 export const releaseLabelOf = (r: Release): string =>
   `${r.agent || 'unknown agent'} ${r.release || 'unknown release'} (${r.environment || 'no environment'})`

@@ -56,7 +56,7 @@ const constantsOf = (schema: JsonSchema): readonly unknown[] | null =>
   schema.enum ?? ('const' in schema ? [schema.const] : null)
 
 /** All constants that a schema allows; null when it allows more than constants. */
-export function choicesOf(schemas: readonly JsonSchema[]): readonly unknown[] | null {
+function choicesOf(schemas: readonly JsonSchema[]): readonly unknown[] | null {
   const all = schemas.flatMap(alternativesOf).map(constantsOf)
   return all.length > 0 && all.every((constants) => constants !== null) ? [...new Set(all.flat())] : null
 }

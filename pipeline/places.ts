@@ -48,7 +48,7 @@ export function keysOf(outcome: OutcomeFact, scopeOf: ScopeOf): string[] {
 }
 
 /** All places of a contact and of what it created; an empty customer has none, so it matches nothing. */
-export function placesOf(contact: Contact, scopeOf: ScopeOf): Place[] {
+function placesOf(contact: Contact, scopeOf: ScopeOf): Place[] {
   const scope = scopeOf(contact.environment)
   const { contactId, conversation, intent, initiator } = contact
   const place = { atMs: contact.startedAtMs, contactId, item: '', conversation, intent, initiator }

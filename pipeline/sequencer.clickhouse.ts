@@ -64,6 +64,8 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   const stop = new AbortController()
   let waiting: Submission[] = []
   let waitingRows = 0
+  /** The store refuses even to say where to go on: nobody is kept waiting for it. */
+  let isStuck = false
   let wake: () => void = () => {}
   let crowded: () => void = () => {}
   /** The batch that is being counted; at most one more is being stored meanwhile. */
@@ -81,6 +83,7 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
     const rows = arrivals.spans.length + arrivals.outcomes.length + arrivals.points.length
     if (stop.signal.aborted)
       return Promise.reject(new AndonError('unavailable', 'the monitor is stopping', { retryable: true }))
+    if (isStuck) return Promise.reject(refusal())
     if (rows === 0) return Promise.resolve()
     if (waitingRows > 0 && waitingRows + rows > maxWaitingRows)
       return Promise.reject(
@@ -158,12 +161,7 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   /** Waits for what is under way, then goes on from what is stored. */
   const startAgain = async (taken: readonly Submission[], error: unknown): Promise<void> => {
     const { message } = error as Error
-    // The store's own words may quote what others sent: they go to the log, not to the sender.
-    const refusal = new AndonError('unavailable', 'the store did not take the batch: send it again', {
-      retryable: true,
-      cause: error,
-    })
-    for (const submission of taken) submission.reject(refusal)
+    for (const submission of taken) submission.reject(refusal(error))
     log.error({ err: message, seq: position.nextSeq }, 'a batch failed; it is driven again from what is stored')
     await counting.catch(() => {})
     counting = Promise.resolve()
@@ -213,8 +211,12 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
     while (!stop.signal.aborted) {
       try {
         position = await recover(options, holds)
+        isStuck = false
         return
       } catch (error) {
+        isStuck = true
+        for (const submission of waiting.splice(0)) submission.reject(refusal(error))
+        waitingRows = 0
         log.error({ err: (error as Error).message }, `the store cannot continue yet; trying again in ${RETRY_MS} ms`)
         await clock.sleep(RETRY_MS, stop.signal)
       }
@@ -241,6 +243,10 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
     },
   }
 }
+
+/** The store's own words may quote what others sent: they go to the log, not to the sender. */
+const refusal = (cause?: unknown): AndonError =>
+  new AndonError('unavailable', 'the store does not take batches now: send it again later', { retryable: true, cause })
 
 const IDLE_MS = 60_000
 /** Under load that never pauses, totals for long ranges lag this much more. */

@@ -144,7 +144,7 @@ export const succeeded = (end: CallEnd): boolean =>
   end.how === 'returned' || (end.how === 'stated' && end.result === 'ok')
 
 /** A moment after `fromMs`, by the profile. */
-export function delayedMs({ edgesMs, shares }: DelayProfile, random: Random, fromMs: number): number {
+function delayedMs({ edgesMs, shares }: DelayProfile, random: Random, fromMs: number): number {
   const bin = random.pickWeighted(shares.map((weight, index) => ({ weight, index }))).index
   const [from, to] = [edgesMs[bin]!, edgesMs[bin + 1]!]
   return Math.round(fromMs + from + (to - from) * random.uniform())

@@ -118,12 +118,7 @@ async function obey(
 }
 
 /** Standard Webhooks: HMAC-SHA256 of `id.timestamp.body` with any of the secrets, compared in constant time; at most five minutes old. */
-export function verifies(
-  headers: IncomingHttpHeaders,
-  body: Buffer,
-  secrets: readonly string[],
-  nowMs: number,
-): boolean {
+function verifies(headers: IncomingHttpHeaders, body: Buffer, secrets: readonly string[], nowMs: number): boolean {
   const { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signatures } = headers
   if (typeof id !== 'string' || typeof timestamp !== 'string' || typeof signatures !== 'string') return false
   if (!/^\d+$/.test(timestamp) || Math.abs(nowMs / 1000 - Number(timestamp)) > TOLERANCE_S) return false

@@ -22,5 +22,3 @@ export const serverConfig = z
       .describe("Where the PEM of the authority that signed the server's certificate is kept."),
   })
   .describe('A ClickHouse server instead of the embedded engine. Default: none.')
-
-export type ServerConfig = z.output<typeof serverConfig>

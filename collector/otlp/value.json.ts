@@ -24,7 +24,7 @@ export function parseBody(bytes: Uint8Array): Fields {
 }
 
 /** An AnyValue; undefined when it holds nothing, is no AnyValue or is nested deeper than MAX_DEPTH. */
-export function anyValueOf(x: unknown, depth: number): Value | undefined {
+function anyValueOf(x: unknown, depth: number): Value | undefined {
   if (!isFields(x) || depth > MAX_DEPTH) return undefined
   if (typeof x.stringValue === 'string') return x.stringValue
   if (x.intValue !== undefined) return integerOf(x.intValue)
@@ -59,7 +59,7 @@ export function doubleOf(x: unknown): number | undefined {
 
 export const textOf = (x: unknown): string => (typeof x === 'string' ? x : '')
 
-export const listOf = (x: unknown): readonly unknown[] => (Array.isArray(x) ? x : [])
+const listOf = (x: unknown): readonly unknown[] => (Array.isArray(x) ? x : [])
 
 /**
  * Unix nanoseconds (decimal string, or number as good as it came) as whole milliseconds, rounded down.

@@ -5,7 +5,7 @@ import type { Cursor } from './wire.ts'
 import { leave, readDouble, readEnd, readInt64, readTag, readVarint32, skip } from './wire.ts'
 
 /** AnyValue up to `end`; undefined when it holds nothing or is nested deeper than MAX_DEPTH. Leaves the cursor at `end`. */
-export function readAnyValue(c: Cursor, end: number, depth: number): Value | undefined {
+function readAnyValue(c: Cursor, end: number, depth: number): Value | undefined {
   if (depth > MAX_DEPTH) {
     c.at = end
     return undefined

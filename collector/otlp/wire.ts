@@ -7,12 +7,12 @@ import { AndonError } from '../../lib/errors.ts'
  */
 export type Cursor = { readonly bytes: Buffer; at: number }
 
-export const VARINT = 0
-export const FIXED64 = 1
-export const LENGTH = 2
-export const GROUP_START = 3
-export const GROUP_END = 4
-export const FIXED32 = 5
+const VARINT = 0
+const FIXED64 = 1
+const LENGTH = 2
+const GROUP_START = 3
+const GROUP_END = 4
+const FIXED32 = 5
 
 const TWO_32 = 0x1_0000_0000
 const MAX_GROUP_DEPTH = 32
@@ -22,7 +22,7 @@ export const cursorOf = (bytes: Uint8Array): Cursor => ({
   at: 0,
 })
 
-export function undecodable(what: string, at: number): AndonError {
+function undecodable(what: string, at: number): AndonError {
   return new AndonError('undecodable', `the body is not a protobuf message of this endpoint: ${what} at byte ${at}`)
 }
 
@@ -62,7 +62,7 @@ export function readInt64(c: Cursor): number | bigint {
 }
 
 /** A signed 64-bit integer from its halves. */
-export function int64Of(low: number, high: number): number | bigint {
+function int64Of(low: number, high: number): number | bigint {
   const value = high * TWO_32 + low
   if (Number.isSafeInteger(value)) return value
   return (BigInt(high) << 32n) | BigInt(low)

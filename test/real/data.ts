@@ -1,5 +1,4 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 
 /** Recorded data beside the project; it is never part of it. */
@@ -15,8 +14,6 @@ export function hasData(set: string): boolean {
     console.warn(`SKIPPED: no ../shared/data/${set}: what the product makes of this real data is NOT tested here`)
   return found
 }
-
-export const pathOf = (name: string): string => fileURLToPath(new URL(name, ROOT))
 
 export const namesIn = (folder: string): string[] => readdirSync(new URL(folder, ROOT)).sort()
 
