@@ -55,6 +55,7 @@ export const aTarget = (change: Partial<Target> = {}): Target => ({
   escalation: false,
   allowPrivate: false,
   on: ['pause', 'rollback'],
+  match: {},
   ...change,
 })
 

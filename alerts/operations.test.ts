@@ -314,3 +314,21 @@ test('nobody decides about an incident that does not exist, nor in a replay', as
   const replay = worldWith({ mode: 'replay' })
   expect(await replay.order()).toMatchObject({ does: 'refuse', reason: 'replay' })
 })
+
+test('a target is told about the releases that it is for, and no reserve is counted on that is for others', async () => {
+  const targets = [
+    aTarget({ match: { agent: 'collections' } }),
+    aTarget({
+      name: 'orders',
+      url: 'http://orders.example/',
+      match: { environment: 'production', agent: 'order-status' },
+    }),
+    aTarget({ name: 'reserve', url: 'http://reserve.example/', escalation: true, match: { environment: 'staging' } }),
+  ]
+  const world = createWorld({ targets })
+  world.answers('orders', 410)
+  await world.alerter.handle(aFinding())
+  await world.run(20 * MINUTE)
+  expect([...new Set(world.received.map(({ target }) => target))]).toEqual(['orders'])
+  expect(world.incident()!.state).toBe('pausing')
+})

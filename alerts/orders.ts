@@ -167,7 +167,7 @@ export type Told = Readonly<{ target: Target; delivery: Delivery; stage?: LaterS
 export function targetsOf(order: Order, targets: readonly Target[]): readonly Told[] {
   const { purpose } = order
   if (purpose === null) return []
-  const wanting = targets.filter((target) => target.on.includes(purpose))
+  const wanting = targets.filter((target) => target.on.includes(purpose) && isFor(target, order))
   // Enforcing targets first: what is journaled as sent is then the order to stop, not the message about it.
   const isFirst = ({ escalation, name }: Target) => !escalation || order.toldBefore.has(name)
   const first = wanting.filter(isFirst).sort((a, b) => Number(b.enforces) - Number(a.enforces))
@@ -182,6 +182,10 @@ export function targetsOf(order: Order, targets: readonly Target[]): readonly To
   ]
 }
 
+/** Whether a target is told about the release of this order. */
+const isFor = ({ match }: Target, { finding: { release } }: Order): boolean =>
+  (match.environment ?? release.environment) === release.environment && (match.agent ?? release.agent) === release.agent
+
 /** Those whose words know this stage, and who were told before. */
 function toldAfterwards(order: Order, targets: readonly Target[], stage: LaterStage): Told[] {
   const atMs = order.stages[stage]
@@ -189,7 +193,10 @@ function toldAfterwards(order: Order, targets: readonly Target[], stage: LaterSt
   const isOrdered = ({ on }: Target) => order.purpose === 'resume' && on.includes('resume') // the order itself tells them
   const wasTold = ({ name }: Target) => order.toldBefore.has(name) || (order.deliveries.get(name)?.attempt ?? 0) > 0
   return targets
-    .filter((target) => STAGE_KINDS[stage].includes(target.kind) && wasTold(target) && !isOrdered(target))
+    .filter(
+      (target) =>
+        STAGE_KINDS[stage].includes(target.kind) && wasTold(target) && !isOrdered(target) && isFor(target, order),
+    )
     .map((target) => ({
       target,
       stage,
@@ -200,8 +207,12 @@ function toldAfterwards(order: Order, targets: readonly Target[], stage: LaterSt
 /** Whether another escalation would reach a target that was not told yet. */
 export const hasReserve = (order: Order, targets: readonly Target[]): boolean =>
   targets.filter(
-    ({ escalation, on, name }) =>
-      escalation && order.purpose !== null && on.includes(order.purpose) && !order.toldBefore.has(name),
+    (target) =>
+      target.escalation &&
+      order.purpose !== null &&
+      target.on.includes(order.purpose) &&
+      isFor(target, order) &&
+      !order.toldBefore.has(target.name),
   ).length > order.escalations.length
 
 /**

@@ -68,6 +68,15 @@ export const targetConfig = z
       .describe(
         'Allow loopback and private addresses, for a receiver inside your own network. Link-local addresses stay denied. Default false.',
       ),
+    match: z
+      .strictObject({
+        environment: z.string().optional().describe('Exact environment; absent matches all.'),
+        agent: z.string().optional().describe('Exact agent; absent matches all.'),
+      })
+      .default({})
+      .describe(
+        'Which releases it is told about: a platform is only sent orders for agents that it runs. Default all.',
+      ),
     on: z
       .array(z.enum(purposes))
       .min(1)
@@ -208,6 +217,8 @@ export type Target = Readonly<{
   escalation: boolean
   allowPrivate: boolean
   on: readonly Purpose[]
+  /** Which releases it is told about; an absent part matches all. */
+  match: Readonly<{ environment?: string | undefined; agent?: string | undefined }>
 }>
 
 export type ReadSecret = (ref: SecretRef) => string | Promise<string>
@@ -237,7 +248,7 @@ async function resolveTarget(config: TargetsConfig[number], readSecret: ReadSecr
     ? await read('token', config.token, kind === 'pagerduty' ? checkedRoutingKey : checkedToken)
     : ''
   const on = config.on ?? (enforces ? (['pause', 'rollback', 'resume'] as const) : purposes)
-  return { name, kind, url, keys, token, enforces, escalation, allowPrivate, on }
+  return { name, kind, url, keys, token, enforces, escalation, allowPrivate, on, match: config.match }
 }
 
 function checkedRoutingKey(text: string): string {

@@ -203,6 +203,7 @@ async function openStage({ store, log, release }: { store: ClickHouseClient; log
         escalation: false,
         allowPrivate: true,
         on: ['pause', 'rollback'],
+        match: {},
       },
     ],
     safety: safetyOf(safetyConfig.parse({})),
