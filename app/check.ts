@@ -301,7 +301,7 @@ function triggerText(trigger: TriggerExplanation): string[] {
       : `  Has ${percent(trigger.weight)} of the alpha of ${percent(trigger.alpha)} that pauses share.`,
     ...(trigger.ceiling
       ? [
-          `  Ceiling: above ${percent(trigger.ceiling.rate)} of the latest ${count(trigger.ceiling.minTrials)} trials is a breach as well. A healthy release crosses it with a probability of about ${percent(trigger.ceiling.falsePauses)} in its planned life, beyond alpha.`,
+          `  Ceiling: above ${percent(trigger.ceiling.rate)} of the latest ${count(trigger.ceiling.minTrials)} trials is a breach as well. A healthy release crosses it with a probability of ${trigger.ceiling.falsePauses < 1e-4 ? 'less than 0.01 %' : `about ${percent(trigger.ceiling.falsePauses)}`} in its planned life, beyond alpha.`,
         ]
       : []),
     seen
