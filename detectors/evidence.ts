@@ -70,8 +70,11 @@ export type ReleaseEvidence = {
   breachedSeq: number | null
 }
 
-/** Evidence of another version is computed again from the deltas. */
-export const EVIDENCE_VERSION = 2
+/**
+ * Evidence of another version is computed again from the deltas: raise it whenever the shape of a state, or the priors and cells that ship,
+ * change, as a stream continues only under the design that started it.
+ */
+export const EVIDENCE_VERSION = 3
 /** Names come from outside: a release that spreads over more leaves than this is judged pooled beyond them. */
 export const MAX_LEAVES = 24
 /** Evidence of triggers that changed is kept beside the present one, the latest this many in all. */
