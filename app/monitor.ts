@@ -86,6 +86,8 @@ export type Monitor = Readonly<{
  */
 export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   const { config, log, clockMode } = options
+  // Before the store is open: a missing secret ends the command, and an open engine would keep it from ending.
+  const targets = await resolveTargets(config.targets, (ref) => readSecret(ref, options.env))
   const { memoryMiB } = config.store
   const store = await openStore(
     options.store ?? { kind: 'embedded', path: options.storePath, memoryBytes: memoryMiB * 2 ** 20 },
@@ -107,7 +109,6 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   })
   const lagMs = () => (sequencer ? Math.max(0, wallClock.nowMs() - sequencer.lastProgressMs()) : 0)
 
-  const targets = await resolveTargets(config.targets, (ref) => readSecret(ref, options.env))
   const watched = { registry: metrics.registry, incidents: () => alerter.incidents() }
   const clockMetrics = createClockMetrics(watched)
   createIncidentMetrics(watched)
