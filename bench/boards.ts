@@ -159,8 +159,8 @@ async function measure(store: ClickHouseClient): Promise<void> {
         queries.map(async ({ where, rawSql }) => {
           const fromMs = performance.now()
           const answer = await store.query({ query: expanded(rawSql, selection, over), format: 'JSONCompact' })
-          await answer.text()
-          return { where, ms: performance.now() - fromMs }
+          const { statistics } = (await answer.json()) as { statistics?: { rows_read: number } }
+          return { where, ms: performance.now() - fromMs, rowsRead: statistics?.rows_read ?? 0 }
         }),
       )
       const wholeMs = performance.now() - startMs
@@ -172,7 +172,7 @@ async function measure(store: ClickHouseClient): Promise<void> {
         if (ms > 150) slowest += `  ${where} ${Math.round(ms)} ms`
       }
       console.log(
-        `${file.padEnd(24)} ${String(range).padStart(5)} d  ${String(times.length).padStart(3)} queries together ${Math.round(wholeMs)} ms;${slowest || '  none above 150 ms alone'}`,
+        `${file.padEnd(24)} ${String(range).padStart(5)} d  ${String(times.length).padStart(3)} queries together ${Math.round(wholeMs)} ms, ${(times.reduce((sum, { rowsRead }) => sum + rowsRead, 0) / 1e6).toFixed(1)} M rows read;${slowest || '  none above 150 ms alone'}`,
       )
     }
   }

@@ -54,7 +54,7 @@ const closest = (): PanelSource =>
   stat({
     title: 'Closest to a pause',
     description:
-      'The strongest evidence among releases that are not stopped, over the line at which they are paused. 100 % is a pause; a healthy release ever gets there with probability alpha (1 % by default).',
+      'The strongest evidence, as the detector last said, among releases that serve in the range and were not stopped, over the line at which they are paused. 100 % is a pause; a healthy release ever gets there with probability alpha (1 % by default).',
     unit: 'percentunit',
     decimals: 0,
     width: 5,
@@ -70,10 +70,10 @@ const closest = (): PanelSource =>
         sql`
         SELECT max(greatest(0, evidence)) AS evidence_ratio
         FROM (
-          SELECT agent, release, environment, argMax(log_e / log_threshold, (at, seq)) AS evidence
-          FROM evidence_history
-          WHERE trigger = '' AND $__timeFilter(minute)
-            AND ${latestReleases(100)}
+          SELECT agent, release, environment, argMax(log_e / log_threshold, seq) AS evidence
+          FROM evidence_latest
+          WHERE trigger = ''
+            AND ${latestReleases(1000)}
             AND (agent, release, environment) NOT IN (SELECT agent, release, environment FROM incident_clock WHERE accepted_at <= $__toTime)
           GROUP BY agent, release, environment
         )

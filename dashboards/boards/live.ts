@@ -73,7 +73,7 @@ const MOST_ROWS = 100
 const limits = (): PanelSource =>
   table({
     title: 'Releases against their limits',
-    description: `The ${MOST_ROWS} latest releases: hits among trials in the range and selection, with the 95 % interval (Wilson; for reading, not for deciding). Limit, evidence and finding are those of the whole release: evidence reaches 100 % at the line of its trigger. A limit that is empty: no trigger reads this signal.`,
+    description: `The ${MOST_ROWS} latest releases: hits among trials in the range and selection, with the 95 % interval (Wilson; for reading, not for deciding). Limit, evidence and finding are those of the whole release, as the detector last said: evidence reaches 100 % at the line of its trigger. A limit that is empty: no trigger reads this signal.`,
     unit: 'short',
     width: 24,
     height: 10,
@@ -95,7 +95,7 @@ const limits = (): PanelSource =>
           GROUP BY environment, agent, release, signal
           HAVING trials > 0
         ) AS counted
-        LEFT JOIN (${standings(latestReleases(MOST_ROWS))}) AS judged USING (environment, agent, release, signal)
+        LEFT JOIN (${standings()}) AS judged USING (environment, agent, release, signal)
         LEFT JOIN (${states()}) AS incidents USING (environment, agent, release)
         ORDER BY evidence_ratio DESC NULLS LAST, agent, release, signal
         LIMIT 400`,

@@ -232,7 +232,7 @@ const evidence = (): PanelSource =>
 const decisions = (): PanelSource =>
   table({
     title: 'What was found',
-    description: 'The last finding of every trigger on both releases, up to the end of the range.',
+    description: 'What the detector last said of both releases, by trigger.',
     unit: 'short',
     width: 12,
     height: 8,
@@ -240,10 +240,10 @@ const decisions = (): PanelSource =>
     queries: [
       clickhouse(
         sql`
-        SELECT release, trigger, argMax(finding, (at, seq)) AS finding_now, argMax(trials, (at, seq)) AS trials_now, argMax(hits, (at, seq)) AS hits_now,
-          argMax(limit, (at, seq)) AS limit_rate, argMax(log_e / log_threshold, (at, seq)) AS evidence_ratio, argMax(action, (at, seq)) AS action_now
-        FROM evidence_history
-        WHERE trigger != '' AND minute <= $__toTime AND (${chosen('release', 'release')} OR ${chosen('release', 'compared')})
+        SELECT release, trigger, argMax(finding, seq) AS finding_now, argMax(trials, seq) AS trials_now, argMax(hits, seq) AS hits_now,
+          argMax(limit, seq) AS limit_rate, argMax(log_e / log_threshold, seq) AS evidence_ratio, argMax(action, seq) AS action_now
+        FROM evidence_latest
+        WHERE trigger != '' AND (${chosen('release', 'release')} OR ${chosen('release', 'compared')})
           AND ${selected('environment')} AND ${selected('agent')}
         GROUP BY agent, environment, release, trigger
         ORDER BY evidence_ratio DESC

@@ -85,6 +85,31 @@ ENGINE = ReplacingMergeTree(seq)
 ORDER BY (agent, release, environment, trigger, minute)
 TTL stored_at + INTERVAL 400 DAY;
 
+-- Only the last word of each, for tables over many releases; the row of the highest seq is the present one.
+CREATE TABLE IF NOT EXISTS evidence_latest (
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  release LowCardinality(String),
+  trigger LowCardinality(String),
+  signal LowCardinality(String),
+  at DateTime64(3, 'UTC'),
+  seq UInt64,
+  action LowCardinality(String),
+  shadow UInt8,
+  finding LowCardinality(String),
+  trials Float64,
+  hits Float64,
+  limit Float64,
+  log_e Float64,
+  log_threshold Float64
+)
+ENGINE = ReplacingMergeTree(seq)
+ORDER BY (agent, release, environment, trigger);
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS evidence_latest_of_history TO evidence_latest AS
+SELECT environment, agent, release, trigger, signal, at, seq, action, shadow, finding, trials, hits, limit, log_e, log_threshold
+FROM evidence_history;
+
 -- Every incident with its clock, as the fold of its journal: what alerts/incident.ts folds in memory. A time that has not come is null.
 -- life: the lines since it was last opened, which begins anew what was said of it before.
 CREATE VIEW IF NOT EXISTS incident_clock AS
