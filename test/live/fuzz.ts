@@ -31,7 +31,7 @@ const OURS = [/\bat .*\.ts:\d+/, /node_modules/, /\/store\/(?:data|metadata)/, /
 
 /**
  * Fuzzes a monitor that runs as users run it (`andon serve`, a token for each role, telemetry of customers in its store) until `enough` says so.
- * A fault is a 500, a secret or an identity in an answer or the log, an answer that says where in the code it was made, or no answer.
+ * A fault is a 500, a secret or an identity in an answer, the log or the metrics, an answer that says where in the code it was made, or no answer.
  */
 export async function fuzz(seed: number, enough: (requests: number) => boolean): Promise<FuzzResult> {
   const folder = mkdtempSync(join(tmpdir(), 'andon-fuzz-'))
@@ -149,6 +149,10 @@ async function run(seed: number, enough: (n: number) => boolean, serving: Servin
     for (const [, name, id] of answer.body.matchAll(/"(incidentId|drillId|item)":"([\w-]{1,100})"/g)) know(name!, id!)
     if (requests % 100 === 0) sent = material()
   }
+  const metrics = await asked(serving.page, agent, aRead('/metrics', key))
+  const inMetrics = [...NEVER, key].filter((text) => metrics.status !== 200 || metrics.body.includes(text))
+  for (const text of inMetrics)
+    faults.push({ seed, n: -1, request: '/metrics', fault: `${metrics.status}, holds ${text}` })
   agent.destroy()
   const inLog = [...NEVER, key].filter((text) => serving.log().includes(text))
   for (const text of inLog) {
