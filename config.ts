@@ -258,6 +258,11 @@ function crossMistakes(config: Config): Mistake[] {
       ['identity', 'secret'],
       'is required with store.server: everybody who writes there must make the same pseudonyms; set identity: { secret: { env: NAME } } or { file: PATH }',
     )
+  if (config.store.server && !config.kafka)
+    add(
+      ['store', 'server'],
+      'needs kafka as well: a server, unlike a directory, does not keep a second monitor from writing the same batches, and Kafka keeps what arrives while the server is away',
+    )
   if (config.kafka?.sasl?.mechanism === 'plain' && config.kafka.tls === false)
     add(['kafka', 'sasl', 'mechanism'], 'plain sends the password as it is: set kafka.tls, or use scram-sha-512')
   const names = config.signals.map((entry) => (typeof entry === 'string' ? entry : entry.name))

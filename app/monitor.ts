@@ -19,7 +19,7 @@ import type { Log } from '../lib/log.ts'
 import { type Arrivals, type ClockMode, createSequencer, type Sequencer } from '../pipeline/sequencer.clickhouse.ts'
 import type { Recovery } from '../recovery/recovery.clickhouse.ts'
 import { applyRetention } from '../store/retention.clickhouse.ts'
-import { openStore, rowsOf, type StoreOptions } from '../store/store.clickhouse.ts'
+import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { activityOf } from './activity.clickhouse.ts'
 import { createDrills, type Drills, drillTrigger } from './drill.ts'
 import { createDrillMetrics } from './drill-metrics.clickhouse.ts'
@@ -50,8 +50,6 @@ export type MonitorOptions = Readonly<{
   /** replay never sends a webhook. */
   mode: 'live' | 'replay'
   storePath: string
-  /** Default: embedded, in storePath. */
-  store?: StoreOptions
   pageUrl?: string
   onIncident?: (incident: Incident) => void
 }>
@@ -88,10 +86,11 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   const { config, log, clockMode } = options
   // Before the store is open: a missing secret ends the command, and an open engine would keep it from ending.
   const targets = await resolveTargets(config.targets, (ref) => readSecret(ref, options.env))
-  const { memoryMiB } = config.store
-  const store = await openStore(
-    options.store ?? { kind: 'embedded', path: options.storePath, memoryBytes: memoryMiB * 2 ** 20 },
-  )
+  const store = await openStore({
+    kind: 'embedded',
+    path: options.storePath,
+    memoryBytes: config.store.memoryMiB * 2 ** 20,
+  })
   await finishForgetting(store)
   await applyRetention(store, config.store.retentionDays)
   const closing = new AbortController()

@@ -33,6 +33,7 @@ test.each([
   ['kafka: { brokers: ["k:1"], topics: { spans: "a b" } }', /letters, digits/],
   ['store: { server: { url: "http://user:pass@host:8123" } }', /without user, password and path/],
   ['store: { server: { url: "http://host:8123" } }', /the same pseudonyms/],
+  ['store: { server: { url: "http://host:8123" } }', /needs kafka as well/],
   ['store: { server: { url: "http://host:8123", database: "a; DROP" } }', /letters, digits and _/],
 ])('a configuration that cannot work is told where and why: %s', (yaml, why) => {
   expect(() => parseConfig(yaml, 'andon.yaml')).toThrow(why)

@@ -11,7 +11,6 @@ import { accessOf, apiOf, ingestOf } from './doors.ts'
 import { explainer } from './explain.ts'
 import { heartbeat, heartbeatUrl } from './heartbeat.ts'
 import { createMonitor, type Monitor, type MonitorOptions } from './monitor.ts'
-import { storeOptionsOf } from './open.ts'
 import { recoveryApiOf } from './recovery-api.ts'
 import { ROLES, type Role, startRoles } from './roles.ts'
 import { type Environment, identitySecret } from './secrets.ts'
@@ -54,7 +53,6 @@ export async function startMonitor(options: {
     clockMode: options.clockMode,
     mode: 'live',
     storePath: config.store.path,
-    store: storeOptionsOf(config, env),
     ...(config.page.port !== 0 && { pageUrl: `http://${host}:${config.page.port}` }),
     ...(options.onIncident && { onIncident: options.onIncident }),
   })
