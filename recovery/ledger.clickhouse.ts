@@ -125,7 +125,7 @@ export async function outcomesAfter(
   if (until <= seq) return { outcomes: [], seq }
   const outcomes = await rowsOf<RecoveryOutcome>(
     store,
-    `SELECT outcome_id AS outcomeId, kind, toUnixTimestamp64Milli(at) AS atMs, conversation, customer, record_type AS recordType, record_id AS recordId
+    `SELECT outcome_id AS outcomeId, kind, toUnixTimestamp64Milli(at) AS atMs, environment, conversation, customer, record_type AS recordType, record_id AS recordId
      FROM (SELECT * FROM outcomes WHERE seq > {after:UInt64} AND seq <= {until:UInt64} AND kind IN ('correction', 'recontact') ORDER BY outcomes.at, outcome_id, seq, position LIMIT 1 BY outcome_id)`,
     { after: seq, until },
   )

@@ -42,6 +42,7 @@ export type RecoveryOutcome = Readonly<{
   outcomeId: string
   kind: 'correction' | 'recontact'
   atMs: number
+  environment: string
   conversation: string
   customer: string
   recordType: string
@@ -81,6 +82,7 @@ function isAbout(outcome: RecoveryOutcome, item: AffectedItem, items: readonly A
     return item.need === 'correct' && outcome.conversation !== '' && item.conversation === outcome.conversation
   }
   if (outcome.customer !== '') return item.customer === outcome.customer
+  if (outcome.conversation === '') return false
   const contact = items.find((one) => one.kind === 'contact' && one.conversation === outcome.conversation)
   return contact !== undefined && contact.customer !== '' && contact.customer === item.customer
 }

@@ -180,6 +180,14 @@ test('corrections and recontacts that systems report fill the ledger, once each;
     outcomeOf({ outcomeId: 'x1', kind: 'correction', atMs: PAUSED + HOUR, recordType: 'order', recordId: 'o1' }),
     outcomeOf({ outcomeId: 'x2', kind: 'correction', atMs: PAUSED + HOUR, recordType: 'order', recordId: 'o9' }),
     outcomeOf({ outcomeId: 'x3', kind: 'correction', atMs: ONSET - 1, recordType: 'order', recordId: 'o4' }),
+    outcomeOf({
+      outcomeId: 'x5',
+      kind: 'correction',
+      atMs: PAUSED + HOUR,
+      recordType: 'order',
+      recordId: 'o4',
+      environment: 'staging', // another world, whose records only have the same names
+    }),
     outcomeOf({ outcomeId: 'x4', kind: 'recontact', atMs: PAUSED + HOUR, conversation: 'let-down' }),
   ]
   await count([], reported)

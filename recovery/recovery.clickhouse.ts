@@ -96,7 +96,9 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
     for (const incidentId of outcomes.length > 0 ? incidentIds : []) {
       const { items, entries } = await present(incidentId)
       const known = new Set(entries.map((entry) => entry.entryId))
-      const found = outcomes.flatMap((outcome) => entriesOfOutcome(incidentId, items, outcome))
+      const scope = scopeOf(items[0]?.environment ?? '')
+      const heard = outcomes.filter((outcome) => scopeOf(outcome.environment) === scope)
+      const found = heard.flatMap((outcome) => entriesOfOutcome(incidentId, items, outcome))
       await appendEntries(
         store,
         found.filter((entry) => !known.has(entry.entryId)),
