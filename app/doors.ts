@@ -1,3 +1,4 @@
+import type { Registry } from 'prom-client'
 import { type Access, createAccess, ingestRefusals } from '../api/access.http.ts'
 import { type ApiEdges, routesOf } from '../api/routes.ts'
 import { type Api, createApi } from '../api/serve.http.ts'
@@ -6,6 +7,7 @@ import type { Config } from '../config.ts'
 import { wallClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { shared } from '../lib/shared.ts'
+import { observeApi } from './api-metrics.ts'
 import { type Environment, localKey, readingKey, readSecret } from './secrets.ts'
 
 const ANSWERS_WITHIN_MS = 10_000
@@ -42,8 +44,10 @@ export function ingestOf(
 }
 
 /** The API over what the monitor can do. Requests that come while a look is under way share it. */
-export function apiOf(options: Readonly<{ config: Config; access: Access; log: Log }> & Omit<ApiEdges, 'clock'>): Api {
-  const { config, access, log, overview: look, ...edges } = options
+export function apiOf(
+  options: Readonly<{ config: Config; access: Access; log: Log; registry: Registry }> & Omit<ApiEdges, 'clock'>,
+): Api {
+  const { config, access, log, registry, overview: look, ...edges } = options
   const overview = shared(look, { clock: wallClock, withinMs: ANSWERS_WITHIN_MS, what: 'the monitor' })
   return createApi({
     routes: routesOf({ ...edges, overview, clock: wallClock }),
@@ -51,5 +55,6 @@ export function apiOf(options: Readonly<{ config: Config; access: Access; log: L
     rates: config.api.rates,
     clock: wallClock,
     log,
+    observe: observeApi(registry),
   })
 }

@@ -118,6 +118,7 @@ export async function startRoles(options: {
       listen: config.page,
       access,
       api: apiOf({
+        registry: metrics.registry,
         config,
         access,
         log,

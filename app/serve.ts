@@ -82,6 +82,7 @@ export async function startMonitor(options: {
       listen: config.page,
       access,
       api: apiOf({
+        registry: monitor.registry,
         config,
         access,
         log,

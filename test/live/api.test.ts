@@ -79,3 +79,10 @@ test('the documentation that is served is the one in the repository', async () =
   const file = readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8')
   expect(await (await read(SECRETS.BOARDS, '/api/v1/openapi.json')).json()).toEqual(JSON.parse(file))
 })
+
+test('what the API answers is counted by route and status', async () => {
+  await read(SECRETS.BOARDS)
+  const metrics = await (await read(SECRETS.BOARDS, '/metrics')).text()
+  expect(metrics).toMatch(/^andon_api_answers_total\{route="listReleases",status="200"\} [1-9]/m)
+  expect(metrics).toMatch(/^andon_api_answer_seconds_count\{route="listReleases"\} [1-9]/m)
+})
