@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isDenied } from './address.ts'
+import { isDenied, refusalOf } from './address.ts'
 
 test.each([
   '93.184.216.34',
@@ -49,4 +49,16 @@ test.each([
   ['nothing', ''],
 ])('%s (%s) never opens', (_, address) => {
   expect(isDenied(address, true)).toBe(true)
+})
+
+test.each([
+  ['http://127.0.0.1:9/', false, /127\.0\.0\.1 is a private address: say allowPrivate: true/],
+  ['http://localhost:9/', false, /localhost is a private address: say allowPrivate: true/],
+  ['https://[::1]/', false, /::1 is a private address/],
+  ['http://169.254.169.254/', true, /never sent/],
+  ['http://10.0.0.7/', true, null],
+  ['https://platform.example/', false, null],
+])('%s with allowPrivate %s is refused before anything is sent: %s', (url, allowPrivate, refusal) => {
+  if (refusal === null) expect(refusalOf(url, allowPrivate)).toBe(null)
+  else expect(refusalOf(url, allowPrivate)).toMatch(refusal)
 })

@@ -62,6 +62,16 @@ export function isDenied(address: string, allowPrivate: boolean): boolean {
   return never.check(bare, family) || (!allowPrivate && own.check(bare, family))
 }
 
+/** Why nothing will ever be sent to this URL, as far as its host alone tells (a name may still lead to a denied address); null when nothing speaks against it. */
+export function refusalOf(url: string, allowPrivate: boolean): string | null {
+  if (!URL.canParse(url)) return null // said elsewhere
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, '')
+  const address = host === 'localhost' ? '127.0.0.1' : host
+  if (isIP(address) === 0 || !isDenied(address, allowPrivate)) return null
+  if (isDenied(address, true)) return `${host} is an address to which webhooks are never sent`
+  return `${host} is a private address: say allowPrivate: true if the receiver is meant to be inside your own network`
+}
+
 /** The IPv4 address inside an IPv4-mapped (::ffff:0:0/96), IPv4-compatible (::/96) or NAT64 (64:ff9b::/96) address, or null. */
 function embeddedIpv4Of(ipv6: string): string | null {
   const canonical = new URL(`http://[${ipv6}]/`).hostname.slice(1, -1) // compressed, hexadecimal

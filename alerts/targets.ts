@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AndonError } from '../lib/errors.ts'
 import { type SecretRef, secretRefConfig } from '../lib/secret-ref.ts'
+import { refusalOf } from './address.ts'
 import type { Safety } from './decide.ts'
 import { PAGERDUTY_URL } from './formats/pagerduty.ts'
 import { keyOf } from './sign.ts'
@@ -90,12 +91,27 @@ export const targetConfig = z
   })
 
 type TargetKeys = Readonly<
-  Record<'url' | 'urlFrom' | 'secret' | 'token', unknown> & { kind: TargetKind; enforces: boolean }
+  Record<'urlFrom' | 'secret' | 'token', unknown> & {
+    url: string | undefined
+    kind: TargetKind
+    enforces: boolean
+    allowPrivate: boolean
+  }
 >
 
 /** Which keys a kind needs, and which mean nothing to it. */
-function kindFaults({ kind, url, urlFrom, secret, token, enforces }: Partial<TargetKeys> & { kind: TargetKind }) {
+function kindFaults({
+  kind,
+  url,
+  urlFrom,
+  secret,
+  token,
+  enforces,
+  allowPrivate = false,
+}: Partial<TargetKeys> & { kind: TargetKind }) {
   const faults: [key: string, message: string][] = []
+  const refusal = url === undefined ? null : refusalOf(url, allowPrivate)
+  if (refusal !== null) faults.push(['url', refusal])
   const isAddressKnown = kind === 'pagerduty' && url === undefined && urlFrom === undefined
   if ((url === undefined) === (urlFrom === undefined) && !isAddressKnown)
     faults.push(['url', 'give exactly one of url and urlFrom'])

@@ -5,7 +5,7 @@ import { createClockMetrics } from '../alerts/clock-metrics.ts'
 import { createIncidentMetrics } from '../alerts/incident-metrics.ts'
 import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import { createPost } from '../alerts/post.http.ts'
-import { resolveTargets, safetyOf } from '../alerts/targets.ts'
+import { resolveTargets, safetyOf, type Target } from '../alerts/targets.ts'
 import { type Config, countedSignals, triggersOf } from '../config.ts'
 import { createDetector, type Detector } from '../detectors/detector.clickhouse.ts'
 import { createHistory } from '../detectors/history.clickhouse.ts'
@@ -83,7 +83,7 @@ export type Monitor = Readonly<{
  * (durable), counted (deltas), judged (findings), acted upon (incidents).
  */
 export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
-  const { config, log, clockMode } = options
+  const { config } = options
   // Before the store is open: a missing secret ends the command, and an open engine would keep it from ending.
   const targets = await resolveTargets(config.targets, (ref) => readSecret(ref, options.env))
   const store = await openStore({
@@ -91,9 +91,25 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
     path: options.storePath,
     memoryBytes: config.store.memoryMiB * 2 ** 20,
   })
+  const closing = new AbortController()
+  try {
+    return await assemble(options, targets, store, closing)
+  } catch (error) {
+    closing.abort()
+    await store.close() // an open engine would keep the process from ending
+    throw error
+  }
+}
+
+async function assemble(
+  options: MonitorOptions,
+  targets: readonly Target[],
+  store: ClickHouseClient,
+  closing: AbortController,
+): Promise<Monitor> {
+  const { config, log, clockMode } = options
   await finishForgetting(store)
   await applyRetention(store, config.store.retentionDays)
-  const closing = new AbortController()
   const event = eventClock(closing.signal)
   const clock = clockMode === 'wall' ? wallClock : event.clock
 
