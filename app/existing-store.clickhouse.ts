@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ClickHouseClient } from '@clickhouse/client'
@@ -26,7 +27,7 @@ export async function openExistingStore(config: Config, env: Environment): Promi
   const { path } = config.store
   const options = storeOptionsOf(config, env)
   // A server serves many at once, and its active pipeline alone changes tables.
-  if (options.kind === 'server') return connectStore(options)
+  if (options.kind === 'server') return connectStore({ ...options, session: randomUUID() })
   const store = await openStore(options).catch((error: unknown) => {
     if (!(error instanceof AndonError) || error.code !== 'store_locked') throw error
     throw new AndonError(

@@ -16,6 +16,8 @@ export type StoreOptions =
       database: string
       /** PEM of the authority that signed the server's certificate. */
       ca?: string
+      /** All statements share one session, one after the other: temporary tables live as long as the client. */
+      session?: string
     }>
 
 /** Half a gigabyte holds every batch; merges and reports spill or wait beyond it. */
@@ -46,6 +48,7 @@ function server({
   password,
   database,
   ca,
+  session,
 }: Extract<StoreOptions, { kind: 'server' }>): ClickHouseClient {
   const client = createClient({
     url,
@@ -59,6 +62,7 @@ function server({
     // 64-bit numbers of ours stay below 2^53, and a statement sees what the one before it wrote, on whichever replica it runs.
     clickhouse_settings: { output_format_json_quote_64bit_integers: 0, select_sequential_consistency: '1' },
     log: { level: ClickHouseLogLevel.OFF }, // what fails is told by whoever asked
+    ...(session && { session_id: session, max_open_connections: 1 }),
     ...(ca && { tls: { ca_cert: Buffer.from(ca) } }),
   })
   return patient(client, wallClock)

@@ -2,6 +2,8 @@
 
 -- The active pipeline alone makes and changes tables, counts, and erases customers.
 GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER, OPTIMIZE ON andon.* TO andon_pipeline;
+-- Run as this user, `andon recount` compares in temporary tables.
+GRANT CREATE TEMPORARY TABLE ON *.* TO andon_pipeline;
 
 -- The detector reads what was counted and keeps its evidence, how it moved, and which baselines it chose.
 GRANT SELECT ON andon.* TO andon_detector;

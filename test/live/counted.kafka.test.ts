@@ -126,6 +126,7 @@ describe.skipIf(!possible)('real data over Kafka', { timeout: 240_000 }, () => {
     expect(await sum('', 'contacts')).toBe(incidents.length)
     expect(await sum('repeat_contacts', 'hits')).toBe(truth.backward)
     expect(await sum('repeat_contacts', 'arrivals')).toBe(truth.backward)
+    await Promise.all(pipelines.map((pipeline) => pipeline.end('SIGTERM'))) // a recount wants a store that stands still
     const config = readConfig(space.configFile)
     const { differences } = await recount({ store: space.store, signals: signalsOf(config) })
     expect(differences).toEqual([])
