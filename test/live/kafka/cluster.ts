@@ -58,6 +58,7 @@ export async function startCluster({ parent = tmpdir() }: { parent?: string } = 
   const username = process.env.CLICKHOUSE_USER ?? 'default'
   const password = process.env.CLICKHOUSE_PASSWORD ?? ''
   const clients: Bus[] = []
+  const opened: (() => Promise<void>)[] = []
   const busFor = (config: object): Bus => {
     const bus = createKafkaBus({
       config: kafkaConfig.parse({ brokers: [...broker.brokers], ...config }),
@@ -104,6 +105,17 @@ export async function startCluster({ parent = tmpdir() }: { parent?: string } = 
       )
       const instances: Instance[] = []
       const store = connectStore({ kind: 'server', url, username, password, database })
+      let closed: Promise<void> | null = null
+      const close = async () => {
+        await Promise.all(instances.map((instance) => instance.end('SIGKILL')))
+        await store.close()
+        await front?.close()
+      }
+      const closeOnce = () => {
+        closed ??= close()
+        return closed
+      }
+      opened.push(closeOnce)
       return {
         store,
         front,
@@ -115,14 +127,11 @@ export async function startCluster({ parent = tmpdir() }: { parent?: string } = 
           instances.push(instance)
           return instance
         },
-        close: async () => {
-          await Promise.all(instances.map((instance) => instance.end('SIGKILL')))
-          await store.close()
-          await front?.close()
-        },
+        close: closeOnce,
       }
     },
     close: async () => {
+      for (const close of opened) await close() // also what a failed test left
       for (const bus of clients) await bus.close()
       await broker.close()
       rmSync(folder, { recursive: true, force: true })
@@ -152,6 +161,7 @@ async function startInstance(configFile: string, roles: readonly Role[], passwor
     },
   )
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  process.once('exit', () => child.kill('SIGKILL'))
   let log = ''
   const { receive, page } = await new Promise<{ receive: string; page: string }>((resolve, reject) => {
     child.stderr!.on('data', (chunk: Buffer) => {
