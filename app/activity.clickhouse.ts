@@ -33,7 +33,7 @@ export async function activityOf(
        fromUnixTimestamp64Milli({since:Int64}, 'UTC') AS since_at,
        mine AS (
          SELECT started_at, ended_at FROM (
-           SELECT * FROM contacts WHERE started_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') ORDER BY seq DESC LIMIT 1 BY contact_id)
+           SELECT contact_id, seq, gone, environment, agent, release, channel, queue, started_at, ended_at FROM contacts WHERE started_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') ORDER BY seq DESC LIMIT 1 BY contact_id)
          WHERE gone = 0 AND environment = {environment:String} AND agent = {agent:String} AND release = {release:String}
            AND arrayExists(part -> part[1] IN ('', channel) AND part[2] IN ('', queue), {scope:Array(Array(String))}))
      SELECT

@@ -200,15 +200,14 @@ async function chooseMissing(
   const missing = tests.filter((test) => !evidenceOf(evidence, test) && !choiceOf(state, key, test, 'chosen'))
   if (missing.length === 0) return
   const inForce = tests.map(({ trigger }) => trigger.hash)
+  const sound = breachedIn(state, evidence)
+  // side by side: the first batch of a release waits for all of them
+  const baselines = await Promise.all(
+    missing.map(({ trigger }) => baselineFor(state.options.store, trigger, evidence.release, batch, sound)),
+  )
   const fresh: Choice[] = []
-  for (const { trigger } of missing) {
-    const baseline = await baselineFor(
-      state.options.store,
-      trigger,
-      evidence.release,
-      batch,
-      breachedIn(state, evidence),
-    )
+  for (const [index, { trigger }] of missing.entries()) {
+    const baseline = baselines[index]!
     fresh.push({
       releaseKey: key,
       triggerHash: trigger.hash,
