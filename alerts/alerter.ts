@@ -150,9 +150,10 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     await ledger.serially(async (record) => {
       if (mode === 'live') for (const open of ledger.cases.values()) await escalateIfUnaccepted(open, record)
     })
-    await Promise.all([...ledger.cases.keys()].map(verify))
     courier.dispatch()
     restarts.due()
+    // one after the other: many open incidents must not crowd the counting out of the store
+    for (const incidentId of [...ledger.cases.keys()]) await verify(incidentId)
   }
 
   async function escalateIfUnaccepted({ incident, order }: Case, record: RecordLine): Promise<void> {

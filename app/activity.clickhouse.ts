@@ -31,23 +31,24 @@ export async function activityOf(
     store,
     `WITH
        fromUnixTimestamp64Milli({since:Int64}, 'UTC') AS since_at,
-       mine AS (
-         SELECT started_at, ended_at FROM (
-           SELECT contact_id, seq, gone, environment, agent, release, channel, queue, started_at, ended_at FROM contacts WHERE started_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') ORDER BY seq DESC LIMIT 1 BY contact_id)
-         WHERE gone = 0 AND environment = {environment:String} AND agent = {agent:String} AND release = {release:String}
-           AND arrayExists(part -> part[1] IN ('', channel) AND part[2] IN ('', queue), {scope:Array(Array(String))}))
+       arraySort(groupArrayIf(toUnixTimestamp64Milli(started_at), started_at <= since_at)) AS before
      SELECT
-       (SELECT if(count() = 0, NULL, toUnixTimestamp64Milli(max(started_at))) FROM mine) AS lastContactStartedAtMs,
-       (SELECT if(count() = 0, NULL, toUnixTimestamp64Milli(max(ended_at))) FROM mine) AS lastSpanEndedAtMs,
-       (SELECT count() FROM mine WHERE started_at > since_at) AS contactsAfterPause,
+       if(count() = 0, NULL, toUnixTimestamp64Milli(max(started_at))) AS lastContactStartedAtMs,
+       if(count() = 0, NULL, toUnixTimestamp64Milli(max(ended_at))) AS lastSpanEndedAtMs,
+       countIf(started_at > since_at) AS contactsAfterPause,
+       if(length(before) < 3, NULL, arrayReduce('quantileExact(0.99)', arrayDifference(before))) AS gapP99Ms,
        (SELECT uniqExact(trace_id, span_id) FROM spans WHERE started_at > since_at AND action IN {writes:Array(String)}
           AND release = {release:String} AND environment = {environment:String} AND (agent_name = {agent:String} OR service_name = {agent:String})
           AND arrayExists(part -> part[1] IN ('', channel) AND part[2] IN ('', queue), {scope:Array(Array(String))})) AS writesAfterPause,
-       (SELECT if(count() < 3, NULL, quantileExact(0.99)(gap)) FROM (
-          SELECT date_diff('millisecond', lagInFrame(started_at, 1, started_at) OVER (ORDER BY started_at ROWS BETWEEN 1 PRECEDING AND CURRENT ROW), started_at) AS gap FROM mine WHERE started_at <= since_at)) AS gapP99Ms,
        (SELECT if(count() = 0, NULL, toUnixTimestamp64Milli(max(started_at))) FROM contacts
           WHERE started_at > since_at AND NOT (environment = {environment:String} AND agent = {agent:String} AND release = {release:String}
-            AND arrayExists(part -> part[1] IN ('', channel) AND part[2] IN ('', queue), {scope:Array(Array(String))}))) AS otherInputAtMs`,
+            AND arrayExists(part -> part[1] IN ('', channel) AND part[2] IN ('', queue), {scope:Array(Array(String))}))) AS otherInputAtMs
+     FROM (
+       SELECT started_at, ended_at FROM (
+         SELECT contact_id, seq, gone, environment, agent, release, channel, queue, started_at, ended_at FROM contacts
+         WHERE release = {release:String} AND agent = {agent:String} AND environment = {environment:String}
+           AND started_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') ORDER BY seq DESC LIMIT 1 BY contact_id)
+       WHERE gone = 0 AND arrayExists(part -> part[1] IN ('', channel) AND part[2] IN ('', queue), {scope:Array(Array(String))}))`,
     params,
   )
   return row!

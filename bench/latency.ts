@@ -1,6 +1,6 @@
 /**
  * `node bench/latency.ts [--releases 40] [--spans-per-second 2000]`: from the request that tips the evidence to the webhook leaving, on the real
- * monitor (`andon serve` in a process of its own) under a steady load. Each sample is a new release whose first request holds enough
+ * monitor (`andon serve` in a process of its own) under a steady load. Each sample is a release with one healthy contact, whose next request holds enough
  * failed updates to be paused: time runs from the start of that request to the arrival of the signed webhook on loopback.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -80,24 +80,29 @@ const load = sendLoad({
   signal: stop.signal,
 })
 await wallClock.sleep(5_000)
+/** Contacts of a release, each with one write of this result. */
+const contactsOf = (release: string, count: number, result: 'ok' | 'failed') =>
+  Array.from({ length: count }, (_, n) => ({
+    conversation: `${release}-${result}-${n}`,
+    agent: 'tipping',
+    release,
+    startedAtMs: wallClock.nowMs(),
+    writes: [result],
+    customer: `${release}-${result}-${n}`,
+    intent: 'order',
+    channel: 'chat',
+    queue: 'q',
+  }))
+const names = Array.from({ length: releases }, (_, i) => `tip-${i}`)
+await postTraces(
+  url,
+  names.flatMap((release) => contactsOf(release, 1, 'ok')),
+)
+await wallClock.sleep(5_000) // their baselines are chosen: a release that tips has mostly run for a while
 const delays: number[] = []
-for (let i = 0; i < releases; i++) {
-  const release = `tip-${i}`
+for (const [i, release] of names.entries()) {
   const sentMs = performance.now()
-  const { status } = await postTraces(
-    url,
-    Array.from({ length: 12 }, (_, n) => ({
-      conversation: `${release}-${n}`,
-      agent: 'tipping',
-      release,
-      startedAtMs: wallClock.nowMs(),
-      writes: ['failed' as const],
-      customer: `${release}-${n}`,
-      intent: 'order',
-      channel: 'chat',
-      queue: 'q',
-    })),
-  )
+  const { status } = await postTraces(url, contactsOf(release, 12, 'failed'))
   if (status !== 200) throw new Error(`the receiver answered ${status}`)
   while (!arrivals.has(release) && performance.now() - sentMs < 30_000) await wallClock.sleep(2)
   delays.push((arrivals.get(release) ?? Number.POSITIVE_INFINITY) - sentMs)
