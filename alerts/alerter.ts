@@ -31,6 +31,8 @@ export type AlerterEdges = Readonly<{
   post: Post
   /** What the store knows of a release; `sinceMs` bounds the counts after the pause. May reject, it is asked again. */
   activityOf: (release: Release, sinceMs: number, scope: readonly Scope[]) => Promise<ReleaseActivity>
+  /** Start of the latest contact of a release, where that is known without asking the store: every millisecond before a pause counts. */
+  lastContactOf?: (release: Release) => number | null
   /** Evidence starts anew when a person ended an incident; absent: there is none. */
   restartEvidence?: RestartEvidence
   /** The clock of the incidents: wall clock when live, event time in a demo or replay. Its `sleep` paces the retries. */
@@ -84,9 +86,9 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     // Telemetry is only asked when its answer matters: would a release that has traffic be paused, or people told?
     const ifAlive = decide(inputOf(finding, clock.nowMs()))
     if (ifAlive.does === 'nothing') return ifAlive
-    const activity = ifAlive.does === 'join' ? null : await activityOf(finding.release, clock.nowMs(), [])
+    const lastContactMs = ifAlive.does === 'join' ? null : await latestContact(finding.release)
     const decision = await ledger.serially(async (record) => {
-      const decided = decide(inputOf(finding, activity?.lastContactStartedAtMs ?? null))
+      const decided = decide(inputOf(finding, lastContactMs))
       const { does, incidentId, reason, pause } = decided
       if (does === 'open' || does === 'promote') await record(incidentId, { type: 'opened', finding, reason, pause })
       if (does === 'join') await record(incidentId, { type: 'joined', finding })
@@ -95,6 +97,11 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     log.warn({ ...decision, release: finding.release, signal: finding.signal }, 'breach')
     if (decision.incidentId) courier.dispatch([decision.incidentId])
     return decision
+  }
+
+  async function latestContact(release: Release): Promise<number | null> {
+    const known = edges.lastContactOf?.(release) ?? null
+    return known ?? (await activityOf(release, clock.nowMs(), [])).lastContactStartedAtMs
   }
 
   function inputOf(finding: Finding, lastContactStartedAtMs: number | null): DecideInput {

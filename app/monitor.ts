@@ -138,6 +138,8 @@ async function assemble(
       'http.response.status_code': result?.status ?? 0,
       'andon.outcome': result?.outcome ?? '',
     })),
+    lastContactOf: (release) =>
+      detector.views().find((view) => releaseKeyOf(view.release) === releaseKeyOf(release))?.lastContactMs ?? null,
     activityOf: (release, sinceMs, scope) => activityOf(store, release, sinceMs, scope),
     restartEvidence: async (release, trigger) => restartEvidence(detector, release, trigger),
     clock,
