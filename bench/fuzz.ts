@@ -1,6 +1,6 @@
 /**
  * `node bench/fuzz.ts [--minutes 10] [--seed N]`: fuzzes every route of the API of a real monitor with requests made from its OpenAPI document.
- * Prints answers by route and status. Exit code 1 for a 500, or a secret or an identity in an answer or the log; each fault names its
+ * Prints answers by route and status. Exit code 1 for a 500, or a secret or an identity in an answer, the log, the metrics or the store; each fault names its
  * seed and number, and the same seed sends the same requests as long as the answers give it the same ids to ask about.
  */
 import { parseArgs } from 'node:util'

@@ -6,7 +6,7 @@ import { fuzz } from './fuzz.ts'
 /** The short form; the long one is `node bench/fuzz.ts --minutes 10`. */
 const REQUESTS = 700
 
-test('whatever is sent to any route, there is no 500, and no secret or identity in answers or log', async () => {
+test('whatever is sent to any route, there is no 500, and no secret or identity in answers, log, metrics or store', async () => {
   const { answers, faults } = await fuzz(1, (requests) => requests >= REQUESTS)
   expect(faults).toEqual([])
   for (const route of declaredRoutes()) {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { wallClock } from '../../lib/clock.ts'
 import { seededRandom } from '../../lib/random.ts'
+import { openStore, rowsOf } from '../../store/store.clickhouse.ts'
 import { traceRequest } from '../fixtures/otlp.ts'
 import { type Document, type FuzzRequest, fuzzRequest, type Material } from './fuzz-requests.ts'
 import { startServing } from './serving.ts'
@@ -31,7 +32,7 @@ const OURS = [/\bat .*\.ts:\d+/, /node_modules/, /\/store\/(?:data|metadata)/, /
 
 /**
  * Fuzzes a monitor that runs as users run it (`andon serve`, a token for each role, telemetry of customers in its store) until `enough` says so.
- * A fault is a 500, a secret or an identity in an answer, the log or the metrics, an answer that says where in the code it was made, or no answer.
+ * A fault is a 500, a secret or an identity in an answer, the log, the metrics or the store, an answer that says where in the code it was made, or no answer.
  */
 export async function fuzz(seed: number, enough: (requests: number) => boolean): Promise<FuzzResult> {
   const folder = mkdtempSync(join(tmpdir(), 'andon-fuzz-'))
@@ -41,7 +42,14 @@ export async function fuzz(seed: number, enough: (requests: number) => boolean):
   const key = readFileSync(join(folder, 'data/api.key'), 'utf8').trim()
   try {
     await seedTelemetry(serving.receive)
-    return await run(seed, enough, serving, key)
+    const result = await run(seed, enough, serving, key)
+    serving.process.kill('SIGTERM')
+    await serving.ended
+    const held = await heldInStore(join(folder, 'data/store'), [...NEVER, key])
+    return {
+      ...result,
+      faults: [...result.faults, ...held.map((fault) => ({ seed, n: -1, request: 'the store', fault }))],
+    }
   } finally {
     serving.process.kill('SIGTERM')
     await serving.ended
@@ -99,6 +107,31 @@ async function seedTelemetry(receive: string): Promise<void> {
     body: JSON.stringify(traceRequest(contacts)),
   })
   if (!answer.ok) throw new Error(`the telemetry was not taken: ${answer.status} ${await answer.text()}`)
+}
+
+/** Columns of the store that hold one of these texts, and which. */
+async function heldInStore(path: string, texts: readonly string[]): Promise<string[]> {
+  const store = await openStore({ kind: 'embedded', path })
+  try {
+    const columns = await rowsOf<{ table: string; name: string }>(
+      store,
+      `SELECT c.table AS table, c.name AS name FROM system.columns AS c JOIN system.tables AS t ON t.database = c.database AND t.name = c.table
+       WHERE c.database = currentDatabase() AND t.engine LIKE '%MergeTree' AND c.type LIKE '%String%'`,
+    )
+    if (columns.length < 50) throw new Error(`only ${columns.length} columns of text were found in the store`)
+    const found: string[] = []
+    for (const { table, name } of columns) {
+      const [row] = await rowsOf<{ held: string[] }>(
+        store,
+        `SELECT arrayFilter(text -> arrayExists(value -> position(value, text) > 0, groupUniqArray(toString(${name}))), {texts:Array(String)}) AS held FROM ${table}`,
+        { texts },
+      )
+      for (const text of row?.held ?? []) found.push(`${table}.${name} holds ${text}`)
+    }
+    return found
+  } finally {
+    await store.close()
+  }
 }
 
 type Serving = Awaited<ReturnType<typeof startServing>>
