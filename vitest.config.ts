@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['**/*.test.ts'],
     exclude: ['**/node_modules/**', 'dashboards/plugin/**'],
     pool: 'forks', // the embedded engine is native code: one process per file keeps a crash in one file
-    maxWorkers: 3, // on two cores: tests wait for engines, brokers and browsers as much as they compute
+    maxWorkers: 2, // tests start engines, brokers and browsers of their own: more at a time are slow and late
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
