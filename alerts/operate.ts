@@ -1,4 +1,4 @@
-import type { Finding } from '../facts/finding.ts'
+import { type Finding, UNMEASURED_BREACH } from '../facts/finding.ts'
 import {
   type ByPerson,
   type Incident,
@@ -166,7 +166,7 @@ function findingByPerson(input: {
   const { release, action, trafficGoesTo, scope, person, nowMs } = input
   const [only] = scope.length === 1 ? scope : []
   return {
-    kind: 'breach',
+    ...UNMEASURED_BREACH,
     by: 'person',
     reason: `${person.by} ordered it: ${person.reason}`,
     release,
@@ -174,23 +174,11 @@ function findingByPerson(input: {
     triggerHash: idOf('by_hand'),
     signal: 'by_hand',
     action,
-    shadow: false,
     trafficGoesTo,
     channel: only?.channel ?? '',
     queue: only?.queue ?? '',
-    trials: 0,
-    hits: 0,
-    baseline: 0,
-    logE: 0,
-    logThreshold: 0,
-    onsetMs: null,
-    onsetLowMs: null,
-    onsetHighMs: null,
-    firstHarmMs: null,
-    contactsExposed: 0,
     decidedAtMs: nowMs,
     acceptedAtMs: nowMs,
-    seq: 0,
   }
 }
 

@@ -1,6 +1,6 @@
 import type { DrillResult } from '../facts/drill.ts'
 import { DRILL } from '../facts/drill.ts'
-import type { Finding } from '../facts/finding.ts'
+import { type Finding, UNMEASURED_BREACH } from '../facts/finding.ts'
 
 export type DrillLimits = Readonly<{ acceptWithinMs: number; stopWithinMs: number }>
 
@@ -36,22 +36,12 @@ const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 
 /** What people are told of a failed drill, in the words of a finding; its hash is the drill, so that each is an incident of its own. */
 export const drillFinding = (result: DrillResult): Finding => ({
-  kind: 'breach',
+  ...UNMEASURED_BREACH,
   reason: result.reason,
   release: { environment: DRILL.environment, agent: DRILL.agent, release: result.release },
   trigger: DRILL.trigger,
   triggerHash: result.drillId,
   signal: 'failed_updates',
-  action: 'notify',
-  shadow: false,
-  trafficGoesTo: '',
-  channel: '',
-  queue: '',
-  trials: 0,
-  hits: 0,
-  baseline: 0,
-  logE: 0,
-  logThreshold: 0,
   onsetMs: result.onsetMs,
   onsetLowMs: result.onsetMs,
   onsetHighMs: result.onsetMs,
@@ -59,5 +49,4 @@ export const drillFinding = (result: DrillResult): Finding => ({
   contactsExposed: result.contactsExposed,
   decidedAtMs: result.endedAtMs,
   acceptedAtMs: result.endedAtMs,
-  seq: 0,
 })

@@ -52,11 +52,7 @@ async function askMonitor(config: Config, env: Environment, path: string): Promi
       headers: { accept: 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
     })
   } catch (error) {
-    if (isNobody(error)) return null
-    throw new AndonError('monitor', `the monitor at ${url} does not answer: ${(error as Error).message}`, {
-      retryable: true,
-      cause: error,
-    })
+    return nobodyAt(url, error)
   }
   const text = await response.text()
   if (response.status === 401)
@@ -81,8 +77,13 @@ function detailOf(text: string): string {
   return text.trim().slice(0, 300)
 }
 
-/** Nothing listens there, or there is no such host. */
-export const isNobody = (error: unknown): boolean => {
+/** null where nothing listens at `url`; for a monitor that is there and did not answer it throws AndonError `monitor` (retryable). */
+export function nobodyAt(url: string, error: unknown): null {
   const { code, errors = [] } = ((error as Error).cause ?? {}) as { code?: string; errors?: { code?: string }[] }
-  return ['ECONNREFUSED', 'ENOTFOUND', 'EADDRNOTAVAIL', 'EHOSTUNREACH'].includes(code ?? errors[0]?.code ?? '')
+  if (NOBODY.includes(code ?? errors[0]?.code ?? '')) return null
+  throw new AndonError('monitor', `the monitor at ${url} does not answer: ${(error as Error).message}`, {
+    retryable: true,
+    cause: error,
+  })
 }
+const NOBODY = ['ECONNREFUSED', 'ENOTFOUND', 'EADDRNOTAVAIL', 'EHOSTUNREACH']

@@ -3,7 +3,7 @@ import type { Config } from '../config.ts'
 import type { Incident } from '../facts/incident.ts'
 import { AndonError } from '../lib/errors.ts'
 import { type AffectedRow, csvOf } from '../recovery/export.ts'
-import { isNobody, pageUrlOf } from './running-overview.http.ts'
+import { nobodyAt, pageUrlOf } from './running-overview.http.ts'
 import { localKey } from './secrets.ts'
 
 const ANSWERS_WITHIN_MS = 30_000
@@ -32,11 +32,7 @@ export function askMonitor(config: Config): AskMonitor {
         ...(write && { body: JSON.stringify({ ...write.body, by: write.by }) }),
       })
     } catch (error) {
-      if (isNobody(error)) return null
-      throw new AndonError('monitor', `the monitor at ${url} does not answer: ${(error as Error).message}`, {
-        retryable: true,
-        cause: error,
-      })
+      return nobodyAt(url, error)
     }
     const text = await response.text()
     if (response.ok) return text

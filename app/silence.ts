@@ -1,4 +1,4 @@
-import type { Finding } from '../facts/finding.ts'
+import { type Finding, UNMEASURED_BREACH } from '../facts/finding.ts'
 import type { ReleaseView } from '../facts/overview.ts'
 import { wallClock } from '../lib/clock.ts'
 import { idOf } from '../lib/hash.ts'
@@ -74,31 +74,16 @@ export function silentFindings(views: readonly ReleaseView[], nowMs: number, sin
 
 function silenceFinding({ release, lastContactMs }: ReleaseView, reason: string, nowMs: number): Finding {
   return {
-    kind: 'breach',
+    ...UNMEASURED_BREACH,
     by: 'silence',
     reason,
     release,
     trigger: 'silence',
     triggerHash: idOf('silence', String(lastContactMs)),
     signal: 'silence',
-    action: 'notify',
-    shadow: false,
-    trafficGoesTo: '',
-    channel: '',
-    queue: '',
-    trials: 0,
-    hits: 0,
-    baseline: 0,
-    logE: 0,
-    logThreshold: 0,
     onsetMs: lastContactMs,
-    onsetLowMs: null,
-    onsetHighMs: null,
-    firstHarmMs: null,
-    contactsExposed: 0,
     decidedAtMs: nowMs,
     acceptedAtMs: lastContactMs ?? nowMs,
-    seq: 0,
   }
 }
 

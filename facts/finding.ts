@@ -56,3 +56,24 @@ export type Finding = Readonly<{
   /** The batch that tipped it. */
   seq: number
 }>
+
+/** A breach in which nothing was measured: people are told of it, and what differs is said beside this. */
+export const UNMEASURED_BREACH = {
+  kind: 'breach',
+  action: 'notify',
+  shadow: false,
+  trafficGoesTo: '',
+  channel: '',
+  queue: '',
+  trials: 0,
+  hits: 0,
+  baseline: 0,
+  logE: 0,
+  logThreshold: 0,
+  onsetMs: null,
+  onsetLowMs: null,
+  onsetHighMs: null,
+  firstHarmMs: null,
+  contactsExposed: 0,
+  seq: 0,
+} as const satisfies Partial<Finding>

@@ -158,14 +158,6 @@ export const isHeld = ({ state }: Pick<Incident, 'state'>): boolean =>
 /** Whether an incident is over for the cord: the next breach of its release is another incident. */
 export const isPast = ({ state }: Pick<Incident, 'state'>): boolean => state === 'resumed' || state === 'closed'
 
-/** Whether a contact of this slice is one that the incident stops. */
-export const stops = (incident: Incident, slice: Slice): boolean =>
-  isHeld(incident) &&
-  incident.release.environment === slice.environment &&
-  incident.release.agent === slice.agent &&
-  incident.release.release === slice.release &&
-  (incident.scope.length === 0 || incident.scope.some((part) => covers(part, slice)))
-
 /** Whether one part of a release holds all of another. */
 export const covers = (part: Scope, other: Scope): boolean =>
   (part.channel === '' || part.channel === other.channel) && (part.queue === '' || part.queue === other.queue)

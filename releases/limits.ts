@@ -46,4 +46,3 @@ export const releasesConfig = z
   })
   .prefault({})
   .describe('Release records and the gate for CI/CD.')
-export type ReleasesConfig = z.output<typeof releasesConfig>

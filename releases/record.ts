@@ -9,7 +9,6 @@ export const AUTONOMY_LEVELS = [
   'limited automatic',
   'broad automatic',
 ] as const
-export type Autonomy = (typeof AUTONOMY_LEVELS)[number]
 
 const text = z.string().trim().max(2000)
 const names = z.array(z.string().trim().min(1).max(200)).max(200)
