@@ -11,6 +11,8 @@ type Store = Awaited<ReturnType<typeof openStore>>
 /** 2026-10-01T00:00:00Z */
 const T0 = Date.UTC(2026, 9, 1)
 const HOUR = 3_600_000
+/** Received now: rows older than the retention leave with the first merge. */
+const RECEIVED_S = Math.floor(Date.now() / 1000)
 const id = (n: number, digits: number): string => n.toString(16).padStart(digits, '0')
 
 type Row = Readonly<Record<string, string | number>>
@@ -25,7 +27,7 @@ const span = (
   return {
     seq,
     accepted_at: '2026-11-01 00:00:00.000',
-    received_at: '2026-11-01 00:00:00',
+    received_at: RECEIVED_S,
     trace_id: id(trace, 32),
     span_id: number === 0 ? '' : id(number, 16),
     parent_span_id: parent === 0 ? '' : id(parent, 16),
@@ -57,7 +59,7 @@ const complaint = (number: number, values: Row & { at?: number } = {}): Row => {
   return {
     seq: 1,
     accepted_at: '2026-11-01 00:00:00.000',
-    received_at: '2026-11-01 00:00:00',
+    received_at: RECEIVED_S,
     outcome_id: `o${number}`,
     kind: 'complaint',
     at: text(T0 + at),

@@ -17,15 +17,25 @@ export type Serving = Readonly<{
 }>
 
 /**
- * Starts it on a configuration file and waits until it listens. `env` is added to the environment: secrets stand there.
+ * Starts it on a configuration file and waits until it listens. `env` is added to the environment: secrets stand there. No `roles`: all of them.
  * @throws Error with the end of its log when it ends before that
  */
-export async function startServing(config: string, env: Readonly<Record<string, string>> = {}): Promise<Serving> {
-  const child = spawn(process.execPath, [MAIN, 'serve', '--config', config], {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+export async function startServing(
+  config: string,
+  env: Readonly<Record<string, string>> = {},
+  roles: readonly string[] = [],
+): Promise<Serving> {
+  const role = roles.length > 0 ? ['--role', ...roles] : []
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=TimeoutNegativeWarning', MAIN, 'serve', '--config', config, ...role],
+    {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  )
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  process.once('exit', () => child.kill('SIGKILL')) // what a failed test started is ended with it
   let log = ''
   const { receive, page } = await new Promise<{ receive: string; page: string }>((resolve, reject) => {
     child.stderr!.on('data', (chunk: Buffer) => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,9 +14,9 @@ import { wallClock } from '../../../lib/clock.ts'
 import { silentLog } from '../../../lib/log.ts'
 import { connectStore } from '../../../store/store.clickhouse.ts'
 import { type Front, startFront } from '../clickhouse/front.http.ts'
+import { startServing } from '../serving.ts'
 import { type Broker, startBroker } from './broker.ts'
 
-const MAIN = fileURLToPath(new URL('../../../main.ts', import.meta.url))
 export const WEBHOOK_SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 
 /** Broker, store and whatever processes a test starts, as a deployment has them. */
@@ -140,42 +140,17 @@ export async function startCluster({ parent = tmpdir() }: { parent?: string } = 
 }
 
 async function startInstance(configFile: string, roles: readonly Role[], password: string): Promise<Instance> {
-  const child = spawn(
-    process.execPath,
-    [
-      '--disable-warning=TimeoutNegativeWarning',
-      MAIN,
-      'serve',
-      '--config',
-      configFile,
-      ...(roles.length > 0 ? ['--role', ...roles] : []),
-    ],
-    {
-      env: {
-        ...process.env,
-        IDENTITY: 'a secret of these tests only',
-        SECRET: WEBHOOK_SECRET,
-        CLICKHOUSE_PASSWORD: password || '-',
-      },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
-  )
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  process.once('exit', () => child.kill('SIGKILL'))
-  let log = ''
-  const { receive, page } = await new Promise<{ receive: string; page: string }>((resolve, reject) => {
-    child.stderr!.on('data', (chunk: Buffer) => {
-      log += chunk.toString()
-      const line = log.split('\n').find((text) => text.includes('andon is listening'))
-      if (line) resolve(JSON.parse(line) as { receive: string; page: string })
-    })
-    void ended.then(() => reject(new Error(`andon serve ended:\n${log.slice(-3_000)}`)))
-  })
+  const env = {
+    IDENTITY: 'a secret of these tests only',
+    SECRET: WEBHOOK_SECRET,
+    CLICKHOUSE_PASSWORD: password || '-',
+  }
+  const { process: child, receive, page, log, ended } = await startServing(configFile, env, roles)
   return {
     process: child,
     receive,
     page,
-    log: () => log,
+    log,
     end: async (signal) => {
       if (child.exitCode !== null || child.signalCode !== null) return
       child.kill('SIGCONT')
