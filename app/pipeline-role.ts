@@ -2,7 +2,7 @@ import type { LeadOptions } from '../bus/bus.ts'
 import { countedSignals } from '../config.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { wallClock } from '../lib/clock.ts'
-import { driveLane } from '../pipeline/lane.clickhouse.ts'
+import { orderBatches } from '../pipeline/order.clickhouse.ts'
 import { applyRetention } from '../store/retention.clickhouse.ts'
 import { migrate } from '../store/store.clickhouse.ts'
 import { finishForgetting } from './forget.clickhouse.ts'
@@ -23,7 +23,7 @@ export function leadPipeline({ config, kafka, store, bus, namer, metrics, log }:
       await finishForgetting(store)
       await applyRetention(store, config.store.retentionDays)
       if (!term.isCurrent()) return
-      await driveLane(
+      await orderBatches(
         {
           store,
           statements,

@@ -6,7 +6,7 @@ import { readCloudEvents } from '../collector/outcomes.ts'
 import type { RawRequest } from '../collector/receive.http.ts'
 import { fillTimes } from '../collector/times.ts'
 import type { Arrivals } from '../pipeline/accept.clickhouse.ts'
-import type { Poison } from '../pipeline/lane.clickhouse.ts'
+import type { Poison } from '../pipeline/order.clickhouse.ts'
 
 type Topics = KafkaConfig['topics']
 

@@ -6,7 +6,8 @@ import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Bus, Membership } from './bus.ts'
 import type { KafkaConfig } from './config.ts'
-import { joinGroup } from './group.kafka.ts'
+import { evenly, joinGroup, oneLeader } from './group.kafka.ts'
+import { type Giving, givingAll, givingEach } from './seats.ts'
 
 /** kafkajs brings gzip only; Node brings zstd. Topics in snappy or lz4 cannot be read. */
 kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
@@ -45,6 +46,18 @@ export function createKafkaBus({ config, secrets, clock, log }: KafkaBusOptions)
     }
   }
 
+  const join = async (giving: Giving, assigner: typeof oneLeader): Promise<Membership> => {
+    const membership = await reach(`the group ${giving.group} cannot be joined`, () =>
+      joinGroup({ kafka, giving, assigner, sessionMs: config.sessionSeconds * 1000, clock, log }),
+    )
+    const close = async () => {
+      closers.delete(close)
+      await membership.close()
+    }
+    closers.add(close)
+    return { ...membership, close }
+  }
+
   return {
     send: (topic, records) =>
       reach(`${topic} did not take a record`, async () => {
@@ -54,24 +67,16 @@ export function createKafkaBus({ config, secrets, clock, log }: KafkaBusOptions)
           acks: ACKS_ALL,
           timeout: SEND_TIMEOUT_MS,
           compression: COMPRESSION[config.compression],
-          messages: records.map(({ value, headers }) => ({
+          messages: records.map(({ value, headers, partition }) => ({
             key: null,
             value: bufferOf(value),
             ...(headers && { headers }),
+            ...(partition !== undefined && { partition }),
           })),
         })
       }),
-    lead: async (options) => {
-      const membership = await reach(`the group ${options.group} cannot be joined`, () =>
-        joinGroup({ kafka, options, sessionMs: config.sessionSeconds * 1000, clock, log }),
-      )
-      const close = async () => {
-        closers.delete(close)
-        await membership.close()
-      }
-      closers.add(close)
-      return { ...membership, close } satisfies Membership
-    },
+    lead: (options) => join(givingAll(options), oneLeader),
+    share: (options) => join(givingEach(options), evenly),
     createTopics: (topics) =>
       withAdmin(kafka, async (admin) => {
         const existing = new Set(await admin.listTopics())

@@ -13,6 +13,11 @@ export type Bus = Readonly<{
    * when this member leads, and again when it ended while the member still leads. Resolves when the member has joined.
    */
   lead: (options: LeadOptions) => Promise<Membership>
+  /**
+   * Takes part in a group that divides the partitions of a topic evenly: every partition is led by one member at a time. `run` is called for each
+   * partition that this member leads, as in `lead`. Partitions are divided anew whenever a member comes or goes: terms may end then, also those of partitions that stay.
+   */
+  share: (options: ShareOptions) => Promise<Membership>
   /** Makes topics that do not exist; leaves those that do as they are. */
   createTopics: (topics: readonly Readonly<{ topic: string; partitions: number }>[]) => Promise<void>
   /** What the partitions of a topic hold. */
@@ -20,7 +25,8 @@ export type Bus = Readonly<{
   close: () => Promise<void>
 }>
 
-export type Outgoing = Readonly<{ value: Uint8Array; headers?: Readonly<Record<string, string>> }>
+/** Without `partition` a record goes to any. */
+export type Outgoing = Readonly<{ value: Uint8Array; headers?: Readonly<Record<string, string>>; partition?: number }>
 
 export type BusRecord = Readonly<{
   topic: string
@@ -47,8 +53,17 @@ export type LeadOptions = Readonly<{
   run: (term: Term) => Promise<void>
 }>
 
+export type ShareOptions = Readonly<{
+  group: string
+  topic: string
+  /** Works on one partition. Should end soon after `term.signal`; called again as in `lead`. */
+  run: (term: Term, partition: number) => Promise<void>
+}>
+
 export type Membership = Readonly<{
   isLeading: () => boolean
+  /** Terms of this member at present: of a group that is led as a whole at most one, of a shared one as many as it leads partitions. */
+  terms: () => number
   /** Whether the group heard of this member lately: it leads or would take over. */
   isMember: () => boolean
   /** Records not read yet, by topic; null while another member leads. */

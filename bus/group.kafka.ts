@@ -1,9 +1,10 @@
 import kafkajs, { type Consumer, type EachBatchPayload, type Kafka, type PartitionAssigner } from 'kafkajs'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { type BusRecord, type LeadOptions, type Membership, type Positions, partitionKey } from './bus.ts'
+import { type BusRecord, type Membership, type Positions, partitionKey } from './bus.ts'
 import { createInbox, type Inbox } from './inbox.ts'
-import { leadWhile, type OpenTerm } from './leadership.ts'
+import type { OpenTerm } from './leadership.ts'
+import { type Assigned, createSeats, type Giving } from './seats.ts'
 
 /**
  * A leader counts as such only this share of the session after it sent the last heartbeat that was answered. The broker gives the group
@@ -16,26 +17,34 @@ const FETCH_WAIT_MS = 500
 const MAX_FETCH_BYTES = 16 << 20
 const REJOIN_MS = 2_000
 
-type Assigned = Readonly<{ topic: string; partition: number }>
+type Edges = Readonly<{
+  kafka: Kafka
+  giving: Giving
+  /** Says who is given which partition. */
+  assigner: (leadingSinceMs: () => number) => PartitionAssigner
+  sessionMs: number
+  clock: Clock
+  log: Log
+}>
 
-type Edges = Readonly<{ kafka: Kafka; options: LeadOptions; sessionMs: number; clock: Clock; log: Log }>
-
-/** Joins a group in which one member is given all partitions. A consumer that crashed for good is replaced by a new one. */
+/** Joins a group. A consumer that crashed for good is replaced by a new one. */
 export async function joinGroup(edges: Edges): Promise<Membership> {
-  const { options, sessionMs, clock, log } = edges
+  const { giving, sessionMs, clock, log } = edges
+  const { group, topics } = giving
   const closing = new AbortController()
   let consumer: Consumer
   let heardMs = 0
   let leadingSinceMs = 0
   let assigned: readonly Assigned[] = []
-  let inbox: Inbox = createInbox({ clock })
+  /** Of the term that reads a partition; a partition without one is paused. */
+  const inboxes = new Map<string, Inbox>()
 
   const isFresh = () => clock.nowMs() - heardMs < sessionMs * FENCE_SHARE
-  const leadership = leadWhile({ options, clock, log, openTerm: () => openTerm() })
+  const seats = createSeats({ giving, clock, log, openTerm: (mine) => openTerm(mine) })
 
   const start = async () => {
     consumer = edges.kafka.consumer({
-      groupId: options.group,
+      groupId: group,
       sessionTimeout: sessionMs,
       rebalanceTimeout: sessionMs,
       heartbeatInterval: HEARTBEAT_MS,
@@ -43,7 +52,7 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
       maxBytesPerPartition: MAX_FETCH_BYTES / 4,
       maxBytes: MAX_FETCH_BYTES,
       allowAutoTopicCreation: false,
-      partitionAssigners: [oneLeader(() => (assigned.length > 0 && isFresh() ? leadingSinceMs : 0))],
+      partitionAssigners: [edges.assigner(() => (assigned.length > 0 && isFresh() ? leadingSinceMs : 0))],
       retry: { initialRetryTime: 200, maxRetryTime: 2_000, retries: 5, restartOnFailure: async () => false },
     })
     const { GROUP_JOIN, HEARTBEAT, REBALANCING, CRASH, REQUEST } = consumer.events
@@ -55,15 +64,15 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
     consumer.on(HEARTBEAT, () => {
       heardMs = askedMs
     })
-    consumer.on(REBALANCING, () => leadership.dismiss())
+    consumer.on(REBALANCING, () => seats.dismiss())
     consumer.on(GROUP_JOIN, ({ payload }) => joined(payload.memberAssignment as Record<string, number[]>, askedMs))
     consumer.on(CRASH, ({ payload }) => {
-      leadership.dismiss()
-      log.warn({ group: options.group, err: payload.error.message }, 'the group was lost; joining again')
+      seats.dismiss()
+      log.warn({ group, err: payload.error.message }, 'the group was lost; joining again')
       void rejoin()
     })
     await consumer.connect()
-    await consumer.subscribe({ topics: [...options.topics], fromBeginning: true })
+    await consumer.subscribe({ topics: [...topics], fromBeginning: true })
     await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: async (payload) => take(payload) })
   }
 
@@ -75,13 +84,13 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
     )
     if (assigned.length === 0) {
       leadingSinceMs = 0
-      leadership.dismiss()
+      seats.dismiss()
       return
     }
     if (!wasLeading || leadingSinceMs === 0) leadingSinceMs = heardMs
-    consumer.pause(byTopic(assigned)) // until the term says where to read on
-    leadership.appoint()
-    log.info({ group: options.group, partitions: assigned.length }, 'this process leads the group')
+    consumer.pause(byTopic(assigned)) // until the terms say where to read on
+    seats.assign(assigned)
+    log.info({ group, partitions: assigned.length }, 'this process leads partitions of the group')
   }
 
   const rejoin = async () => {
@@ -93,7 +102,7 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
       try {
         return await start()
       } catch (error) {
-        log.warn({ group: options.group, err: (error as Error).message }, 'the group cannot be joined yet')
+        log.warn({ group, err: (error as Error).message }, 'the group cannot be joined yet')
       }
     }
   }
@@ -101,33 +110,36 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
   /** Puts what was fetched into the inbox; what comes from before a seek, or after the inbox is full, is fetched again. */
   const take = ({ batch, resolveOffset, isStale, isRunning }: EachBatchPayload) => {
     const { topic, partition } = batch
-    if (!isRunning() || isStale() || inbox.nextOf(partitionKey(topic, partition)) === null) return
+    const inbox = inboxes.get(partitionKey(topic, partition))
+    if (!isRunning() || isStale() || !inbox || inbox.nextOf(partitionKey(topic, partition)) === null) return
     for (const message of batch.messages) {
       inbox.push(recordOf(topic, partition, message))
       resolveOffset(message.offset)
     }
     inbox.know(partitionKey(topic, partition), Number(batch.highWatermark))
-    if (inbox.isFull()) consumer.pause(byTopic(assigned))
+    if (inbox.isFull()) consumer.pause(byTopic(assigned.filter((one) => inboxOf(one) === inbox)))
   }
 
-  const openTerm = (): OpenTerm => {
-    const mine = assigned
-    const own = createInbox({ clock })
-    inbox = own
+  const inboxOf = ({ topic, partition }: Assigned) => inboxes.get(partitionKey(topic, partition))
+
+  const openTerm = (mine: readonly Assigned[]): OpenTerm => {
+    const inbox = createInbox({ clock })
+    for (const { topic, partition } of mine) inboxes.set(partitionKey(topic, partition), inbox)
+    const isReading = () => mine.length > 0 && inboxOf(mine[0]!) === inbox
     return {
-      inbox: own,
+      inbox,
       isCurrent: isFresh,
-      committed: () => committedOf(edges.kafka, options),
+      committed: () => committedOf(edges.kafka, giving, mine),
       seek: async (positions) => {
         const { from, lost } = await startsOf(edges.kafka, mine, positions)
-        own.start(from)
+        inbox.start(from)
         for (const { topic, partition } of mine)
           consumer.seek({ topic, partition, offset: String(from[partitionKey(topic, partition)]) })
         consumer.resume(byTopic(mine))
         return lost
       },
       onDrained: () => {
-        if (consumer.paused().length > 0 && own === inbox) consumer.resume(byTopic(mine))
+        if (consumer.paused().length > 0 && isReading()) consumer.resume(byTopic(mine))
       },
       commit: (positions) =>
         consumer.commitOffsets(
@@ -137,20 +149,23 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
           }),
         ),
       close: () => {
-        inbox = createInbox({ clock })
-        if (assigned === mine && mine.length > 0) consumer.pause(byTopic(mine))
+        if (!isReading()) return
+        for (const { topic, partition } of mine) inboxes.delete(partitionKey(topic, partition))
+        const still = mine.filter((one) => assigned.includes(one))
+        if (still.length > 0) consumer.pause(byTopic(still))
       },
     }
   }
 
   await start()
   return {
-    isLeading: leadership.isLeading,
+    isLeading: seats.isLeading,
+    terms: seats.terms,
     isMember: isFresh,
-    lag: leadership.lag,
+    lag: seats.lag,
     close: async () => {
       closing.abort()
-      await leadership.close()
+      await seats.close()
       await consumer.disconnect()
     },
   }
@@ -163,9 +178,11 @@ async function startsOf(kafka: Kafka, mine: readonly Assigned[], positions: Posi
     await admin.connect()
     const from: Record<string, number> = {}
     let lost = 0
+    const wantedKeys = new Set(mine.map(({ topic, partition }) => partitionKey(topic, partition)))
     for (const topic of new Set(mine.map((part) => part.topic)))
       for (const { partition, low } of await admin.fetchTopicOffsets(topic)) {
         const key = partitionKey(topic, partition)
+        if (!wantedKeys.has(key)) continue
         const wanted = positions[key]
         if (wanted !== undefined) lost += Math.max(0, Number(low) - wanted)
         from[key] = Math.max(wanted ?? 0, Number(low))
@@ -176,15 +193,17 @@ async function startsOf(kafka: Kafka, mine: readonly Assigned[], positions: Posi
   }
 }
 
-async function committedOf(kafka: Kafka, { group, topics }: LeadOptions): Promise<Positions> {
+async function committedOf(kafka: Kafka, { group, topics }: Giving, mine: readonly Assigned[]): Promise<Positions> {
   const admin = kafka.admin()
   try {
     await admin.connect()
+    const isMine = (topic: string, partition: number) =>
+      mine.some((one) => one.topic === topic && one.partition === partition)
     const answer = await admin.fetchOffsets({ groupId: group, topics: [...topics] })
     return Object.fromEntries(
       answer.flatMap(({ topic, partitions }) =>
         partitions
-          .filter(({ offset }) => Number(offset) >= 0)
+          .filter(({ partition, offset }) => Number(offset) >= 0 && isMine(topic, partition))
           .map(({ partition, offset }) => [partitionKey(topic, partition), Number(offset)]),
       ),
     )
@@ -214,35 +233,65 @@ const byTopic = (assigned: readonly Assigned[]) =>
     partitions: parts.map(({ partition }) => partition),
   }))
 
-/**
- * All partitions to one member: the one that has led longest, so that a newcomer does not disturb it. Every member says with each join
- * since when it leads (0: it does not).
- */
-function oneLeader(leadingSinceMs: () => number): PartitionAssigner {
-  const { MemberMetadata, MemberAssignment } = kafkajs.AssignerProtocol
-  const version = 0
-  return ({ cluster }) => ({
-    name: 'andon-one-leader',
-    version,
+type Member = Readonly<{ memberId: string; memberMetadata: Buffer }>
+
+/** Who gets which partitions of a topic, by member id. */
+type Division = (partitions: readonly number[], members: readonly Member[]) => ReadonlyMap<string, number[]>
+
+const VERSION = 0
+
+/** Every member says with each join since when it leads (0: it does not). */
+const assignerOf =
+  (name: string, divide: Division) =>
+  (leadingSinceMs: () => number): PartitionAssigner =>
+  ({ cluster }) => ({
+    name,
+    version: VERSION,
     protocol: ({ topics }) => ({
-      name: 'andon-one-leader',
-      metadata: MemberMetadata.encode({ version, topics, userData: Buffer.from(String(leadingSinceMs())) }),
+      name,
+      metadata: kafkajs.AssignerProtocol.MemberMetadata.encode({
+        version: VERSION,
+        topics,
+        userData: Buffer.from(String(leadingSinceMs())),
+      }),
     }),
     assign: async ({ members, topics }) => {
-      const since = ({ memberMetadata }: { memberMetadata: Buffer }) =>
-        Number(MemberMetadata.decode(memberMetadata)?.userData.toString()) || Number.POSITIVE_INFINITY
-      const [leader] = [...members].sort((a, b) => Math.sign(since(a) - since(b)) || (a.memberId < b.memberId ? -1 : 1))
-      const assignment = Object.fromEntries(
-        topics.map((topic) => [topic, cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId)]),
-      )
+      const given = topics.map((topic) => {
+        const partitions = cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId)
+        return [topic, divide(partitions, members)] as const
+      })
       return members.map(({ memberId }) => ({
         memberId,
-        memberAssignment: MemberAssignment.encode({
-          version,
-          assignment: memberId === leader!.memberId ? assignment : {},
+        memberAssignment: kafkajs.AssignerProtocol.MemberAssignment.encode({
+          version: VERSION,
+          assignment: Object.fromEntries(
+            given.flatMap(([topic, division]) => {
+              const partitions = division.get(memberId) ?? []
+              return partitions.length > 0 ? [[topic, partitions]] : []
+            }),
+          ),
           userData: Buffer.alloc(0),
         }),
       }))
     },
   })
-}
+
+const byId = (a: Member, b: Member) => (a.memberId < b.memberId ? -1 : 1)
+
+/** All partitions to the member that has led longest, so that a newcomer does not disturb it. */
+export const oneLeader = assignerOf('andon-one-leader', (partitions, members) => {
+  const since = ({ memberMetadata }: Member) =>
+    Number(kafkajs.AssignerProtocol.MemberMetadata.decode(memberMetadata)?.userData.toString()) ||
+    Number.POSITIVE_INFINITY
+  const [leader] = [...members].sort((a, b) => Math.sign(since(a) - since(b)) || byId(a, b))
+  return new Map([[leader!.memberId, [...partitions]]])
+})
+
+/** Partitions in turn to all members. */
+export const evenly = assignerOf('andon-evenly', (partitions, members) => {
+  const inOrder = [...members].sort(byId)
+  const numbers = [...partitions].sort((a, b) => a - b)
+  return new Map(
+    inOrder.map(({ memberId }, index) => [memberId, numbers.filter((_, turn) => turn % inOrder.length === index)]),
+  )
+})

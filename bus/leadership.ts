@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import type { LeadOptions, Positions, Term } from './bus.ts'
+import type { Positions, Term } from './bus.ts'
 import type { Inbox } from './inbox.ts'
 
 /** What an implementation knows of a term; the rest of {@link Term} is the same everywhere. */
@@ -20,6 +20,8 @@ export type Leadership = Readonly<{
   appoint: () => void
   /** This member does not lead any more. */
   dismiss: () => void
+  /** Appointed, and neither dismissed nor closed since; its term may still be about to begin. */
+  isAppointed: () => boolean
   isLeading: () => boolean
   lag: () => Readonly<Record<string, number>> | null
   close: () => Promise<void>
@@ -29,12 +31,13 @@ const AGAIN_MS = 1_000
 
 /** Calls `run` for as long as this member is appointed: one call at a time, and again when it ended or failed while the member still leads. */
 export function leadWhile(edges: {
-  options: LeadOptions
+  group: string
+  run: (term: Term) => Promise<void>
   clock: Clock
   log: Log
   openTerm: () => OpenTerm
 }): Leadership {
-  const { options, clock, log } = edges
+  const { group, run, clock, log } = edges
   let appointment: AbortController | null = null
   let current: { open: OpenTerm; signal: AbortSignal } | null = null
   let working: Promise<void> = Promise.resolve()
@@ -50,13 +53,10 @@ export function leadWhile(edges: {
       }
       current = { open, signal }
       try {
-        await options.run(termOf(open, signal))
+        await run(termOf(open, signal))
       } catch (error) {
         if (!signal.aborted)
-          log.error(
-            { err: (error as Error).message, group: options.group },
-            'the work of this term failed; trying again',
-          )
+          log.error({ err: (error as Error).message, group }, 'the work of this term failed; trying again')
       } finally {
         open.close()
         current = null
@@ -77,6 +77,7 @@ export function leadWhile(edges: {
       working = working.then(() => serve(begun.signal))
     },
     dismiss,
+    isAppointed: () => appointment !== null,
     isLeading: () => current !== null && !current.signal.aborted && current.open.isCurrent(),
     lag: () => (current && !current.signal.aborted ? current.open.inbox.lag() : null),
     close: async () => {

@@ -1,13 +1,20 @@
 import { type Clock, wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import { type Bus, type BusRecord, type LeadOptions, type Membership, type Positions, partitionKey } from './bus.ts'
+import { type Bus, type BusRecord, type Membership, type Positions, partitionKey } from './bus.ts'
 import { createInbox } from './inbox.ts'
-import { type Leadership, leadWhile } from './leadership.ts'
+import type { OpenTerm } from './leadership.ts'
+import { type Assigned, createSeats, type Giving, givingAll, givingEach, type Seats } from './seats.ts'
 
 type Topic = BusRecord[][]
-type Member = { leadership: Leadership; options: LeadOptions }
-type Group = { members: Member[]; committed: Record<string, number> }
+type Group = { members: Seats[]; committed: Record<string, number> }
+
+/** Which partitions each of `members` members gets, by their order. */
+type Division = (partitions: readonly Assigned[], members: number) => Assigned[][]
+const toTheFirst: Division = (partitions, members) =>
+  Array.from({ length: members }, (_, i) => (i === 0 ? [...partitions] : []))
+const inTurn: Division = (partitions, members) =>
+  Array.from({ length: members }, (_, i) => partitions.filter((_, turn) => turn % members === i))
 
 /** Brokers refuse what is larger by default. */
 const MAX_RECORD_BYTES = 1_048_588
@@ -45,8 +52,8 @@ export function createMemoryBus({ log, clock = wallClock }: { log: Log; clock?: 
       for (const { value } of records)
         if (value.length > MAX_RECORD_BYTES)
           throw new AndonError('too_large', `a record of ${value.length} bytes is larger than ${topic} takes`)
-      const partition = round++ % partitions.length
-      for (const { value, headers = {} } of records)
+      const any = round++ % partitions.length
+      for (const { value, headers = {}, partition = any } of records)
         partitions[partition]!.push({
           topic,
           partition,
@@ -57,42 +64,52 @@ export function createMemoryBus({ log, clock = wallClock }: { log: Log; clock?: 
         })
       for (const wake of readers) wake()
     },
-    lead: async (options) => {
-      const group = groups.get(options.group) ?? { members: [], committed: {} }
-      groups.set(options.group, group)
-      const leadership = leadWhile({ options, clock, log, openTerm: () => openTerm(group, options) })
-      const member: Member = { leadership, options }
-      group.members.push(member)
-      group.members[0]!.leadership.appoint()
-      const close = async () => {
-        closers.delete(close)
-        await leadership.close()
-        group.members.splice(group.members.indexOf(member), 1)
-        group.members[0]?.leadership.appoint()
-      }
-      closers.add(close)
-      return {
-        isLeading: leadership.isLeading,
-        isMember: () => group.members.includes(member),
-        lag: leadership.lag,
-        close,
-      } satisfies Membership
-    },
+    lead: (options) => join(givingAll(options), toTheFirst),
+    share: (options) => join(givingEach(options), inTurn),
     close: async () => {
       for (const close of [...closers]) await close()
     },
   }
 
-  function openTerm(group: Group, options: LeadOptions) {
+  async function join(giving: Giving, divide: Division): Promise<Membership> {
+    const group = groups.get(giving.group) ?? { members: [], committed: {} }
+    groups.set(giving.group, group)
+    const seats = createSeats({ giving, clock, log, openTerm: (mine) => openTerm(group, mine) })
+    const assign = () => {
+      const partitions = giving.topics.flatMap((topic) =>
+        [...topicOf(topic).keys()].map((partition) => ({ topic, partition })),
+      )
+      for (const [index, mine] of divide(partitions, group.members.length).entries()) group.members[index]!.assign(mine)
+    }
+    group.members.push(seats)
+    assign()
+    const close = async () => {
+      closers.delete(close)
+      await seats.close()
+      group.members.splice(group.members.indexOf(seats), 1)
+      assign()
+    }
+    closers.add(close)
+    return {
+      isLeading: seats.isLeading,
+      terms: seats.terms,
+      isMember: () => group.members.includes(seats),
+      lag: seats.lag,
+      close,
+    }
+  }
+
+  function openTerm(group: Group, mine: readonly Assigned[]): OpenTerm {
     const inbox = createInbox({ clock })
     const fill = () => {
-      for (const topic of options.topics)
-        for (const [partition, records] of topicOf(topic).entries()) {
-          const next = inbox.nextOf(partitionKey(topic, partition))
-          if (next === null) continue
-          inbox.know(partitionKey(topic, partition), records.length)
-          for (const record of records.slice(next)) if (!inbox.isFull()) inbox.push(record)
-        }
+      for (const { topic, partition } of mine) {
+        const key = partitionKey(topic, partition)
+        const records = topicOf(topic)[partition]!
+        const next = inbox.nextOf(key)
+        if (next === null) continue
+        inbox.know(key, records.length)
+        for (const record of records.slice(next)) if (!inbox.isFull()) inbox.push(record)
+      }
     }
     readers.add(fill)
     return {
@@ -100,11 +117,8 @@ export function createMemoryBus({ log, clock = wallClock }: { log: Log; clock?: 
       inbox,
       committed: async () => group.committed,
       seek: async (positions: Positions) => {
-        const from: Record<string, number> = {}
-        for (const topic of options.topics)
-          for (const partition of topicOf(topic).keys())
-            from[partitionKey(topic, partition)] = positions[partitionKey(topic, partition)] ?? 0
-        inbox.start(from)
+        const keys = mine.map(({ topic, partition }) => partitionKey(topic, partition))
+        inbox.start(Object.fromEntries(keys.map((key) => [key, positions[key] ?? 0])))
         fill()
         return 0
       },

@@ -3,7 +3,6 @@ import type { MetricPoint, OutcomeFact, SpanFact } from '../facts/span.ts'
 import type { Clock } from '../lib/clock.ts'
 import { assert } from '../lib/errors.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
-import type { StoredBatch } from './batch.clickhouse.ts'
 import { expiryOf } from './changes.ts'
 import {
   OUTCOME_SELECT,
@@ -15,6 +14,8 @@ import {
   type Stamp,
   spanValues,
 } from './rows.ts'
+import { type Share, wholeOf } from './share.ts'
+import type { StoredBatch } from './steps.clickhouse.ts'
 import { storedSpans } from './stored.clickhouse.ts'
 import { together, unique } from './together.ts'
 
@@ -44,32 +45,35 @@ export function stampOf(
   return { seq: position.nextSeq, acceptedAtMs, receivedAtMs }
 }
 
-/**
- * Makes a batch durable. Its number and clock are stored with every row, so it can be driven again as it was. What it writes depends
- * on its arguments alone: storing the same batch again changes nothing.
- */
-export async function storeBatch(
-  store: ClickHouseClient,
-  stamp: Stamp,
-  taken: readonly Arrivals[],
-  expired: readonly string[],
-): Promise<StoredBatch> {
+/** The facts of a batch as they are stored: each with a time, and with what ends the waiting of traces. */
+export function batchFacts(stamp: Stamp, taken: readonly Arrivals[], expired: readonly string[]): Arrivals {
   const { acceptedAtMs } = stamp
-  const arrivedOutcomes = taken.flatMap((arrivals) => arrivals.outcomes)
-  const arrivedPoints = taken.flatMap((arrivals) => arrivals.points)
   const arrived = taken.flatMap((arrivals) => arrivals.spans)
-  const spans = [
-    ...arrived.map((span) => withTimes(span, acceptedAtMs)),
-    ...expired.map((traceId) => expiryOf(traceId, acceptedAtMs)),
-  ]
-  const outcomes = arrivedOutcomes.map((outcome) => ({ ...outcome, atMs: plausible(outcome.atMs) || acceptedAtMs }))
-  const points = arrivedPoints.map((point) => ({
-    ...point,
-    startMs: plausible(point.startMs),
-    atMs: plausible(point.atMs) || acceptedAtMs,
-  }))
+  return {
+    spans: [
+      ...arrived.map((span) => withTimes(span, acceptedAtMs)),
+      ...expired.map((traceId) => expiryOf(traceId, acceptedAtMs)),
+    ],
+    outcomes: taken
+      .flatMap((arrivals) => arrivals.outcomes)
+      .map((outcome) => ({ ...outcome, atMs: plausible(outcome.atMs) || acceptedAtMs })),
+    points: taken
+      .flatMap((arrivals) => arrivals.points)
+      .map((point) => ({ ...point, startMs: plausible(point.startMs), atMs: plausible(point.atMs) || acceptedAtMs })),
+  }
+}
+
+/**
+ * Makes (a lane's share of) a batch durable. Its number and clock are stored with every row, so it can be driven again as it was. What it
+ * writes depends on its arguments alone: storing the same share again changes nothing.
+ */
+export async function storeBatch(store: ClickHouseClient, share: Share, facts: Arrivals): Promise<StoredBatch> {
+  const { stamp, lane, lanes } = share
+  const { spans, outcomes, points } = facts
+  /** One number a row over all lanes, in order within a lane: all copies of a fact come to the same one. */
+  const positionOf = (index: number) => index * lanes + lane
   const token = {
-    insert_deduplication_token: `a${stamp.seq}`,
+    insert_deduplication_token: `a${stamp.seq}.${lane}`,
     async_insert: 0,
     deduplicate_blocks_in_dependent_materialized_views: 1,
   } as const
@@ -81,20 +85,20 @@ export async function storeBatch(
       store.insert({
         table: 'spans',
         columns: [...SPAN_TABLE_COLUMNS] as [string, ...string[]],
-        values: spans.map((span, position) => spanValues(span, position, stamp)),
+        values: spans.map((span, index) => spanValues(span, positionOf(index), stamp)),
         format: 'JSONCompactEachRow',
         clickhouse_settings: token,
       }),
     insert(
       'outcomes',
-      outcomes.map((outcome, position) => outcomeRow(outcome, position, stamp)),
+      outcomes.map((outcome, index) => outcomeRow(outcome, positionOf(index), stamp)),
     ),
     insert(
       'metric_points',
-      points.map((point, position) => pointRow(point, position, stamp)),
+      points.map((point, index) => pointRow(point, positionOf(index), stamp)),
     ),
   ])
-  return { stamp, spans, known, outcomes, points }
+  return { share, known, ...facts }
 }
 
 /** What is stored of the same traces: their spans in batches before `seq`. */
@@ -140,5 +144,6 @@ export async function readBatch(store: ClickHouseClient, seq: number): Promise<S
     { seq },
   )
   assert(stamp, `batch ${seq} has rows`)
-  return { stamp: { seq, ...stamp }, spans, known: await spansBefore(store, seq, spans), outcomes, points }
+  const share = wholeOf({ seq, ...stamp })
+  return { share, spans, known: await spansBefore(store, seq, spans), outcomes, points }
 }

@@ -12,6 +12,8 @@ export type Range = Readonly<{
   next: Positions
   /** Traces whose waiting this batch ends. */
   expired: readonly string[]
+  /** Parts in which the batch is counted. */
+  lanes: number
 }>
 
 /**
@@ -30,6 +32,7 @@ export async function claimRange(store: ClickHouseClient, range: Range): Promise
         from_offsets: range.from,
         next_offsets: range.next,
         expired: range.expired,
+        lanes: range.lanes,
       },
     ],
     format: 'JSONEachRow',
@@ -58,21 +61,27 @@ export async function lastRangeUpTo(store: ClickHouseClient, seq: number): Promi
   return row ? rangeOf(row) : null
 }
 
-type Row = Stamp & { from: Record<string, string | number>; next: Record<string, string | number>; expired: string[] }
+type Row = Stamp & {
+  from: Record<string, string | number>
+  next: Record<string, string | number>
+  expired: string[]
+  lanes: number
+}
 
 const SELECT = `SELECT seq, toUnixTimestamp64Milli(accepted_at) AS acceptedAtMs, toUnixTimestamp(received_at) * 1000 AS receivedAtMs,
-  from_offsets AS from, next_offsets AS next, expired FROM ranges`
+  from_offsets AS from, next_offsets AS next, expired, lanes FROM ranges`
 
-const rangeOf = ({ seq, acceptedAtMs, receivedAtMs, from, next, expired }: Row): Range => ({
+const rangeOf = ({ seq, acceptedAtMs, receivedAtMs, from, next, expired, lanes }: Row): Range => ({
   stamp: { seq, acceptedAtMs, receivedAtMs },
   from: numbersOf(from),
   next: numbersOf(next),
   expired,
+  lanes,
 })
 
 const numbersOf = (offsets: Readonly<Record<string, string | number>>): Positions =>
   Object.fromEntries(Object.entries(offsets).map(([partition, offset]) => [partition, Number(offset)]))
 
 const sorted = (positions: Positions) => Object.entries(positions).sort(([a], [b]) => (a < b ? -1 : 1))
-const textOf = ({ stamp, from, next, expired }: Range): string =>
-  JSON.stringify([stamp.acceptedAtMs, wholeSeconds(stamp.receivedAtMs), sorted(from), sorted(next), expired])
+const textOf = ({ stamp, from, next, expired, lanes }: Range): string =>
+  JSON.stringify([stamp.acceptedAtMs, wholeSeconds(stamp.receivedAtMs), sorted(from), sorted(next), expired, lanes])

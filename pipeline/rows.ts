@@ -73,7 +73,20 @@ export const spanValues = (span: SpanFact, position: number, stamp: Stamp): unkn
   return values
 }
 
-/** A SELECT list that {@link readSpan} understands. */
+/** A span without the names of its fields, to be sent between processes: {@link unpackSpan} reads it. */
+export const packSpan = (span: SpanFact): unknown[] => [
+  span.startedAtMs,
+  span.endedAtMs,
+  ...SPAN_FIELDS.map(([, field]) => span[field]),
+]
+
+export function unpackSpan([startedAtMs, endedAtMs, ...values]: readonly unknown[]): SpanFact {
+  const span: Record<string, unknown> = { startedAtMs, endedAtMs }
+  for (const [index, [, field]] of SPAN_FIELDS.entries()) span[field] = values[index]
+  return span as SpanFact
+}
+
+/** A SELECT list whose rows are spans. */
 export const SPAN_SELECT = `toUnixTimestamp64Milli(started_at) AS startedAtMs, toUnixTimestamp64Milli(ended_at) AS endedAtMs, ${SPAN_FIELDS.map(([column, field]) => `${column} AS ${field}`).join(', ')}`
 
 /** SELECT lists of facts as they were accepted. */
@@ -134,9 +147,10 @@ export const partRow = (
 /** A row of contact_changes and, without its sign, of contacts, as ClickHouse writes and reads it in JSON. */
 export type ContactRow = ReturnType<typeof contactRow>
 
-/** The version of a contact that a batch made. */
-export const contactRow = (contact: Contact, marks: Readonly<Record<string, number>>, stamp: Stamp) => ({
+/** The version of a contact that a batch made, and the lane of the batch that made it. */
+export const contactRow = (contact: Contact, marks: Readonly<Record<string, number>>, stamp: Stamp, lane: number) => ({
   seq: stamp.seq,
+  lane,
   sign: 1,
   contact_id: contact.contactId,
   gone: 0,

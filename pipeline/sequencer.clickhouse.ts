@@ -1,12 +1,21 @@
 import type { Clock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import { rowsOf } from '../store/store.clickhouse.ts'
-import { type Arrivals, type ClockMode, type Position, readBatch, stampOf, storeBatch } from './accept.clickhouse.ts'
-import { type BatchContext, type BatchResult, processBatch, type StoredBatch } from './batch.clickhouse.ts'
+import {
+  type Arrivals,
+  batchFacts,
+  type ClockMode,
+  type Position,
+  readBatch,
+  stampOf,
+  storeBatch,
+} from './accept.clickhouse.ts'
+import { type BatchResult, processBatch } from './batch.clickhouse.ts'
 import { createLongTotals } from './long-totals.clickhouse.ts'
 import { JUDGED_ENVIRONMENTS, scopesOf } from './places.ts'
-import { heldTraces, openBatches } from './stored.clickhouse.ts'
+import { wholeOf } from './share.ts'
+import type { BatchContext, StoredBatch } from './steps.clickhouse.ts'
+import { heldTraces, lastWhole, openBatches } from './stored.clickhouse.ts'
 
 export type { Arrivals, ClockMode }
 
@@ -142,10 +151,11 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   const driveNext = async (taken: Submission[], expired: readonly string[]): Promise<void> => {
     const startedMs = clock.nowMs()
     const arrivals = taken.map((submission) => submission.arrivals)
-    const stored = await storeBatch(options.store, stampOf(options, position, arrivals), arrivals, expired)
+    const stamp = stampOf(options, position, arrivals)
+    const stored = await storeBatch(options.store, wholeOf(stamp), batchFacts(stamp, arrivals, expired))
     for (const submission of taken) submission.resolve()
     for (const traceId of expired) holds.delete(traceId)
-    position = { nextSeq: stored.stamp.seq + 1, clockMs: stored.stamp.acceptedAtMs }
+    position = { nextSeq: stamp.seq + 1, clockMs: stamp.acceptedAtMs }
     await counting
     counting = count(stored, startedMs)
     counting.catch(() => {}) // whoever awaits it is told
@@ -261,16 +271,13 @@ const EAGER_ROWS = 2_000
  */
 async function recover(options: Options, holds: Map<string, number>): Promise<Position> {
   const { store, clock } = options
-  const [last] = await rowsOf<{ seq: number; clockMs: number }>(
-    store,
-    'SELECT max(seq) AS seq, max(toUnixTimestamp64Milli(clock_at)) AS clockMs FROM batches',
-  )
-  let position: Position = { nextSeq: (last?.seq ?? 0) + 1, clockMs: last?.clockMs ?? 0 }
+  const last = await lastWhole(store)
+  let position: Position = { nextSeq: last.seq + 1, clockMs: last.clockMs }
   const open = await openBatches(store, position.nextSeq)
   for (const seq of open) {
     const batch = await readBatch(store, seq)
     const result = await processBatch(options, batch)
-    position = { nextSeq: seq + 1, clockMs: batch.stamp.acceptedAtMs }
+    position = { nextSeq: seq + 1, clockMs: batch.share.stamp.acceptedAtMs }
     options.onBatch({
       ...result,
       spans: batch.spans.length,

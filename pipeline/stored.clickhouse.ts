@@ -117,6 +117,29 @@ export async function olderPointMs(
   return fromMs
 }
 
+/** The last batch that is whole, and its clock; zeros before the first. */
+export async function lastWhole(store: ClickHouseClient): Promise<Readonly<{ seq: number; clockMs: number }>> {
+  const [last] = await rowsOf<{ seq: number; clockMs: number }>(
+    store,
+    'SELECT max(seq) AS seq, max(toUnixTimestamp64Milli(clock_at)) AS clockMs FROM batches',
+  )
+  return { seq: last?.seq ?? 0, clockMs: last?.clockMs ?? 0 }
+}
+
+/** Traces that began or ceased to wait in batches after `from` up to `to`; true: it waits. In order of the batches. */
+export async function holdsBetween(
+  store: ClickHouseClient,
+  from: number,
+  to: number,
+): Promise<readonly Readonly<{ traceId: string; waits: boolean }>[]> {
+  const rows = await rowsOf<{ trace_id: string; gone: 0 | 1 }>(
+    store,
+    `SELECT trace_id, gone FROM contact_parts WHERE contact_id = '' AND seq > {from:UInt64} AND seq <= {to:UInt64} ORDER BY seq`,
+    { from, to },
+  )
+  return rows.map(({ trace_id, gone }) => ({ traceId: trace_id, waits: gone === 0 }))
+}
+
 /** Batches from this number on of which facts are stored, in order. */
 export async function openBatches(store: ClickHouseClient, from: number): Promise<number[]> {
   const rows = await rowsOf<{ seq: number }>(

@@ -42,7 +42,7 @@ export const predicateSql = (predicate: Predicate): string =>
 /** What a batch touched: nothing else makes the SQL of a signal worth running. */
 export type Touches = Readonly<{ contacts: boolean; creates: boolean; outcomes: boolean }>
 
-/** SQL of one batch; every statement takes the parameter `seq`. */
+/** SQL of one batch; every statement takes the parameter `seq`, and `deltas` the number of the lane that counts (0 where one counts all). */
 export type CompiledSignals = Readonly<{
   /**
    * SELECT of (contact_id, mark, n): how the batch changed what other facts charge to a contact. Null when no signal needs it.

@@ -1,4 +1,4 @@
--- What batch {seq} changed in every count: contacts as they count after it minus as they counted before, by sign x value. A count
+-- What lane {lane} of batch {seq} changed in every count: contacts as they count after it minus as they counted before, by sign x value. A count
 -- is named signal.measure; marks come with their own names. Hits keep the customer and count in evidence as they are;
 -- capped.sql takes back what is too much for one customer.
 INSERT INTO deltas (seq, signal, measure, environment, agent, release, channel, queue, region, minute, customer, n)
@@ -13,7 +13,7 @@ FROM (
     arrayConcat(CAST([%counts%], 'Array(Float64)'), if(sampled = 0, CAST([
       %judged_counts%
     ], 'Array(Float64)'), []), mapValues(marks)) AS value
-  WHERE seq = {seq:UInt64} AND value != 0
+  WHERE seq = {seq:UInt64} AND lane = {lane:UInt16} AND value != 0
   GROUP BY ALL
   HAVING change != 0
 )

@@ -15,9 +15,10 @@ SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_b
 
 -- What a batch changed in contacts: the version before with sign -1 and the version after with sign 1, so that any count of
 -- contacts changes by the sum of sign x value. gone = 1 marks the last row of a contact that is no more (its sign is -1).
--- marks: what other facts charge to the contact, by signal (recurrences, attributed outcomes).
+-- marks: what other facts charge to the contact, by signal (recurrences, attributed outcomes). lane: which part of the batch made the row.
 CREATE TABLE IF NOT EXISTS contact_changes (
   seq UInt64,
+  lane UInt16,
   sign Int8,
   contact_id String,
   gone UInt8,
@@ -48,7 +49,7 @@ CREATE TABLE IF NOT EXISTS contact_changes (
   received_at DateTime
 )
 ENGINE = MergeTree
-ORDER BY seq
+ORDER BY (seq, lane)
 TTL received_at + INTERVAL 3 DAY
 SETTINGS non_replicated_deduplication_window = 1000;
 
@@ -91,7 +92,7 @@ SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_b
   non_replicated_deduplication_window = 1000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS contacts_of_changes TO contacts AS
-SELECT * EXCEPT sign FROM contact_changes WHERE sign = 1 OR gone = 1;
+SELECT * EXCEPT (sign, lane) FROM contact_changes WHERE sign = 1 OR gone = 1;
 
 -- Where contacts and creates stand in time under the keys by which they are found again (pipeline/places.ts): a contact under
 -- its customer and its conversation, a create under its record key. Recurrence and attribution read here, and only the keys

@@ -13,7 +13,7 @@ import { compileSignals } from '../../../detectors/signals/compile.ts'
 import { FOUR_SIGNALS } from '../../../detectors/signals/library.ts'
 import { wallClock } from '../../../lib/clock.ts'
 import { silentLog } from '../../../lib/log.ts'
-import { driveLane } from '../../../pipeline/lane.clickhouse.ts'
+import { orderBatches } from '../../../pipeline/order.clickhouse.ts'
 import { createSequencer } from '../../../pipeline/sequencer.clickhouse.ts'
 import { createLoadTemplate } from '../../../simulator/load.ts'
 import { openStore, rowsOf } from '../../../store/store.clickhouse.ts'
@@ -95,7 +95,7 @@ export async function compareThroughput(options: {
         topics: [topic],
         run: (term) => {
           startedMs = wallClock.nowMs()
-          return driveLane(
+          return orderBatches(
             {
               ...common,
               store,

@@ -13,8 +13,8 @@ import { silentLog } from '../lib/log.ts'
 import { type Random, seededRandom } from '../lib/random.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { agentSpan, type History, randomHistory, toolSpan } from './fixtures.ts'
-import { driveLane, type Poison } from './lane.clickhouse.ts'
 import { recount } from './oracle.fixtures.ts'
+import { orderBatches, type Poison } from './order.clickhouse.ts'
 import { JUDGED_ENVIRONMENTS } from './places.ts'
 import { createSequencer } from './sequencer.clickhouse.ts'
 
@@ -69,7 +69,7 @@ const drive = ({
     group,
     topics: [TOPIC],
     run: (term) =>
-      driveLane(
+      orderBatches(
         {
           store: client,
           statements: compileSignals(SIGNALS),

@@ -1,0 +1,150 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { Bus } from '../bus/bus.ts'
+import type { Clock } from '../lib/clock.ts'
+import { AndonError } from '../lib/errors.ts'
+import { type Arrivals, storeBatch } from './accept.clickhouse.ts'
+import { type BatchResult, processBatch } from './batch.clickhouse.ts'
+import { firstBodies } from './lane-steps.clickhouse.ts'
+import { recordsOf } from './letters.ts'
+import type { Stamp } from './rows.ts'
+import type { BatchMeasures } from './sequencer.clickhouse.ts'
+import { wholeOf } from './share.ts'
+import type { BatchContext } from './steps.clickhouse.ts'
+import { holdsBetween, lastWhole } from './stored.clickhouse.ts'
+
+/** What became whole: the last batch, and traces that began or ceased to wait, in order. */
+export type Progress = Readonly<{ seq: number; holds: readonly Readonly<{ traceId: string; waits: boolean }>[] }>
+
+/** Who counts the batches that were put in order: this process, or lanes. */
+export type Counting = Readonly<{
+  /** Equal parts in which a batch is counted. */
+  lanes: number
+  /** Takes the next batch, in order; resolves when one more may follow. `lanes`: of the batch, where it was begun with another number. */
+  take: (stamp: Stamp, facts: Arrivals, lanes: number) => Promise<void>
+  /** What became whole since the last call; null: nothing. Rejects when counting failed or stands still. */
+  progress: () => Promise<Progress | null>
+  /** Whether batches are under way: progress may be near. */
+  isBusy: () => boolean
+  /** Resolves when nothing is under way here, whatever became of it. */
+  rest: () => Promise<void>
+}>
+
+/** Counts in this process: one batch is stored while the one before is counted. */
+export function countHere(
+  context: BatchContext,
+  { clock, onBatch }: Readonly<{ clock: Clock; onBatch: (batch: BatchMeasures) => void }>,
+): Counting {
+  let counting: Promise<void> = Promise.resolve()
+  let failure: Promise<void> | null = null
+  let results: BatchResult[] = []
+  return {
+    lanes: 1,
+    take: async (stamp, facts) => {
+      const startedMs = clock.nowMs()
+      const stored = await storeBatch(context.store, wholeOf(stamp), facts)
+      const storedMs = clock.nowMs()
+      await counting
+      const begun = processBatch(context, stored).then((result) => {
+        results.push(result)
+        onBatch({
+          ...result,
+          spans: facts.spans.length,
+          outcomes: facts.outcomes.length,
+          points: facts.points.length,
+          acceptMs: storedMs - startedMs,
+          processMs: clock.nowMs() - storedMs,
+        })
+      })
+      counting = begun
+      begun.catch(() => {
+        failure = begun // whoever asks next is told
+      })
+    },
+    progress: async () => {
+      await failure
+      if (results.length === 0) return null
+      const whole = results
+      results = []
+      return {
+        seq: whole.at(-1)!.seq,
+        holds: whole.flatMap(({ heldTraces, resolvedTraces }) => [
+          ...heldTraces.map((traceId) => ({ traceId, waits: true })),
+          ...resolvedTraces.map((traceId) => ({ traceId, waits: false })),
+        ]),
+      }
+    },
+    isBusy: () => results.length > 0,
+    rest: () => counting.catch(() => {}),
+  }
+}
+
+/** Batches that may be under way in lanes at once: enough to keep every step busy, few enough to be done again after a crash. */
+const MOST_UNDER_WAY = 8
+const LOOK_MS = 50
+/** Nothing became whole for this long although batches are under way: they are handed to the lanes anew. */
+const STANDSTILL_MS = 60_000
+
+/**
+ * Hands batches to lanes and looks in the store which of them are whole. Everything under way is handed over anew, as another attempt, by whoever
+ * orders next.
+ * @throws AndonError `standstill` (retryable) from `take` and `progress`
+ */
+export async function countInLanes(options: {
+  store: ClickHouseClient
+  bus: Pick<Bus, 'send'>
+  topic: string
+  lanes: number
+  clock: Clock
+  signal: AbortSignal
+}): Promise<Counting> {
+  const { store, bus, topic, clock, signal } = options
+  const attempt = clock.nowMs()
+  let { seq: whole } = await lastWhole(store)
+  let taken: { seq: number; lanes: number } = { seq: whole, lanes: options.lanes }
+  let movedMs = clock.nowMs()
+  let noticed = whole
+
+  const look = async () => {
+    const { seq } = await lastWhole(store)
+    if (seq > whole || taken.seq <= seq) movedMs = clock.nowMs()
+    whole = Math.max(whole, seq)
+    if (clock.nowMs() - movedMs > STANDSTILL_MS)
+      throw new AndonError(
+        'standstill',
+        `batch ${whole + 1} did not become whole within ${STANDSTILL_MS / 1000} s: does a pipeline lead every lane?`,
+        { retryable: true },
+      )
+  }
+  /** A key falls to another lane where their number changes: everything before must be whole by then. */
+  const room = (seq: number, lanes: number) => (lanes === taken.lanes ? MOST_UNDER_WAY : 1) - (seq - whole)
+
+  return {
+    lanes: options.lanes,
+    take: async (stamp, facts, lanes) => {
+      while (room(stamp.seq, lanes) < 0 && !signal.aborted) {
+        await look()
+        if (room(stamp.seq, lanes) < 0) await clock.sleep(LOOK_MS, signal)
+      }
+      if (signal.aborted) return
+      const letters = firstBodies(facts, lanes).map((body, lane) => ({
+        share: { stamp, lane, lanes },
+        step: 'traces' as const,
+        from: -1,
+        attempt,
+        body,
+      }))
+      for (const records of recordsOf(letters)) await bus.send(topic, records)
+      if (whole === taken.seq) movedMs = clock.nowMs()
+      taken = { seq: stamp.seq, lanes }
+    },
+    progress: async () => {
+      if (taken.seq > whole) await look()
+      if (whole === noticed) return null
+      const from = noticed
+      noticed = whole
+      return { seq: whole, holds: await holdsBetween(store, from, whole) }
+    },
+    isBusy: () => taken.seq > whole,
+    rest: async () => {},
+  }
+}
