@@ -84,23 +84,36 @@ const LOOK_MS = 50
 /** Nothing became whole for this long although batches are under way: they are handed to the lanes anew. */
 const STANDSTILL_MS = 60_000
 
+export type LaneCountingOptions = Readonly<{ bus: Pick<Bus, 'send'>; topic: string; lanes: number; clock: Clock }>
+
 /**
- * Hands batches to lanes and looks in the store which of them are whole. Everything under way is handed over anew, as another attempt, by whoever
- * orders next.
+ * Hands batches to lanes and looks in the store which of them are whole. Whoever orders next hands over again what is under way; lanes know
+ * it already and go on. Only where nothing moves any more do they begin anew, as another attempt.
  * @throws AndonError `standstill` (retryable) from `take` and `progress`
  */
-export async function countInLanes(options: {
-  store: ClickHouseClient
-  bus: Pick<Bus, 'send'>
-  topic: string
-  lanes: number
-  clock: Clock
-  signal: AbortSignal
-}): Promise<Counting> {
-  const { store, bus, topic, clock, signal } = options
-  const attempt = clock.nowMs()
-  let { seq: whole } = await lastWhole(store)
-  let taken: { seq: number; lanes: number } = { seq: whole, lanes: options.lanes }
+export function countInLanes(
+  options: LaneCountingOptions,
+): (store: ClickHouseClient, signal: AbortSignal) => Promise<Counting> {
+  const attempt = { number: 0 }
+  return async (store, signal) =>
+    openCounting({ ...options, store, signal, attempt, from: (await lastWhole(store)).seq })
+}
+
+type Open = LaneCountingOptions &
+  Readonly<{ store: ClickHouseClient; signal: AbortSignal; attempt: { number: number }; from: number }>
+
+function openCounting({
+  store,
+  bus,
+  topic,
+  lanes: inForce,
+  clock,
+  signal,
+  attempt,
+  from: wholeAtStart,
+}: Open): Counting {
+  let whole = wholeAtStart
+  let taken = { seq: whole, lanes: inForce }
   let movedMs = clock.nowMs()
   let noticed = whole
 
@@ -108,18 +121,19 @@ export async function countInLanes(options: {
     const { seq } = await lastWhole(store)
     if (seq > whole || taken.seq <= seq) movedMs = clock.nowMs()
     whole = Math.max(whole, seq)
-    if (clock.nowMs() - movedMs > STANDSTILL_MS)
-      throw new AndonError(
-        'standstill',
-        `batch ${whole + 1} did not become whole within ${STANDSTILL_MS / 1000} s: does a pipeline lead every lane?`,
-        { retryable: true },
-      )
+    if (clock.nowMs() - movedMs <= STANDSTILL_MS) return
+    attempt.number = clock.nowMs()
+    throw new AndonError(
+      'standstill',
+      `batch ${whole + 1} did not become whole within ${STANDSTILL_MS / 1000} s: does a pipeline lead every lane?`,
+      { retryable: true },
+    )
   }
   /** A key falls to another lane where their number changes: everything before must be whole by then. */
   const room = (seq: number, lanes: number) => (lanes === taken.lanes ? MOST_UNDER_WAY : 1) - (seq - whole)
 
   return {
-    lanes: options.lanes,
+    lanes: inForce,
     take: async (stamp, facts, lanes) => {
       while (room(stamp.seq, lanes) < 0 && !signal.aborted) {
         await look()
@@ -130,7 +144,7 @@ export async function countInLanes(options: {
         share: { stamp, lane, lanes },
         step: 'traces' as const,
         from: -1,
-        attempt,
+        attempt: attempt.number,
         body,
       }))
       for (const records of recordsOf(letters)) await bus.send(topic, records)

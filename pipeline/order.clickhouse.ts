@@ -1,3 +1,4 @@
+import type { ClickHouseClient } from '@clickhouse/client'
 import { type BusRecord, type Positions, partitionKey, type Term } from '../bus/bus.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -23,7 +24,7 @@ export type OrderOptions = Omit<BatchContext, 'scopeOf'> &
     /** Puts records that cannot be read where people find them; resolves when they are durable there. */
     setAside: (poison: readonly Poison[]) => Promise<void>
     /** Absent: the batches are counted here. */
-    countIn?: (context: BatchContext, signal: AbortSignal) => Promise<Counting>
+    countIn?: (store: ClickHouseClient, signal: AbortSignal) => Promise<Counting>
     /** A batch that was counted here. */
     onBatch: (batch: BatchMeasures) => void
     /** Records that were never read because the bus does not keep them any more. */
@@ -68,7 +69,7 @@ export async function orderBatches(options: OrderOptions, term: Term): Promise<v
     store,
     scopeOf: scopesOf(options.judgedEnvironments ?? JUDGED_ENVIRONMENTS),
   }
-  const counting = await (options.countIn?.(context, term.signal) ?? countHere(context, options))
+  const counting = await (options.countIn?.(store, term.signal) ?? countHere(context, options))
   const order: Order = {
     ...options,
     ...context,

@@ -1,0 +1,101 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ClickHouseClient } from '@clickhouse/client'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Membership } from '../bus/bus.ts'
+import { wallClock } from '../lib/clock.ts'
+import { type Random, seededRandom } from '../lib/random.ts'
+import { openStore } from '../store/store.clickhouse.ts'
+import { randomHistory } from './fixtures.ts'
+import { drive, expected, faulty, joinLanes, newBus, resetRanges, send, totals } from './over-bus.fixtures.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'andon-lane-'))
+let store: ClickHouseClient
+beforeAll(async () => {
+  store = await openStore({ kind: 'embedded', path: directory })
+})
+afterAll(async () => {
+  await store.close()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+const counted = async (name: string, history: Parameters<typeof expected>[0]) => {
+  await expect.poll(() => totals(store, name), { timeout: 50_000, interval: 300 }).toEqual(expected(history, name))
+}
+
+test.each([
+  [1, 3, 2],
+  [2, 4, 3],
+])(
+  'lanes count a shuffled history with copies, over a store that fails, as a recount counts it (seed %i, %i lanes, %i instances that come and go)',
+  async (seed, lanes, instances) => {
+    await resetRanges(store)
+    const random = seededRandom('lanes', seed)
+    const name = `n${seed}x`
+    const history = randomHistory(random, name, 14)
+    const bus = await newBus()
+    const join = async (): Promise<Membership[]> => {
+      const client = faulty(store, random)
+      return [
+        await joinLanes({ bus, client, group: 'g' }),
+        await drive({ bus, group: 'g', client, lanes, maxBatchBytes: 5_000 }),
+      ]
+    }
+    let members = await Promise.all(Array.from({ length: instances }, join))
+    const stop = new AbortController()
+    const comeAndGo = async (of: Random) => {
+      while (!stop.signal.aborted) {
+        await wallClock.sleep(300 + of.integer(900), stop.signal)
+        const [first, ...rest] = members
+        for (const membership of first!) await membership.close()
+        members = [...rest, await join()]
+      }
+    }
+    const changing = comeAndGo(random)
+    await send(bus, history, random)
+    stop.abort()
+    await changing
+    await counted(name, history)
+    for (const membership of members.flat()) await membership.close()
+    expect(await totals(store, name)).toEqual(expected(history, name))
+  },
+)
+
+test('two writers of every lane, and two that both put batches in order, count everything once', async () => {
+  await resetRanges(store)
+  const random = seededRandom('lanes', 7)
+  const name = 'zx'
+  const history = randomHistory(random, name, 12)
+  const bus = await newBus()
+  const members: Membership[] = []
+  for (const group of ['one', 'other']) {
+    const client = faulty(store, random)
+    members.push(await joinLanes({ bus, client, group }))
+    members.push(await drive({ bus, client, group, lanes: 2, maxBatchBytes: 4_000 }))
+  }
+  await send(bus, history, random)
+  await counted(name, history)
+  for (const membership of members) await membership.close()
+  expect(await totals(store, name)).toEqual(expected(history, name))
+})
+
+test('the number of lanes may change between two orderers: what was under way is whole before keys move', async () => {
+  await resetRanges(store)
+  const random = seededRandom('lanes', 9)
+  const name = 'cx'
+  const history = randomHistory(random, name, 12)
+  const bus = await newBus()
+  const lanesMember = await joinLanes({ bus, client: store, group: 'g' })
+  const half = Math.ceil(history.spans.length / 2)
+  const two = await drive({ bus, client: store, group: 'g', lanes: 2, maxBatchBytes: 3_000 })
+  await send(bus, { spans: history.spans.slice(0, half), outcomes: [] }, random)
+  await two.close()
+  const four = await drive({ bus, client: store, group: 'g', lanes: 4, maxBatchBytes: 3_000 })
+  await send(bus, { spans: history.spans.slice(half), outcomes: history.outcomes }, random)
+  await four.close()
+  const here = await drive({ bus, client: store, group: 'g' })
+  await counted(name, history)
+  await here.close()
+  await lanesMember.close()
+})
