@@ -3,6 +3,7 @@ import type { Bus } from '../bus/bus.ts'
 import type { KafkaConfig } from '../bus/config.ts'
 import type { Config } from '../config.ts'
 import { wallClock } from '../lib/clock.ts'
+import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { SecretRef } from '../lib/secret-ref.ts'
 import type { StoreOptions } from '../store/store.clickhouse.ts'
@@ -40,12 +41,24 @@ export function busOf(kafka: KafkaConfig, env: Environment, log: Log): Bus {
   })
 }
 
-/** Makes the topics that are missing: telemetry in partitions, what has one reader in one. */
-export async function ensureTopics(bus: Bus, { createTopics, topics, partitions }: KafkaConfig): Promise<void> {
-  if (!createTopics) return
+/**
+ * Makes the topics that are missing: telemetry in partitions, what has one reader in one, a partition for every lane.
+ * @throws AndonError `config` when the topic of the lanes has too few partitions
+ */
+export async function ensureTopics(bus: Bus, config: KafkaConfig): Promise<void> {
+  const { topics, partitions, lanes } = config
   const { spans, metrics, logs, outcomes, deadLetters, findings, leases } = topics
-  await bus.createTopics([
-    ...[spans, metrics, logs].map((topic) => ({ topic, partitions })),
-    ...[outcomes, deadLetters, findings, leases].map((topic) => ({ topic, partitions: 1 })),
-  ])
+  if (config.createTopics)
+    await bus.createTopics([
+      ...[spans, metrics, logs].map((topic) => ({ topic, partitions })),
+      ...[outcomes, deadLetters, findings, leases].map((topic) => ({ topic, partitions: 1 })),
+      ...(lanes > 1 ? [{ topic: topics.lanes, partitions: lanes }] : []),
+    ])
+  if (lanes === 1) return
+  const { length } = await bus.bounds(topics.lanes)
+  if (length < lanes)
+    throw new AndonError(
+      'config',
+      `kafka.lanes is ${lanes}, but the topic ${topics.lanes} has ${length} partition${length === 1 ? '' : 's'}: add partitions to it (kafka-topics.sh --alter), or use fewer lanes`,
+    )
 }

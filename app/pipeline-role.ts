@@ -1,20 +1,34 @@
-import type { LeadOptions } from '../bus/bus.ts'
+import type { LeadOptions, ShareOptions } from '../bus/bus.ts'
 import { countedSignals } from '../config.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { wallClock } from '../lib/clock.ts'
+import { countInLanes } from '../pipeline/counting.clickhouse.ts'
+import { driveLane } from '../pipeline/lane.clickhouse.ts'
 import { orderBatches } from '../pipeline/order.clickhouse.ts'
 import { applyRetention } from '../store/retention.clickhouse.ts'
 import { migrate } from '../store/store.clickhouse.ts'
+import { untilMigrated } from './detector-role.ts'
 import { finishForgetting } from './forget.clickhouse.ts'
 import type { Shared } from './roles.ts'
 import { createReader, setAside } from './telemetry-records.ts'
 
 const HOUR_MS = 3_600_000
 
-/** The active pipeline counts what stands in the telemetry topics; it alone changes tables. */
-export function leadPipeline({ config, kafka, store, bus, namer, metrics, log }: Shared): LeadOptions {
-  const { spans, metrics: points, logs, outcomes, deadLetters } = kafka.topics
-  const statements = compileSignals(countedSignals(config))
+/** How every pipeline of this configuration counts. */
+const countingOf = ({ config, store, metrics }: Shared) => ({
+  store,
+  statements: compileSignals(countedSignals(config)),
+  judgedEnvironments: config.judge.environments,
+  idleMs: config.contact.idleHours === null ? null : config.contact.idleHours * HOUR_MS,
+  clock: wallClock,
+  onBatch: metrics.batch,
+})
+
+/** The active pipeline puts in order what stands in the telemetry topics, and counts it unless lanes do; it alone changes tables. */
+export function leadPipeline(shared: Shared): LeadOptions {
+  const { config, kafka, store, bus, namer, metrics, log } = shared
+  const { spans, metrics: points, logs, outcomes, deadLetters, lanes: topic } = kafka.topics
+  const countIn = countInLanes({ bus, topic, lanes: kafka.lanes, clock: wallClock })
   return {
     group: `${kafka.groupPrefix}-pipeline`,
     topics: [spans, points, logs, outcomes],
@@ -25,11 +39,8 @@ export function leadPipeline({ config, kafka, store, bus, namer, metrics, log }:
       if (!term.isCurrent()) return
       await orderBatches(
         {
-          store,
-          statements,
-          judgedEnvironments: config.judge.environments,
-          idleMs: config.contact.idleHours === null ? null : config.contact.idleHours * HOUR_MS,
-          clock: wallClock,
+          ...countingOf(shared),
+          ...(kafka.lanes > 1 && { countIn }),
           holdMs: config.inherit.holdSeconds * 1000,
           factsOf: createReader(kafka.topics, namer, metrics.rejected),
           setAside: async (poison) => {
@@ -42,12 +53,25 @@ export function leadPipeline({ config, kafka, store, bus, namer, metrics, log }:
               )
             }
           },
-          onBatch: metrics.batch,
           onLost: metrics.lost,
           log,
         },
         term,
       )
+    },
+  }
+}
+
+/** Every pipeline counts some of the lanes. */
+export function shareLanes(shared: Shared): ShareOptions {
+  const { kafka, store, bus } = shared
+  const { lanes: topic } = kafka.topics
+  return {
+    group: `${kafka.groupPrefix}-lanes`,
+    topic,
+    run: async (term, lane) => {
+      await untilMigrated(store, term)
+      if (term.isCurrent()) await driveLane({ ...countingOf(shared), bus, topic }, term, lane)
     },
   }
 }

@@ -7,8 +7,14 @@ import { createMetrics } from './metrics.ts'
 
 export type RoleMetrics = ReturnType<typeof createRoleMetrics>
 
-/** Metrics of a process that runs roles over Kafka: those of the monitor, as far as its roles have them, and those of the bus. */
-export function createRoleMetrics({ members }: { members: () => ReadonlyMap<string, Membership> }) {
+/** `lanes`: the group whose partitions are divided. Metrics of a process that runs roles over Kafka: those of the monitor, as far as its roles have them, and those of the bus. */
+export function createRoleMetrics({
+  members,
+  lanes,
+}: {
+  members: () => ReadonlyMap<string, Membership>
+  lanes: string
+}) {
   let views: () => ReleaseView[] = () => []
   let progressMs = wallClock.nowMs()
   const lagMs = () => {
@@ -61,7 +67,13 @@ export function createRoleMetrics({ members }: { members: () => ReadonlyMap<stri
     'andon_role_active',
     '1 while this process is the active member of the group, 0 while it stands by: the sum over all processes is 1.',
     ['group'],
-    (_, member) => [[{}, member.isLeading() ? 1 : 0] as const],
+    (group, member) => (group === lanes ? [] : [[{}, member.isLeading() ? 1 : 0] as const]),
+  )
+  perMember(
+    'andon_lanes_led',
+    'Lanes that this process counts: the sum over all processes is kafka.lanes.',
+    ['group'],
+    (group, member) => (group === lanes ? [[{}, member.terms()] as const] : []),
   )
   return {
     registry: monitor.registry,

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ClickHouseClient } from '@clickhouse/client'
-import type { Bus, LeadOptions, Membership } from '../bus/bus.ts'
+import type { Bus, Membership } from '../bus/bus.ts'
 import type { KafkaConfig } from '../bus/config.ts'
 import { createNamer, type Namer } from '../collector/name-span.ts'
 import { createPseudonymizer } from '../collector/pseudonym.ts'
@@ -20,7 +20,7 @@ import { accessOf, apiOf, ingestOf } from './doors.ts'
 import { heartbeat, heartbeatUrl } from './heartbeat.ts'
 import { busOf, ensureTopics, storeOptionsOf } from './open.ts'
 import type { Operations } from './operations.ts'
-import { leadPipeline } from './pipeline-role.ts'
+import { leadPipeline, shareLanes } from './pipeline-role.ts'
 import { storedRecoveryApi } from './recovery-api.ts'
 import { createRoleMetrics, type RoleMetrics } from './role-metrics.ts'
 import { type Environment, identitySecret } from './secrets.ts'
@@ -75,7 +75,7 @@ export async function startRoles(options: {
   try {
     await untilItWorks('the topics are not there yet', () => ensureTopics(bus, kafka!), log, stopping.signal)
     const members = new Map<string, Membership>()
-    const metrics = createRoleMetrics({ members: () => members })
+    const metrics = createRoleMetrics({ members: () => members, lanes: `${kafka!.groupPrefix}-lanes` })
     const host = config.page.host.includes(':') ? `[${config.page.host}]` : config.page.host
     const shared: Shared = {
       config,
@@ -99,14 +99,9 @@ export async function startRoles(options: {
       pageUrl: config.page.port === 0 ? undefined : `http://${host}:${config.page.port}`,
     }
     const tables = store && roles.some((role) => role === 'detector' || role === 'alerter') ? store : null
-    for (const lead of leadersOf(roles, shared)) {
-      const membership = await untilItWorks(
-        `${lead.group} cannot be joined yet`,
-        () => bus.lead(lead),
-        log,
-        stopping.signal,
-      )
-      members.set(lead.group, membership)
+    for (const { group, join } of groupsOf(roles, shared)) {
+      const membership = await untilItWorks(`${group} cannot be joined yet`, join, log, stopping.signal)
+      members.set(group, membership)
       closers.push(membership.close)
     }
     const receiver = roles.includes('collector') ? await collect(shared) : null
@@ -186,11 +181,20 @@ function whereActive(active: Shared['active']): Operations {
   }
 }
 
-const leadersOf = (roles: readonly Role[], shared: Shared): LeadOptions[] => [
-  ...(roles.includes('pipeline') ? [leadPipeline(shared)] : []),
-  ...(roles.includes('detector') ? [leadDetector(shared)] : []),
-  ...(roles.includes('alerter') ? [leadAlerter(shared)] : []),
-]
+type Joining = Readonly<{ group: string; join: () => Promise<Membership> }>
+
+/** The groups that roles take part in. Lanes come before who fills them, and leave after it. */
+function groupsOf(roles: readonly Role[], shared: Shared): Joining[] {
+  const { bus, kafka } = shared
+  const led = [
+    ...(roles.includes('pipeline') ? [leadPipeline(shared)] : []),
+    ...(roles.includes('detector') ? [leadDetector(shared)] : []),
+    ...(roles.includes('alerter') ? [leadAlerter(shared)] : []),
+  ].map((lead) => ({ group: lead.group, join: () => bus.lead(lead) }))
+  if (!roles.includes('pipeline') || kafka.lanes === 1) return led
+  const lanes = shareLanes(shared)
+  return [{ group: lanes.group, join: () => bus.share(lanes) }, ...led]
+}
 
 /** Receives OTLP and answers 200 once Kafka holds it on all replicas in sync. */
 const collect = ({ config, kafka, env, bus, namer, metrics, log }: Shared): Promise<Receiver> =>
@@ -258,7 +262,7 @@ const EMPTY_OVERVIEW = (): Overview => ({
 
 const standingOf = (member: Membership) =>
   member.isLeading()
-    ? { ok: true, detail: 'active' }
+    ? { ok: true, detail: member.terms() > 1 ? `active in ${member.terms()} partitions` : 'active' }
     : { ok: member.isMember(), detail: member.isMember() ? 'stands by' : 'its group cannot be reached' }
 
 async function healthOf(store: ClickHouseClient | null, members: ReadonlyMap<string, Membership>) {

@@ -8,6 +8,8 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
+    /** Parts in which batches are counted, by both processes. */
+    lanes: { type: 'string', default: '1' },
     outage: { type: 'string', default: '60' },
     faults: { type: 'string' },
     /** A small file system for the store, for the fault `disk`: it is filled to the last byte. */
@@ -25,6 +27,7 @@ try {
   const result = await chaos(cluster, {
     faults,
     seed: Number(values.seed),
+    lanes: Number(values.lanes),
     outageMs: Number(values.outage) * 1000,
     onFault: (fault) => console.error(`${++round}/${faults.length} ${fault}`),
   })

@@ -44,7 +44,9 @@ export const kafkaConfig = z
       .string()
       .regex(/^[a-zA-Z0-9._-]{1,100}$/, 'letters, digits, ., _ and -')
       .default('andon')
-      .describe('Consumer groups are called <prefix>-pipeline, -detector, -alerter, -dead-letters. Default andon.'),
+      .describe(
+        'Consumer groups are called <prefix>-pipeline, -lanes, -detector, -alerter, -dead-letters. Default andon.',
+      ),
     topics: z
       .strictObject({
         spans: topicName('otlp_spans', 'OTLP traces, as the OpenTelemetry Collector writes them.'),
@@ -54,6 +56,7 @@ export const kafkaConfig = z
         deadLetters: topicName('andon_dead_letters', 'Records that could not be read, with the reason.'),
         findings: topicName('andon_findings', 'What the detector tells the alerter; one partition.'),
         leases: topicName('andon_leases', 'Holds no records: its groups say who is active; one partition.'),
+        lanes: topicName('andon_lanes', 'What lanes hand to each other; a partition for every lane.'),
       })
       .prefault({})
       .describe('Names of the topics.'),
@@ -64,6 +67,14 @@ export const kafkaConfig = z
       .max(1000)
       .default(6)
       .describe('Partitions of a telemetry topic that is made. Default 6.'),
+    lanes: z
+      .int()
+      .min(1)
+      .max(64)
+      .default(1)
+      .describe(
+        'Parts in which a batch is counted, divided among all processes with the role pipeline. 1: the active one counts alone. The same in every process. Default 1.',
+      ),
     replicationFactor: z
       .int()
       .min(-1)

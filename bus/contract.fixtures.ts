@@ -160,6 +160,41 @@ export function busContract(name: string, open: () => Promise<Bus>, limits: Read
     twoMembership = null
   })
 
+  test('a shared topic is divided: every partition has one term, and whoever stays takes over what is left', {
+    timeout: 60_000,
+  }, async () => {
+    const topic = await freshTopic(4)
+    for (const partition of [0, 1, 2, 3])
+      await bus.send(topic, [{ value: Buffer.from(`first ${partition}`), partition }])
+    const seen: { member: number; partition: number; text: string }[] = []
+    const join = (on: Bus, member: number) =>
+      on.share({
+        group: `${topic}-g`,
+        topic,
+        run: async (term, partition) => {
+          await term.seek(await term.committed())
+          while (!term.signal.aborted)
+            for (const record of await term.poll({ maxBytes: 1 << 20, waitMs: 200 })) {
+              seen.push({ member, partition, text: text(record) })
+              await term.commit({ [partitionKey(topic, partition)]: record.offset + 1 })
+            }
+        },
+      })
+    const members = [await join(bus, 0), await join(other, 1)]
+    const inOrder = () => seen.map((one) => `${one.text} by ${one.partition}`).sort()
+    await expect.poll(inOrder, { timeout: 30_000 }).toEqual([0, 1, 2, 3].map((n) => `first ${n} by ${n}`))
+    await expect.poll(() => members.map((member) => member.terms()), { timeout: 30_000 }).toEqual([2, 2])
+    expect(members.every((member) => member.isLeading())).toBe(true)
+    await members[0]!.close()
+    await expect.poll(() => members[1]!.terms(), { timeout: 30_000 }).toBe(4)
+    seen.splice(0)
+    for (const partition of [0, 1, 2, 3])
+      await bus.send(topic, [{ value: Buffer.from(`second ${partition}`), partition }])
+    await expect.poll(inOrder, { timeout: 30_000 }).toEqual([0, 1, 2, 3].map((n) => `second ${n} by ${n}`))
+    expect(new Set(seen.map((one) => one.member))).toEqual(new Set([1]))
+    await members[1]!.close()
+  })
+
   test('a record larger than the topic takes is refused for good', async () => {
     const topic = await freshTopic(1)
     const { randomBytes } = await import('node:crypto')

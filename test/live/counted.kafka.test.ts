@@ -110,8 +110,8 @@ describe.skipIf(!possible)('real data over Kafka', { timeout: 240_000 }, () => {
     await space.close()
   })
 
-  test('incidents of a service desk: three pipelines of which the active one is killed count what the truth says', async () => {
-    const space = await cluster.space()
+  test('incidents of a service desk: three pipelines that share four lanes, of which the one that orders is killed, count what the truth says', async () => {
+    const space = await cluster.space({}, { lanes: 4 })
     const incidents = readCsv<IncidentField>('incidents/dev/incidents.csv.gz')
     const truth = readJson<{ repeat: Record<string, { backward: number }> }>('incidents/dev/truth.json').repeat[
       'caller+category 72h'

@@ -37,7 +37,14 @@ export type ChaosResult = Readonly<{
  */
 export async function chaos(
   cluster: Cluster,
-  options: Readonly<{ faults: readonly Fault[]; seed: number; outageMs?: number; onFault?: (fault: Fault) => void }>,
+  options: Readonly<{
+    faults: readonly Fault[]
+    seed: number
+    /** Parts in which batches are counted; above 1 both processes count. Default 1. */
+    lanes?: number
+    outageMs?: number
+    onFault?: (fault: Fault) => void
+  }>,
 ): Promise<ChaosResult> {
   const random = seededRandom('kafka chaos', options.seed)
   const webhookIds = new Set<string>()
@@ -46,7 +53,7 @@ export async function chaos(
     request.resume().on('end', () => response.writeHead(random.chance(0.5) ? 200 : 503).end())
   })
   await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve))
-  const space = await cluster.space({
+  const config = {
     triggers: [
       { name: 'failed_updates', signal: 'failed_updates', baseline: 0.02, action: 'pause', trafficGoesTo: 'people' },
     ],
@@ -59,7 +66,8 @@ export async function chaos(
         allowPrivate: true,
       },
     ],
-  })
+  }
+  const space = await cluster.space(config, { lanes: options.lanes ?? 1 })
   const load = { acknowledged: new Set<string>(), sent: 0, retry: [] as TestContact[] }
   const stopping = new AbortController()
   const takeoverMs: number[] = []

@@ -24,8 +24,8 @@ export type Cluster = Readonly<{
   /** Where the stores of its spaces lie. */
   folder: string
   bus: Bus
-  /** A database and topics of its own: tests of one broker do not meet. */
-  space: (config?: object) => Promise<Space>
+  /** A database and topics of its own: tests of one broker do not meet. `bus`: more of the section `kafka`. */
+  space: (config?: object, bus?: Readonly<{ lanes?: number }>) => Promise<Space>
   close: () => Promise<void>
 }>
 
@@ -72,7 +72,7 @@ export async function startCluster({ parent = tmpdir() }: { parent?: string } = 
     broker,
     folder,
     bus: busFor({}),
-    space: async (config = {}) => {
+    space: async (config = {}, more = {}) => {
       const name = `andon_${randomUUID().slice(0, 8)}`
       const existing = process.env.CLICKHOUSE_URL
       const front = existing ? null : await startFront(join(folder, name))
@@ -84,12 +84,12 @@ export async function startCluster({ parent = tmpdir() }: { parent?: string } = 
         await admin.close()
       }
       const topics = Object.fromEntries(
-        ['spans', 'metrics', 'logs', 'outcomes', 'deadLetters', 'findings', 'leases'].map((topic) => [
+        ['spans', 'metrics', 'logs', 'outcomes', 'deadLetters', 'findings', 'leases', 'lanes'].map((topic) => [
           topic,
           `${name}.${topic}`,
         ]),
       )
-      const kafka = { brokers: [...broker.brokers], topics, groupPrefix: name }
+      const kafka = { brokers: [...broker.brokers], topics, groupPrefix: name, ...more }
       const configFile = join(folder, `${name}.yaml`)
       writeFileSync(
         configFile,
