@@ -41,8 +41,9 @@ export function createEmbeddedConnection(path: string, options: { memoryBytes: n
     /** The engine tells why it cannot open the store only on stderr, once per attempt: heard, and told once. */
     let complaint = ''
     started.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      if (isOpen) process.stderr.write(text)
-      else if (complaint.length < LONGEST_COMPLAINT) complaint += text
+      if (isOpen) return process.stderr.write(text)
+      if (complaint.length < LONGEST_COMPLAINT) complaint += text
+      if (isBroken(complaint)) started.kill('SIGKILL') // waiting helps against a lock only
     })
     started.on('message', (reply: EngineReply) => {
       const request = waiting.get(reply.id)
@@ -53,12 +54,15 @@ export function createEmbeddedConnection(path: string, options: { memoryBytes: n
     })
     started.on('exit', (code, signal) => {
       if (child === started) child = null
-      if (!isOpen && signal !== null) process.stderr.write(complaint)
-      const gone = new AndonError(
-        'store_gone',
-        `the embedded ClickHouse ended (${signal ?? `exit code ${code}`}); it is started again on the next request`,
-        { retryable: true },
-      )
+      const broken = !isOpen && isBroken(complaint)
+      if (!isOpen && !broken && signal !== null) process.stderr.write(complaint)
+      const gone = broken
+        ? openingError(path, complaint)
+        : new AndonError(
+            'store_gone',
+            `the embedded ClickHouse ended (${signal ?? `exit code ${code}`}); it is started again on the next request`,
+            { retryable: true },
+          )
       for (const [id, request] of waiting) {
         waiting.delete(id)
         request.reject(gone)
@@ -156,8 +160,11 @@ async function textOf(stream: Readable | undefined): Promise<string> {
 /** UTF-16 units of what the engine says while it opens the store. */
 const LONGEST_COMPLAINT = 4096
 
+const isLocked = (complaint: string): boolean => complaint.includes('Cannot lock file')
+const isBroken = (complaint: string): boolean => /DB::Exception: .*\n/.test(complaint) && !isLocked(complaint)
+
 function openingError(path: string, complaint: string): AndonError {
-  if (complaint.includes('Cannot lock file'))
+  if (isLocked(complaint))
     return new AndonError(
       'store_locked',
       `the store in ${path} is held by another process: stop that one, or choose another --store`,

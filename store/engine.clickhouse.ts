@@ -22,7 +22,7 @@ const [path, memoryBytes] = process.argv.slice(2) as [string, string]
  * Connections that work side by side: a connection runs one statement at a time, and most of a small statement is planning on
  * one core. Statements that are sent without waiting for each other may overlap; whoever needs an order awaits.
  */
-const LANES = 2
+const CONNECTIONS = 2
 
 /** A predecessor that was killed may need a moment to let go of the directory. */
 const OPEN_ATTEMPTS = 50
@@ -39,7 +39,7 @@ async function open() {
           '--uncompressed_cache_size=0',
         ],
       })
-      return Array.from({ length: LANES }, () => createChdbConnection({ path }))
+      return Array.from({ length: CONNECTIONS }, () => createChdbConnection({ path }))
     } catch (error) {
       if (attempt === OPEN_ATTEMPTS) throw error
       await new Promise((resolve) => setTimeout(resolve, OPEN_PAUSE_MS))
@@ -51,10 +51,10 @@ const send = (reply: EngineReply) => process.send?.(reply)
 
 const opened = open()
 
-async function answer(request: EngineRequest, lane: number) {
+async function answer(request: EngineRequest, slot: number) {
   let connection: Awaited<typeof opened>[number]
   try {
-    connection = (await opened)[lane]!
+    connection = (await opened)[slot]!
   } catch (error) {
     send({ id: request.id, ok: false, message: (error as Error).message })
     return
@@ -80,17 +80,17 @@ async function answer(request: EngineRequest, lane: number) {
 }
 
 const waiting: EngineRequest[] = []
-const idle = Array.from({ length: LANES }, (_, lane) => lane)
+const idle = Array.from({ length: CONNECTIONS }, (_, slot) => slot)
 let drained: () => void = () => {}
 
 function next(): void {
-  const lane = waiting.length > 0 ? idle.shift() : undefined
-  if (lane === undefined) {
-    if (idle.length === LANES) drained()
+  const slot = waiting.length > 0 ? idle.shift() : undefined
+  if (slot === undefined) {
+    if (idle.length === CONNECTIONS) drained()
     return
   }
-  void answer(waiting.shift()!, lane).then(() => {
-    idle.unshift(lane)
+  void answer(waiting.shift()!, slot).then(() => {
+    idle.unshift(slot)
     next()
   })
 }
