@@ -99,7 +99,7 @@ export type RecoveryApi = Readonly<{
     }>,
   ) => Promise<RecoveryEntryAnswer>
   drills: () => Promise<z.infer<typeof drillSchema>[]>
-  /** Begins a drill and does not wait for its end; null where this process runs no pipeline to drill. */
+  /** Begins a drill and does not wait for its end; null where this process has no alerter to drill. */
   startDrill: (() => Promise<void>) | null
 }>
 
@@ -230,7 +230,7 @@ export function recoveryRoutes(recovery: RecoveryApi | undefined): Route[] {
       problems: ['conflict'],
       handle: async () => {
         const start = at().startDrill
-        if (!start) throw new AndonError('conflict', 'drills run in a process with all roles')
+        if (!start) throw new AndonError('conflict', 'drills run in a process with the role alerter')
         await told(start())
         return { started: true as const }
       },

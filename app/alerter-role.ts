@@ -7,7 +7,7 @@ import type { Journal } from '../alerts/journal.ts'
 import { createPost, type Post } from '../alerts/post.http.ts'
 import { resolveTargets, safetyOf } from '../alerts/targets.ts'
 import { type LeadOptions, partitionKey, type Term } from '../bus/bus.ts'
-import type { Detector } from '../detectors/detector.clickhouse.ts'
+import { isDrill } from '../facts/drill.ts'
 import type { Finding } from '../facts/finding.ts'
 import type { Incident } from '../facts/incident.ts'
 import { wallClock } from '../lib/clock.ts'
@@ -17,33 +17,48 @@ import { activityOf } from './activity.clickhouse.ts'
 import { untilMigrated } from './detector-role.ts'
 import { createOperations } from './operations.ts'
 import { followRecovery, recoveryOf } from './recovery.ts'
-import { restartEvidence } from './restart.ts'
+import { followReleaseFile } from './release-file.ts'
+import { createReleaseMetrics } from './release-metrics.ts'
+import { askOverBus, isAnswer, type RestartAnswer } from './restart-over-bus.ts'
 import type { Shared } from './roles.ts'
 import { readSecret } from './secrets.ts'
+import { followSilence } from './silence.ts'
+import { storedOverview } from './stored-overview.clickhouse.ts'
 
 const TICK_MS = 1_000
 const MAX_BYTES = 1 << 20
 
 /** The active alerter reads findings, journals, sends and verifies. A successor reads the journal and goes on under the same ids. */
-export function leadAlerter({ config, kafka, env, store, metrics, active, pageUrl, log }: Shared): LeadOptions {
+export function leadAlerter(shared: Shared): LeadOptions {
+  const { config, kafka, env, bus, store, metrics, active, drills, pageUrl, log } = shared
   let incidents: () => Incident[] = () => []
   const watched = { registry: metrics.registry, incidents: () => incidents() }
   const clockMetrics = createClockMetrics(watched)
   createIncidentMetrics(watched)
+  createReleaseMetrics({
+    metrics: metrics.registry,
+    releases: async () => active.alerting?.operations.registry.list() ?? [],
+    log,
+  })
   return {
     group: `${kafka.groupPrefix}-alerter`,
     topics: [kafka.topics.findings],
     run: async (term) => {
       await untilMigrated(store, term)
       const lost = new AbortController()
+      const signal = AbortSignal.any([term.signal, lost.signal])
       const journal = heldBy(clickhouseJournal(store), store, term, lost)
+      const evidence = askOverBus(
+        (request) => bus.send(kafka.topics.requests, [{ value: Buffer.from(JSON.stringify(request)) }]),
+        signal,
+      )
       const alerter = createAlerter({
         targets: await resolveTargets(config.targets, (ref) => readSecret(ref, env)),
         safety: safetyOf(config.safety),
         journal,
         post: whileCurrent(createPost({ clock: wallClock }), term),
         activityOf: (release, sinceMs, scope) => activityOf(store, release, sinceMs, scope),
-        restartEvidence: async (release, trigger) => restartEvidence(detectorHere(active), release, trigger),
+        restartEvidence: evidence.restartEvidence,
         clock: wallClock,
         log,
         links: { pageUrl: config.links.page ?? pageUrl, runbook: config.links.runbook },
@@ -52,15 +67,25 @@ export function leadAlerter({ config, kafka, env, store, metrics, active, pageUr
       await alerter.resume()
       incidents = alerter.incidents
       const recovery = recoveryOf(store, config, wallClock)
-      const views = () => detectorHere(active).views()
-      active.operations = createOperations({ store, config, clock: wallClock, alerter, journal, recovery, views })
-      const following = followRecovery({ recovery, alerter, log, signal: AbortSignal.any([term.signal, lost.signal]) })
+      const views = async () => (await storedOverview(store, config, wallClock.nowMs())).releases
+      const operations = createOperations({ store, config, clock: wallClock, alerter, journal, recovery, views })
+      active.alerting = { alerter, operations, signal }
+      const following = Promise.all([
+        followRecovery({ recovery, alerter, log, signal }),
+        followSilence({ releases: views, handle: alerter.handle, log, signal }),
+        config.releases.file &&
+          followReleaseFile({ path: config.releases.file, registry: operations.registry, log, signal }),
+        drills?.follow(signal),
+      ])
       try {
         await term.seek(await term.committed())
         let tickedMs = 0
         while (term.isCurrent() && !lost.signal.aborted) {
           for (const record of await term.poll({ maxBytes: MAX_BYTES, waitMs: TICK_MS })) {
-            await alerter.handle(JSON.parse(Buffer.from(record.value).toString()) as Finding)
+            const said = JSON.parse(Buffer.from(record.value).toString()) as Finding | RestartAnswer
+            if (isAnswer(said)) evidence.hear(said)
+            else if (isDrill(said.release)) await drills?.take(said)
+            else await alerter.handle(said)
             await term.commit({ [partitionKey(record.topic, record.partition)]: record.offset + 1 })
           }
           if (wallClock.nowMs() - tickedMs < TICK_MS) continue
@@ -68,23 +93,14 @@ export function leadAlerter({ config, kafka, env, store, metrics, active, pageUr
           await alerter.tick()
         }
       } finally {
-        active.operations = null
+        active.alerting = null
         lost.abort()
         await following
+        await drills?.idle()
         await alerter.close()
       }
     },
   }
-}
-
-/** Evidence starts anew in the active detector, and only its own process can ask it. */
-function detectorHere({ detector }: Shared['active']): Detector {
-  if (detector) return detector
-  throw new AndonError(
-    'unavailable',
-    'the active detector runs in another process than the active alerter; evidence starts anew when both are in one (docs/kafka.md)',
-    { retryable: true },
-  )
 }
 
 /**

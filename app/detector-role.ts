@@ -1,40 +1,47 @@
-import type { LeadOptions, Term } from '../bus/bus.ts'
+import { type BusRecord, type LeadOptions, partitionKey, type Term } from '../bus/bus.ts'
 import { triggersOf } from '../config.ts'
-import { createDetector } from '../detectors/detector.clickhouse.ts'
+import { createDetector, type Detector } from '../detectors/detector.clickhouse.ts'
 import { createHistory } from '../detectors/history.clickhouse.ts'
+import { DRILL, isDrill } from '../facts/drill.ts'
 import { wallClock } from '../lib/clock.ts'
 import { isMigrated } from '../store/store.clickhouse.ts'
+import { drillTrigger } from './drill.ts'
+import { restartEvidence } from './restart.ts'
+import type { RestartAnswer, RestartRequest } from './restart-over-bus.ts'
 import type { Shared } from './roles.ts'
 
 /** New batches are looked for so often; the cost of a look that finds none is one small statement. */
 const TICK_MS = 500
 const SAVE_EVERY_MS = 30_000
+const MAX_BYTES = 1 << 20
 
 /**
  * The active detector judges new batches and tells the alerter over a topic. What it told before its evidence was stored it tells again
- * after a takeover, in the same words: the alerter knows a finding by its facts.
+ * after a takeover, in the same words: the alerter knows a finding by its facts. The alerter's requests come over another topic, whose
+ * group says which detector is active.
  */
-export function leadDetector({ config, kafka, store, bus, metrics, active, log }: Shared): LeadOptions {
+export function leadDetector({ config, kafka, store, bus, metrics, log }: Shared): LeadOptions {
+  const tell = (said: object) => bus.send(kafka.topics.findings, [{ value: Buffer.from(JSON.stringify(said)) }])
   return {
     group: `${kafka.groupPrefix}-detector`,
-    topics: [kafka.topics.leases],
+    topics: [kafka.topics.requests],
     run: async (term) => {
       await untilMigrated(store, term)
       const detector = await createDetector({
         store,
-        triggers: triggersOf(config),
-        judgedEnvironments: config.judge.environments,
+        triggers: [...triggersOf(config), drillTrigger(config)],
+        judgedEnvironments: [...config.judge.environments, DRILL.environment],
         clock: wallClock,
         clockMode: 'wall',
         onBreach: async (finding) => {
-          await bus.send(kafka.topics.findings, [{ value: Buffer.from(JSON.stringify(finding)) }])
+          await tell(finding)
           metrics.finding()
         },
         history: createHistory(store),
         log,
       })
-      active.detector = detector
-      metrics.show(detector.views)
+      metrics.show(() => detector.views().filter(({ release }) => !isDrill(release)))
+      await term.seek(await term.committed())
       let savedMs = wallClock.nowMs()
       try {
         while (term.isCurrent()) {
@@ -45,7 +52,10 @@ export function leadDetector({ config, kafka, store, bus, metrics, active, log }
             await detector.save()
             savedMs = wallClock.nowMs()
           }
-          if (!more) await wallClock.sleep(TICK_MS, term.signal)
+          for (const record of await term.poll({ maxBytes: MAX_BYTES, waitMs: more ? 0 : TICK_MS })) {
+            await tell(await answerTo(detector, record))
+            await term.commit({ [partitionKey(record.topic, record.partition)]: record.offset + 1 })
+          }
         }
         // Evidence is a fold over batches: saving it a moment late only repeats what the successor computes too.
         await detector.save()
@@ -53,11 +63,15 @@ export function leadDetector({ config, kafka, store, bus, metrics, active, log }
         metrics.tickFailed()
         throw error
       } finally {
-        active.detector = null
         metrics.show(() => [])
       }
     },
   }
+}
+
+async function answerTo(detector: Detector, { value }: BusRecord): Promise<RestartAnswer> {
+  const { id, release, trigger } = JSON.parse(Buffer.from(value).toString()) as RestartRequest
+  return { kind: 'restarted', id, restart: await restartEvidence(detector, release, trigger) }
 }
 
 /** Waits until the active pipeline has made the tables. */

@@ -12,7 +12,7 @@ import { createHistory } from '../detectors/history.clickhouse.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { DRILL, isDrill } from '../facts/drill.ts'
 import type { Incident } from '../facts/incident.ts'
-import { type Overview, openStatesOf } from '../facts/overview.ts'
+import type { Overview } from '../facts/overview.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
 import { type Clock, wallClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -33,7 +33,8 @@ import { followReleaseFile } from './release-file.ts'
 import { createReleaseMetrics } from './release-metrics.ts'
 import { restartEvidence } from './restart.ts'
 import { type Environment, readSecret } from './secrets.ts'
-import { followSilence, withSilence } from './silence.ts'
+import { shownViews } from './shown-views.clickhouse.ts'
+import { followSilence } from './silence.ts'
 import { recorded, recordWork } from './telemetry.ts'
 
 const HOUR_MS = 3_600_000
@@ -208,13 +209,13 @@ async function assemble(
   judging.wake()
   const alerting = runAlerting(alerter, log, closing.signal)
   const recovery = recoveryOf(store, config, clock)
-  const views = () => detector.views()
+  const views = async () => detector.views()
   const operations = createOperations({ store, config, clock, alerter, journal, recovery, views })
   const overview = () => overviewOf({ store, detector, alerter, sequencer, clock, clockMode, lagMs })
   const releases = async () => (await overview()).releases
   const { signal } = closing
   const listening = clockMode === 'wall' ? followSilence({ releases, handle: alerter.handle, log, signal }) : null
-  createReleaseMetrics({ metrics: metrics.registry, registry: operations.registry, log })
+  createReleaseMetrics({ metrics: metrics.registry, releases: operations.registry.list, log })
   const { file } = config.releases
   const registering = file ? followReleaseFile({ path: file, registry: operations.registry, log, signal }) : null
   const recovering =
@@ -284,38 +285,17 @@ async function overviewOf({
   lagMs,
 }: Sources): Promise<Overview> {
   const incidents = [...alerter.incidents()].reverse()
-  const states = openStatesOf(incidents)
   const nowMs = clock.nowMs()
-  const views = detector.views().filter(({ release }) => !isDrill(release))
-  const fromHour = Math.floor(nowMs / HOUR_MS) - HOURS_SHOWN + 1
-  const hourly = await rowsOf<{ environment: string; agent: string; release: string; hour: number; n: number }>(
-    store,
-    `SELECT environment, agent, release, intDiv(toUnixTimestamp(minute), 3600) AS hour, sum(rollup_minutes.n) AS n FROM rollup_minutes
-     WHERE signal = '' AND measure = 'contacts' AND minute >= toDateTime({from:UInt32}) GROUP BY environment, agent, release, hour`,
-    { from: Math.max(0, fromHour * 3600) },
-  )
-  const perHour = Map.groupBy(hourly, (row) => releaseKeyOf(row))
   return {
     clock: clockMode,
     nowMs,
     seq: detector.seq(),
     waitingRows: sequencer.waitingRows(),
     ingestLagSeconds: lagMs() / 1000,
-    releases: views.map((view) => {
-      const key = releaseKeyOf(view.release)
-      const counts = new Map((perHour.get(key) ?? []).map((row) => [row.hour, row.n]))
-      const seen = {
-        ...view,
-        state: states.get(key) ?? ('live' as const),
-        contactsPerHour: Array.from({ length: HOURS_SHOWN }, (_, hour) => counts.get(fromHour + hour) ?? 0),
-      }
-      return withSilence(seen, nowMs)
-    }),
+    releases: await shownViews(store, detector.views(), incidents, nowMs),
     incidents,
   }
 }
-
-const HOURS_SHOWN = 24
 
 async function healthOf(store: ClickHouseClient, judging: Judging, lagMs: () => number): Promise<Health> {
   const ping = await store.ping()

@@ -36,7 +36,8 @@ export function createOperations(edges: {
   alerter: Alerter
   journal: Journal
   recovery: Recovery
-  views: () => readonly ReleaseView[]
+  /** Every release with its evidence, as of the last batch. */
+  views: () => Promise<readonly ReleaseView[]>
 }): Operations {
   const { store, config, clock, alerter, journal, recovery, views } = edges
   const told = async () => toldOf(await journal.load())
@@ -105,7 +106,7 @@ export function createOperations(edges: {
     const recoveries = await Promise.all(
       stopped.map(async ({ incidentId }) => ({ incidentId, ...redeployGate(await recovery.state(incidentId)) })),
     )
-    const view = views().find(({ release }) => releaseKeyOf(release) === releaseKeyOf(known.release))
+    const view = (await views()).find(({ release }) => releaseKeyOf(release) === releaseKeyOf(known.release))
     const findings = (view?.triggers ?? []).filter(({ shadow }) => !shadow)
     const measures = await measuresOf(store, known.release, clock.nowMs() - limits.lookBackDays * DAY_MS)
     return gate({ stage, known, previous, measures, findings, recoveries, limits })

@@ -19,7 +19,7 @@ export function recoveryApiOf(edges: {
   store: ClickHouseClient
   recovery: Recovery
   incidents: () => readonly Incident[] | Promise<readonly Incident[]>
-  /** null where this process runs no pipeline to drill. `run` ends with the drill, which tells by its row and, if it fails, by a page. */
+  /** null where this process has no alerter to drill. `run` ends with the drill, which tells by its row and, if it fails, by a page. */
   drill: Readonly<{ run: () => Promise<DrillResult>; isRunning: () => boolean }> | null
   log: Log
 }): RecoveryApi {
@@ -49,12 +49,17 @@ export function recoveryApiOf(edges: {
   }
 }
 
-/** Recovery from tables alone, for processes that share them with the alerter; drills need all roles in one process. */
-export const storedRecoveryApi = (store: ClickHouseClient, config: Config, log: Log): RecoveryApi =>
+/** Recovery from tables alone, for processes that share them with the alerter. */
+export const storedRecoveryApi = (
+  store: ClickHouseClient,
+  config: Config,
+  log: Log,
+  drill: Readonly<{ run: () => Promise<DrillResult>; isRunning: () => boolean }> | null,
+): RecoveryApi =>
   recoveryApiOf({
     store,
     recovery: recoveryOf(store, config, wallClock),
     incidents: async () => [...foldEvents(await clickhouseJournal(store).load()).values()],
-    drill: null,
+    drill,
     log,
   })

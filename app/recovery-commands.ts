@@ -98,7 +98,7 @@ async function withIncident<T>(
   const store = await openExistingStore(config, env)
   try {
     const incidents = [...foldEvents(await clickhouseJournal(store).load()).values()]
-    return await work(storedRecoveryApi(store, config, silentLog), incidentNamed(incidents, name))
+    return await work(storedRecoveryApi(store, config, silentLog, null), incidentNamed(incidents, name))
   } finally {
     await store.close()
   }

@@ -14,7 +14,7 @@ const NONE: Readonly<Record<ReleaseState, number>> = {
 }
 
 /** Releases by state, read when asked; a scrape that cannot read them shows none rather than old ones. */
-export function createReleaseMetrics(edges: { metrics: Metrics; registry: Registry; log: Log }): void {
+export function createReleaseMetrics(edges: { metrics: Metrics; releases: Registry['list']; log: Log }): void {
   new Gauge({
     name: 'andon_releases',
     help: 'Releases that were seen or registered, by state.',
@@ -24,7 +24,7 @@ export function createReleaseMetrics(edges: { metrics: Metrics; registry: Regist
       this.reset()
       try {
         const count = { ...NONE }
-        for (const { state } of await edges.registry.list()) count[state] += 1
+        for (const { state } of await edges.releases()) count[state] += 1
         for (const [state, value] of Object.entries(count)) this.set({ state }, value)
       } catch (error) {
         edges.log.warn({ err: (error as Error).message }, 'releases could not be counted for the metrics')

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ClickHouseClient } from '@clickhouse/client'
+import type { Alerter } from '../alerts/alerter.ts'
 import type { Bus, Membership } from '../bus/bus.ts'
 import type { KafkaConfig } from '../bus/config.ts'
 import { createNamer, type Namer } from '../collector/name-span.ts'
@@ -7,7 +8,6 @@ import { createPseudonymizer } from '../collector/pseudonym.ts'
 import { type Receiver, startReceiver } from '../collector/receive.http.ts'
 import type { Config } from '../config.ts'
 import { startPage } from '../dashboards/serve.http.ts'
-import type { Detector } from '../detectors/detector.clickhouse.ts'
 import type { Incident } from '../facts/incident.ts'
 import type { Overview } from '../facts/overview.ts'
 import { wallClock } from '../lib/clock.ts'
@@ -17,6 +17,8 @@ import { connectStore, isMigrated } from '../store/store.clickhouse.ts'
 import { leadAlerter } from './alerter-role.ts'
 import { leadDetector } from './detector-role.ts'
 import { accessOf, apiOf, ingestOf } from './doors.ts'
+import { type DrillRuns, drillsFrom } from './drill-role.ts'
+import { explainer } from './explain.ts'
 import { heartbeat, heartbeatUrl } from './heartbeat.ts'
 import { busOf, ensureTopics, storeOptionsOf } from './open.ts'
 import type { Operations } from './operations.ts'
@@ -29,6 +31,9 @@ import { recordsOf } from './telemetry-records.ts'
 
 export const ROLES = ['collector', 'pipeline', 'detector', 'alerter'] as const
 export type Role = (typeof ROLES)[number]
+
+/** An active alerter: what people do through it, for as long as its term lasts. */
+export type Alerting = Readonly<{ alerter: Alerter; operations: Operations; signal: AbortSignal }>
 
 /** What the roles of one process share. */
 export type Shared = Readonly<{
@@ -43,7 +48,9 @@ export type Shared = Readonly<{
   metrics: RoleMetrics
   pageUrl: string | undefined
   /** What is active in this process at present. */
-  active: { detector: Detector | null; operations: Operations | null }
+  active: { alerting: Alerting | null }
+  /** Drills that this process runs while its alerter is active; null where it has none, or nowhere to send them. */
+  drills: DrillRuns | null
 }>
 
 export type RunningRoles = Readonly<{ receiverUrl: string | null; pageUrl: string; close: () => Promise<void> }>
@@ -77,6 +84,22 @@ export async function startRoles(options: {
     const members = new Map<string, Membership>()
     const metrics = createRoleMetrics({ members: () => members, lanes: `${kafka!.groupPrefix}-lanes` })
     const host = config.page.host.includes(':') ? `[${config.page.host}]` : config.page.host
+    const active: Shared['active'] = { alerting: null }
+    const namer = createNamer(
+      config.names,
+      createPseudonymizer({
+        // A collector only looks whether a request can be read; the pseudonyms are made where it is counted.
+        secret: onlyCollects
+          ? randomBytes(32).toString('hex')
+          : identitySecret(config.store.path, config.identity.secret, env),
+        keyVersion: config.identity.keyVersion,
+        conversations: config.identity.conversations,
+      }),
+    )
+    const receiver = roles.includes('collector')
+      ? await collect({ config, kafka: kafka!, env, bus, namer, metrics, log })
+      : null
+    if (receiver) closers.push(receiver.close)
     const shared: Shared = {
       config,
       kafka: kafka!,
@@ -84,18 +107,10 @@ export async function startRoles(options: {
       log,
       bus,
       store: store!,
-      // A collector only looks whether a request can be read; the pseudonyms are made where it is counted.
-      namer: createNamer(
-        config.names,
-        createPseudonymizer({
-          secret: onlyCollects
-            ? randomBytes(32).toString('hex')
-            : identitySecret(config.store.path, config.identity.secret, env),
-          keyVersion: config.identity.keyVersion,
-        }),
-      ),
+      namer,
       metrics,
-      active: { detector: null, operations: null },
+      active,
+      drills: roles.includes('alerter') ? drillsFrom(options, store!, active, metrics, receiver) : null,
       pageUrl: config.page.port === 0 ? undefined : `http://${host}:${config.page.port}`,
     }
     const tables = store && roles.some((role) => role === 'detector' || role === 'alerter') ? store : null
@@ -104,10 +119,8 @@ export async function startRoles(options: {
       members.set(group, membership)
       closers.push(membership.close)
     }
-    const receiver = roles.includes('collector') ? await collect(shared) : null
-    if (receiver) closers.push(receiver.close)
     const overview = async () =>
-      tables && (await isMigrated(tables)) ? storedOverview(tables, config) : EMPTY_OVERVIEW()
+      tables && (await isMigrated(tables)) ? storedOverview(tables, config, wallClock.nowMs()) : EMPTY_OVERVIEW()
     const access = accessOf(config, env)
     const page = await startPage({
       listen: config.page,
@@ -119,13 +132,14 @@ export async function startRoles(options: {
         log,
         overview,
         incidents: incidentsOf(tables && overview),
-        ...(tables && { recovery: storedRecoveryApi(tables, config, log) }),
+        ...(tables && { recovery: storedRecoveryApi(tables, config, log, shared.drills), explain: explainer(tables) }),
         ...(roles.includes('alerter') && { people: whereActive(shared.active) }),
       }),
       overview,
       metrics: async () => ({ contentType: metrics.registry.contentType, body: await metrics.registry.metrics() }),
       health: () => healthOf(store, members),
       ...(receiver && { collectorUrl: receiver.url }),
+      runbook: config.links.runbook,
       clock: wallClock,
       log,
     })
@@ -165,7 +179,7 @@ function checkRoles(config: Config, roles: readonly Role[]): void {
 /** What people do goes through the active alerter: its process obeys, every other one says that it is not the one. */
 function whereActive(active: Shared['active']): Operations {
   const here = (): Operations => {
-    if (active.operations) return active.operations
+    if (active.alerting) return active.alerting.operations
     throw new AndonError('unavailable', 'the active alerter runs in another process: ask that one', { retryable: true })
   }
   return {
@@ -197,7 +211,15 @@ function groupsOf(roles: readonly Role[], shared: Shared): Joining[] {
 }
 
 /** Receives OTLP and answers 200 once Kafka holds it on all replicas in sync. */
-const collect = ({ config, kafka, env, bus, namer, metrics, log }: Shared): Promise<Receiver> =>
+const collect = ({
+  config,
+  kafka,
+  env,
+  bus,
+  namer,
+  metrics,
+  log,
+}: Pick<Shared, 'config' | 'kafka' | 'env' | 'bus' | 'namer' | 'metrics' | 'log'>): Promise<Receiver> =>
   startReceiver({
     listen: config.receive,
     token: ingestOf(config, env).token,

@@ -3,18 +3,21 @@ import { foldEvents } from '../alerts/incident.ts'
 import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import { type Config, triggersOf } from '../config.ts'
 import { createDetector } from '../detectors/detector.clickhouse.ts'
-import { isDrill } from '../facts/drill.ts'
-import { type Overview, openStatesOf } from '../facts/overview.ts'
-import { releaseKeyOf } from '../facts/slice.ts'
+import type { Overview } from '../facts/overview.ts'
 import { wallClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
+import { shownViews } from './shown-views.clickhouse.ts'
 
 /**
  * What a monitor would show of this store, as of the last batch that was counted: its evidence, caught up in memory, and its journal.
- * Nothing is written, nobody is told.
+ * Nothing is written, nobody is told. `liveMs`: the wall clock, where a monitor is at work on the store; else its clock is the last batch's.
  */
-export async function storedOverview(store: ClickHouseClient, config: Config): Promise<Overview> {
+export async function storedOverview(
+  store: ClickHouseClient,
+  config: Config,
+  liveMs: number | null = null,
+): Promise<Overview> {
   const detector = await createDetector({
     store,
     triggers: triggersOf(config),
@@ -33,17 +36,14 @@ export async function storedOverview(store: ClickHouseClient, config: Config): P
   const incidents = [...foldEvents(await clickhouseJournal(store).load()).values()].sort(
     (a, b) => b.openedAtMs - a.openedAtMs,
   )
-  const states = openStatesOf(incidents)
+  const nowMs = liveMs ?? last?.clockMs ?? 0
   return {
-    clock: 'event',
-    nowMs: last?.clockMs ?? 0,
+    clock: liveMs === null ? 'event' : 'wall',
+    nowMs,
     seq: detector.seq(),
     waitingRows: 0,
     ingestLagSeconds: 0,
-    releases: detector
-      .views()
-      .filter(({ release }) => !isDrill(release))
-      .map((view) => ({ ...view, state: states.get(releaseKeyOf(view.release)) ?? 'live' })),
+    releases: await shownViews(store, detector.views(), incidents, nowMs),
     incidents,
   }
 }

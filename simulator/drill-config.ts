@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { secretRefConfig } from '../lib/secret-ref.ts'
 
 export const drillConfig = z
   .strictObject({
@@ -24,6 +25,15 @@ export const drillConfig = z
       .default(180)
       .describe(
         'From acceptance until the release is proven drained; longer is a failed drill. The proof needs a minute of quiet. 0 ends the drill with the acceptance. Default 180.',
+      ),
+    receiver: z
+      .strictObject({
+        url: z.url({ protocol: /^https?$/ }).describe('OTLP/HTTP address without path, as in http://collector:4318.'),
+        token: secretRefConfig.optional().describe('Where its token is kept. Default: none.'),
+      })
+      .optional()
+      .describe(
+        'Over Kafka: where the process with the role alerter sends the contacts of a drill. Default: its own receiver, if it has the role collector.',
       ),
   })
   .prefault({})

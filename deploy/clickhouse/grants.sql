@@ -11,12 +11,14 @@ GRANT INSERT ON andon.evidence TO andon_detector;
 GRANT INSERT ON andon.evidence_history TO andon_detector;
 GRANT INSERT ON andon.baselines TO andon_detector;
 
--- The alerter reads, and keeps the journal of incidents, of their recovery and of releases.
+-- The alerter reads, and keeps the journal of incidents, of their recovery, of releases and of drills.
 GRANT SELECT ON andon.* TO andon_alerter;
 GRANT INSERT ON andon.incident_events TO andon_alerter;
 GRANT INSERT ON andon.affected_items TO andon_alerter;
 GRANT INSERT ON andon.recovery_entries TO andon_alerter;
 GRANT INSERT ON andon.release_events TO andon_alerter;
+GRANT INSERT ON andon.drills TO andon_alerter;
+GRANT INSERT ON andon.drill_events TO andon_alerter;
 
 -- Grafana reads. readonly = 2: settings of a query may be set, which its data source does, nothing may be written.
 CREATE SETTINGS PROFILE IF NOT EXISTS andon_reader SETTINGS readonly = 2, max_execution_time = 30, max_result_rows = 1000000 TO andon_reader;

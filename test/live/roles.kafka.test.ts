@@ -54,14 +54,19 @@ describe.skipIf(!hasKafka())('roles over Kafka', { timeout: 240_000 }, () => {
     await space.close()
   })
 
-  test('people decide where the alerter is active: an incident is acknowledged over the API', async () => {
+  test('roles in processes of their own: people decide over the API of the alerter, evidence starts anew in the detector, a drill passes through all', async () => {
     const token = 'a-token-of-these-tests-long-enough'
     process.env.OPERATE = token
     const space = await cluster.space({
       triggers: [{ name: 'failed_updates', signal: 'failed_updates', baseline: 0.02, action: 'notify' }],
       api: { tokens: [{ name: 'on-call', role: 'operate', secret: { env: 'OPERATE' } }] },
+      drill: { stopWithinSeconds: 0 },
     })
-    const instance = await space.start('pipeline', 'detector', 'alerter')
+    const [instance] = await Promise.all([
+      space.start('collector', 'alerter'),
+      space.start('detector'),
+      space.start('pipeline'),
+    ])
     const bad = Array.from({ length: 300 }, (_, i) => ({
       conversation: `bad-${i}`,
       agent: 'agent',
@@ -75,14 +80,30 @@ describe.skipIf(!hasKafka())('roles over Kafka', { timeout: 240_000 }, () => {
       return (await rowsOf<{ id: string }>(space.store, sql).catch(() => [])).map((row) => row.id)
     }
     await expect.poll(async () => (await ids()).length, { timeout: 40_000 }).toBe(1)
-    const answer = await fetch(`${instance.page}/api/v1/incidents/${(await ids())[0]}/acknowledge`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ by: 'somebody on call', reason: 'looking at it' }),
-    })
-    expect(`${answer.status} ${await answer.text()}`).toMatch(/^200 /)
-    const types = "SELECT type FROM incident_events WHERE type = 'acknowledged'"
-    expect(await rowsOf(space.store, types)).toHaveLength(1)
+    const [id] = await ids()
+    const post = async (path: string, body: object) => {
+      const answer = await fetch(`${instance.page}/api/v1/${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ by: 'somebody on call', ...body }),
+      })
+      return `${answer.status} ${await answer.text()}`
+    }
+    expect(await post(`incidents/${id}/acknowledge`, { reason: 'looking at it' })).toMatch(/^200 /)
+    const linesOf = (type: string) =>
+      rowsOf<{ body: string }>(space.store, 'SELECT body FROM incident_events WHERE type = {type:String}', { type })
+    expect(await linesOf('acknowledged')).toHaveLength(1)
+    expect(await post('drills', {})).toMatch(/^202 /)
+    // The detector of another process is asked to start the evidence anew, and answers.
+    const verdict = { reason: 'the shop was closed', verdict: 'false_alarm' }
+    expect(await post(`incidents/${id}/close`, verdict)).toMatch(/^200 /)
+    await expect.poll(async () => (await linesOf('evidence_restarted')).length, { timeout: 20_000 }).toBe(1)
+    const [restarted] = await linesOf('evidence_restarted')
+    expect(JSON.parse(restarted!.body)).toMatchObject({ restarts: [{ trigger: 'failed_updates', overrides: 1 }] })
+    // The drill went through all of them: in by the collector, found by the detector, paused by the alerter.
+    const drills = () => rowsOf<{ passed: number; reason: string }>(space.store, 'SELECT passed, reason FROM drills')
+    await expect.poll(drills, { timeout: 60_000 }).toMatchObject([{ passed: 1 }])
+    expect(await ids()).toEqual([id])
     await space.close()
   })
 })

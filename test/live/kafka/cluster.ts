@@ -84,7 +84,7 @@ export async function startCluster({ parent = tmpdir() }: { parent?: string } = 
         await admin.close()
       }
       const topics = Object.fromEntries(
-        ['spans', 'metrics', 'logs', 'outcomes', 'deadLetters', 'findings', 'leases', 'lanes'].map((topic) => [
+        ['spans', 'metrics', 'logs', 'outcomes', 'deadLetters', 'findings', 'requests', 'lanes'].map((topic) => [
           topic,
           `${name}.${topic}`,
         ]),
