@@ -98,9 +98,9 @@ export async function chaos(
         await wallClock.sleep(options.outageMs ?? 10_000)
         rmSync(filler)
       } else {
-        await space.front!.stop()
+        await space.server!.stop()
         await wallClock.sleep(options.outageMs ?? 10_000)
-        await space.front!.start()
+        await space.server!.start()
       }
     }
     stopping.abort()
