@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { parseConfig } from '../config.ts'
+import { VERSION } from './live/collector/collector.ts'
 
 /** No Docker engine runs in the tests: what a composition would do is checked by reading it, and each of its files by what reads that file. */
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -106,6 +107,7 @@ test('the Collector has an exporter of the records that Andon reads, in pipeline
     for (const [kind, names] of Object.entries(pipeline))
       for (const name of names) expect(Object.keys(collector[kind] ?? {}), `${signal} ${kind}`).toContain(name)
   expect(collector.exporters!.kafka).toMatchObject({ producer: { required_acks: -1, compression: 'zstd' } })
+  expect(compose.services['otel-collector']!.image).toBe(`otel/opentelemetry-collector-contrib:${VERSION}`) // what the live tests run
 })
 
 test('whatever a role inserts into, its user may', () => {
