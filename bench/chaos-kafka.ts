@@ -26,6 +26,7 @@ try {
     faults,
     seed: Number(values.seed),
     outageMs: Number(values.outage) * 1000,
+    onStuck: (log) => console.error(log),
     onFault: (fault) => console.error(`${++round}/${faults.length} ${fault}`),
   })
   console.log(JSON.stringify(result, null, 2))

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { wallClock } from '../../../lib/clock.ts'
 import type { StoreOptions } from '../../../store/store.clickhouse.ts'
+import { freePort } from '../ports.ts'
 
 /** The users of deploy/clickhouse/grants.sql, and one who may do everything. */
 export type User = 'andon_admin' | 'andon_pipeline' | 'andon_detector' | 'andon_alerter' | 'andon_reader'
@@ -34,8 +34,12 @@ const SERVE = `CREATE DATABASE IF NOT EXISTS ${DATABASE}; SYSTEM START LISTEN HT
  */
 export async function startServer(path: string): Promise<Server> {
   const port = await freePort()
-  const config = writeConfig(path)
-  const args = [`--config-file=${config}`, `--path=${join(path, 'data')}`, `--http_port=${port}`, `--query=${SERVE}`]
+  const [command, ...args] = serverCommand(path, {
+    host: '127.0.0.1',
+    from: '127.0.0.1',
+    port,
+    password: () => PASSWORD,
+  })
   const url = `http://127.0.0.1:${port}`
   let engine: ChildProcess | null = null
   const stop = async () => {
@@ -47,9 +51,7 @@ export async function startServer(path: string): Promise<Server> {
     await ended
   }
   const start = async () => {
-    const started = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ENGINE, ...args], {
-      stdio: ['pipe', 'ignore', 'pipe'],
-    })
+    const started = spawn(command!, args, { stdio: ['pipe', 'ignore', 'pipe'] })
     engine = started
     let complaint = ''
     started.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -73,32 +75,40 @@ export async function startServer(path: string): Promise<Server> {
   }
 }
 
-/** The configuration of a small server. SQL makes no users in it, so those of grants.sql stand in its users file, with the same grants. */
-function writeConfig(path: string): string {
+/** Where it listens, from where users may come, and their passwords. */
+type Place = Readonly<{ host: string; from: string; port: number; password: (user: string) => string }>
+
+/**
+ * What to run for a server whose store and configuration lie in `path`; it ends when its input is closed. SQL makes no users in it, so those of
+ * grants.sql stand in its users file, with the same grants.
+ */
+export function serverCommand(path: string, place: Place): readonly string[] {
   mkdirSync(path, { recursive: true })
   const [config, users] = [join(path, 'config.xml'), join(path, 'users.xml')]
   writeFileSync(
     config,
     `<clickhouse>
-  <listen_host>127.0.0.1</listen_host>
+  <listen_host>${place.host}</listen_host>
+  <http_port>${place.port}</http_port>
   <max_server_memory_usage>${1 << 30}</max_server_memory_usage>
   <users_config>${users}</users_config>
 </clickhouse>`,
   )
-  writeFileSync(users, usersOf(readFileSync(GRANTS, 'utf8')))
-  return config
+  writeFileSync(users, usersOf(readFileSync(GRANTS, 'utf8'), place))
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', ENGINE]
+  return [...node, `--config-file=${config}`, `--path=${join(path, 'data')}`, `--query=${SERVE}`]
 }
 
 /** Statements of grants.sql as a users file: a grant without its user stands with the user. */
-function usersOf(sql: string): string {
+function usersOf(sql: string, { from, password }: Place): string {
   const grants = [...sql.matchAll(/^(GRANT .+) TO (\w+);$/gm)]
   const profiles = [...sql.matchAll(/^CREATE SETTINGS PROFILE IF NOT EXISTS (\w+) SETTINGS (.+) TO \1;$/gm)]
   const element = (name: string, ...inner: string[]) => `<${name}>${inner.join('')}</${name}>`
   const user = (name: string, ...own: string[]) =>
     element(
       name,
-      element('password', PASSWORD),
-      element('networks', element('ip', '127.0.0.1')),
+      element('password', password(name)),
+      element('networks', element('ip', from)),
       element('profile', profiles.some(([, profile]) => profile === name) ? name : 'default'),
       element('quota', 'default'),
       ...own,
@@ -131,13 +141,3 @@ function usersOf(sql: string): string {
     ),
   )
 }
-
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })

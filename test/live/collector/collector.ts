@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { wallClock } from '../../../lib/clock.ts'
-import { freePort } from '../clickhouse/server.ts'
+import { freePort } from '../ports.ts'
 
 export const MANIFEST = parse(readFileSync(new URL('builder.yaml', import.meta.url), 'utf8')) as {
   dist: { name: string; version: string }

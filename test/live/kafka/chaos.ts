@@ -12,6 +12,7 @@ import type { Cluster, Instance, Space } from './cluster.ts'
 const WORK: readonly Role[] = ['pipeline', 'detector', 'alerter']
 const STOPPED_FOR_MS = 12_000
 const TAKEOVER_LIMIT_MS = 30_000
+const DRAIN_LIMIT_MS = 60_000
 
 /** kill, stop: SIGKILL, SIGSTOP and later SIGCONT. broker, store: away. disk: the store's file system is full; it should be a small one. */
 export type Fault = 'kill' | 'stop' | 'rebalance' | 'broker' | 'store' | 'disk'
@@ -37,7 +38,14 @@ export type ChaosResult = Readonly<{
  */
 export async function chaos(
   cluster: Cluster,
-  options: Readonly<{ faults: readonly Fault[]; seed: number; outageMs?: number; onFault?: (fault: Fault) => void }>,
+  options: Readonly<{
+    faults: readonly Fault[]
+    seed: number
+    outageMs?: number
+    onFault?: (fault: Fault) => void
+    /** Told what the processes logged, when not everything is counted in time. */
+    onStuck?: (log: string) => void
+  }>,
 ): Promise<ChaosResult> {
   const random = seededRandom('kafka chaos', options.seed)
   const webhookIds = new Set<string>()
@@ -106,6 +114,7 @@ export async function chaos(
     stopping.abort()
     await sending
     const drainedMs = await drained(space, load.acknowledged)
+    if (drainedMs >= DRAIN_LIMIT_MS) options.onStuck?.(workers.map(({ log }) => log()).join('\n---\n'))
     await untilPaused(webhookIds)
     return {
       faults: options.faults,
@@ -192,7 +201,7 @@ const heldIn = async ({ store }: Space): Promise<Set<string>> => {
 
 async function drained(space: Space, acknowledged: ReadonlySet<string>): Promise<number> {
   const startedMs = wallClock.nowMs()
-  while (wallClock.nowMs() - startedMs < 60_000) {
+  while (wallClock.nowMs() - startedMs < DRAIN_LIMIT_MS) {
     const held = await heldIn(space).catch(() => new Set<string>())
     if ([...acknowledged].every((conversation) => held.has(conversation))) break
     await wallClock.sleep(300)
