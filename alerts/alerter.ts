@@ -101,7 +101,8 @@ export function createAlerter(edges: AlerterEdges): Alerter {
 
   async function latestContact(release: Release): Promise<number | null> {
     const known = edges.lastContactOf?.(release) ?? null
-    return known ?? (await activityOf(release, clock.nowMs(), [])).lastContactStartedAtMs
+    // As far back as a release may be paused at all: history that is told late is no silence.
+    return known ?? (await activityOf(release, clock.nowMs() - safety.actWithinMs, [])).lastContactStartedAtMs
   }
 
   function inputOf(finding: Finding, lastContactStartedAtMs: number | null): DecideInput {

@@ -29,6 +29,7 @@ try {
     seed: Number(values.seed),
     lanes: Number(values.lanes),
     outageMs: Number(values.outage) * 1000,
+    onStuck: (log) => console.error(log),
     onFault: (fault) => console.error(`${++round}/${faults.length} ${fault}`),
   })
   console.log(JSON.stringify(result, null, 2))

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { parseConfig } from '../config.ts'
-import { openStore, rowsOf } from '../store/store.clickhouse.ts'
+import { VERSION } from './live/collector/collector.ts'
 
 /** No Docker engine runs in the tests: what a composition would do is checked by reading it, and each of its files by what reads that file. */
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -107,33 +107,7 @@ test('the Collector has an exporter of the records that Andon reads, in pipeline
     for (const [kind, names] of Object.entries(pipeline))
       for (const name of names) expect(Object.keys(collector[kind] ?? {}), `${signal} ${kind}`).toContain(name)
   expect(collector.exporters!.kafka).toMatchObject({ producer: { required_acks: -1, compression: 'zstd' } })
-})
-
-test('the grants are statements that ClickHouse reads, each for a user that users.sh makes', {
-  timeout: 60_000,
-}, async () => {
-  const statements = text('deploy/clickhouse/grants.sql')
-    .split(';')
-    .map((part) => part.replace(/^--.*$/gm, '').trim())
-    .filter(Boolean)
-  const folder = mkdtempSync(join(tmpdir(), 'andon-grants-'))
-  const store = await openStore({ kind: 'embedded', path: folder })
-  try {
-    for (const sql of statements)
-      expect(await rowsOf(store, 'SELECT formatQuery({sql:String}) AS sql', { sql }), sql).toHaveLength(1)
-    const tables = new Set(
-      (await rowsOf<{ name: string }>(store, 'SELECT name FROM system.tables WHERE database = currentDatabase()')).map(
-        ({ name }) => name,
-      ),
-    )
-    const named = statements.flatMap((sql) => [...sql.matchAll(/ON andon\.(\w+)/g)].map((match) => match[1]!))
-    expect(named.filter((name) => !tables.has(name))).toEqual([])
-  } finally {
-    await store.close()
-    rmSync(folder, { recursive: true, force: true })
-  }
-  const users = new Set(statements.map((sql) => /TO (\w+)$/.exec(sql)?.[1]))
-  expect([...users].sort()).toEqual(['andon_alerter', 'andon_detector', 'andon_pipeline', 'andon_reader'])
+  expect(compose.services['otel-collector']!.image).toBe(`otel/opentelemetry-collector-contrib:${VERSION}`) // what the live tests run
 })
 
 test('whatever a role inserts into, its user may', () => {

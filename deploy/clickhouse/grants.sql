@@ -2,6 +2,13 @@
 
 -- The active pipeline alone makes and changes tables, counts, and erases customers.
 GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP VIEW, ALTER, OPTIMIZE ON andon.* TO andon_pipeline;
+-- Whom `andon forget` erases stands in a table of its own meanwhile.
+GRANT DROP TABLE ON andon.forgetting TO andon_pipeline;
+-- A server may ask for a grant per table engine (table_engines_require_grant). Where it does not, these change nothing.
+GRANT TABLE ENGINE ON MergeTree TO andon_pipeline;
+GRANT TABLE ENGINE ON ReplacingMergeTree TO andon_pipeline;
+GRANT TABLE ENGINE ON SummingMergeTree TO andon_pipeline;
+GRANT TABLE ENGINE ON AggregatingMergeTree TO andon_pipeline;
 -- Run as this user, `andon recount` compares in temporary tables.
 GRANT CREATE TEMPORARY TABLE ON *.* TO andon_pipeline;
 

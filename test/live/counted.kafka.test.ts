@@ -6,7 +6,7 @@ import { readConfig, signalsOf } from '../../config.ts'
 import { wallClock } from '../../lib/clock.ts'
 import { seededRandom } from '../../lib/random.ts'
 import { recount } from '../../recount/recount.clickhouse.ts'
-import { rowsOf } from '../../store/store.clickhouse.ts'
+import { connectStore, rowsOf } from '../../store/store.clickhouse.ts'
 import {
   type IncidentField,
   incidentRequest,
@@ -128,7 +128,9 @@ describe.skipIf(!possible)('real data over Kafka', { timeout: 240_000 }, () => {
     expect(await sum('repeat_contacts', 'arrivals')).toBe(truth.backward)
     await Promise.all(pipelines.map((pipeline) => pipeline.end('SIGTERM'))) // a recount wants a store that stands still
     const config = readConfig(space.configFile)
-    const { differences } = await recount({ store: space.store, signals: signalsOf(config) })
+    const session = connectStore({ ...space.login, session: 'recount' })
+    const { differences } = await recount({ store: session, signals: signalsOf(config) })
+    await session.close()
     expect(differences).toEqual([])
     await space.close()
   })

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { wallClock } from '../../../lib/clock.ts'
+import { freePort } from '../ports.ts'
 
 const POM = fileURLToPath(new URL('pom.xml', import.meta.url))
 const CACHE = fileURLToPath(new URL('../../../node_modules/.cache/andon-kafka-4.3.1', import.meta.url))
@@ -65,22 +66,12 @@ export async function startBroker(options: { secure?: boolean } = {}): Promise<B
       start: fixed,
       close: async () => {},
     }
-  const lib = libraries()
   const folder = mkdtempSync(join(tmpdir(), 'andon-kafka-'))
   const [port, controller] = [await freePort(), await freePort()]
   const properties = join(folder, 'server.properties')
   const door = options.secure ? await secureDoor(folder) : null
   writeFileSync(properties, propertiesOf(folder, port, controller, door))
-  const java = (main: string, ...args: string[]) => [...JAVA_FLAGS, '-cp', `${lib}/*`, main, ...args]
-  const id = spawnSync('java', java('kafka.tools.StorageTool', 'random-uuid'), { encoding: 'utf8' }).stdout.trim()
-  const formatted = spawnSync(
-    'java',
-    java('kafka.tools.StorageTool', 'format', '-t', id, '-c', properties, ...(door?.scram ?? [])),
-    {
-      encoding: 'utf8',
-    },
-  )
-  if (formatted.status !== 0) throw new Error(`the storage of Kafka could not be made: ${formatted.stderr}`)
+  format(properties, door?.scram)
   let server: ChildProcess | null = null
   const kill = async () => {
     const ending = server
@@ -113,6 +104,23 @@ export async function startBroker(options: { secure?: boolean } = {}): Promise<B
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Arguments of `java` for a class of Kafka. */
+export const java = (main: string, ...args: string[]): string[] => [
+  ...JAVA_FLAGS,
+  '-cp',
+  `${libraries()}/*`,
+  main,
+  ...args,
+]
+
+/** Makes the storage that a broker's properties name. */
+export function format(properties: string, options: readonly string[] = []): void {
+  const id = spawnSync('java', java('kafka.tools.StorageTool', 'random-uuid'), { encoding: 'utf8' }).stdout.trim()
+  const args = java('kafka.tools.StorageTool', 'format', '-t', id, '-c', properties, ...options)
+  const { status, stderr } = spawnSync('java', args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`the storage of Kafka could not be made: ${stderr}`)
 }
 
 /** The jars of the pom, fetched once. */
@@ -196,16 +204,6 @@ const propertiesOf = (folder: string, port: number, controller: number, door: Do
   })
     .map(([name, value]) => `${name}=${value}`)
     .join('\n')
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {

@@ -12,6 +12,7 @@ import type { Cluster, Instance, Space } from './cluster.ts'
 const WORK: readonly Role[] = ['pipeline', 'detector', 'alerter']
 const STOPPED_FOR_MS = 12_000
 const TAKEOVER_LIMIT_MS = 30_000
+const DRAIN_LIMIT_MS = 60_000
 
 /** kill, stop: SIGKILL, SIGSTOP and later SIGCONT. broker, store: away. disk: the store's file system is full; it should be a small one. */
 export type Fault = 'kill' | 'stop' | 'rebalance' | 'broker' | 'store' | 'disk'
@@ -44,6 +45,8 @@ export async function chaos(
     lanes?: number
     outageMs?: number
     onFault?: (fault: Fault) => void
+    /** Told what the processes logged, when not everything is counted in time. */
+    onStuck?: (log: string) => void
   }>,
 ): Promise<ChaosResult> {
   const random = seededRandom('kafka chaos', options.seed)
@@ -106,14 +109,15 @@ export async function chaos(
         await wallClock.sleep(options.outageMs ?? 10_000)
         rmSync(filler)
       } else {
-        await space.front!.stop()
+        await space.server!.stop()
         await wallClock.sleep(options.outageMs ?? 10_000)
-        await space.front!.start()
+        await space.server!.start()
       }
     }
     stopping.abort()
     await sending
     const drainedMs = await drained(space, load.acknowledged)
+    if (drainedMs >= DRAIN_LIMIT_MS) options.onStuck?.(workers.map(({ log }) => log()).join('\n---\n'))
     await untilPaused(webhookIds)
     return {
       faults: options.faults,
@@ -200,7 +204,7 @@ const heldIn = async ({ store }: Space): Promise<Set<string>> => {
 
 async function drained(space: Space, acknowledged: ReadonlySet<string>): Promise<number> {
   const startedMs = wallClock.nowMs()
-  while (wallClock.nowMs() - startedMs < 60_000) {
+  while (wallClock.nowMs() - startedMs < DRAIN_LIMIT_MS) {
     const held = await heldIn(space).catch(() => new Set<string>())
     if ([...acknowledged].every((conversation) => held.has(conversation))) break
     await wallClock.sleep(300)

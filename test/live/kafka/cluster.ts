@@ -12,7 +12,7 @@ import { kafkaConfig } from '../../../bus/config.ts'
 import { wallClock } from '../../../lib/clock.ts'
 import { silentLog } from '../../../lib/log.ts'
 import { connectStore } from '../../../store/store.clickhouse.ts'
-import { type Front, startFront } from '../clickhouse/front.http.ts'
+import { type Server, startServer, type User } from '../clickhouse/server.ts'
 import { startServing } from '../serving.ts'
 import { type Broker, startBroker } from './broker.ts'
 
@@ -31,8 +31,10 @@ export type Cluster = Readonly<{
 
 export type Space = Readonly<{
   store: ClickHouseClient
-  /** Null where CLICKHOUSE_URL names a server. */
-  front: Front | null
+  /** Whose store it is: one who may do everything. */
+  login: Login
+  /** Null where CLICKHOUSE_URL names one, which is not ours to stop. */
+  server: Server | null
   topics: ReturnType<typeof kafkaConfig.parse>['topics']
   kafka: ReturnType<typeof kafkaConfig.parse>
   configFile: string
@@ -54,8 +56,6 @@ export type Instance = Readonly<{
 export async function startCluster({ parent = tmpdir() }: { parent?: string } = {}): Promise<Cluster> {
   const broker = await startBroker()
   const folder = mkdtempSync(join(parent, 'andon-cluster-'))
-  const username = process.env.CLICKHOUSE_USER ?? 'default'
-  const password = process.env.CLICKHOUSE_PASSWORD ?? ''
   const clients: Bus[] = []
   const opened: (() => Promise<void>)[] = []
   const busFor = (config: object): Bus => {
@@ -74,15 +74,8 @@ export async function startCluster({ parent = tmpdir() }: { parent?: string } = 
     bus: busFor({}),
     space: async (config = {}, more = {}) => {
       const name = `andon_${randomUUID().slice(0, 8)}`
-      const existing = process.env.CLICKHOUSE_URL
-      const front = existing ? null : await startFront(join(folder, name))
-      const url = front?.url ?? existing!
-      const database = front ? 'default' : name
-      if (!front) {
-        const admin = createClient({ url, username, password })
-        await admin.command({ query: `CREATE DATABASE ${name}` })
-        await admin.close()
-      }
+      const server = process.env.CLICKHOUSE_URL ? null : await startServer(join(folder, name))
+      const admin = server ? server.as('andon_admin') : await databaseOf(process.env.CLICKHOUSE_URL!, name)
       const topics = Object.fromEntries(
         ['spans', 'metrics', 'logs', 'outcomes', 'deadLetters', 'findings', 'requests', 'lanes'].map((topic) => [
           topic,
@@ -96,19 +89,26 @@ export async function startCluster({ parent = tmpdir() }: { parent?: string } = 
         JSON.stringify({
           receive: { port: 0 },
           page: { port: 0 },
-          store: { server: { url, username, password: { env: 'CLICKHOUSE_PASSWORD' }, database } },
+          store: {
+            server: {
+              url: admin.url,
+              username: { env: 'CLICKHOUSE_USER' },
+              password: { env: 'CLICKHOUSE_PASSWORD' },
+              database: admin.database,
+            },
+          },
           identity: { secret: { env: 'IDENTITY' } },
           kafka,
           ...config,
         }),
       )
       const instances: Instance[] = []
-      const store = connectStore({ kind: 'server', url, username, password, database })
+      const store = connectStore(admin)
       let closed: Promise<void> | null = null
       const close = async () => {
         await Promise.all(instances.map((instance) => instance.end('SIGKILL')))
         await store.close()
-        await front?.close()
+        await server?.close()
       }
       const closeOnce = () => {
         closed ??= close()
@@ -117,12 +117,13 @@ export async function startCluster({ parent = tmpdir() }: { parent?: string } = 
       opened.push(closeOnce)
       return {
         store,
-        front,
+        login: admin,
+        server,
         topics: kafkaConfig.parse(kafka).topics,
         kafka: kafkaConfig.parse(kafka),
         configFile,
         start: async (...roles) => {
-          const instance = await startInstance(configFile, roles, password)
+          const instance = await startInstance(configFile, roles, server ? server.as(userOf(roles)) : admin)
           instances.push(instance)
           return instance
         },
@@ -138,11 +139,28 @@ export async function startCluster({ parent = tmpdir() }: { parent?: string } = 
   }
 }
 
-async function startInstance(configFile: string, roles: readonly Role[], password: string): Promise<Instance> {
+/** Each role has the user of its own; several in one process take the one who may do what all of them do. */
+const userOf = (roles: readonly Role[]): User =>
+  roles.includes('pipeline') ? 'andon_pipeline' : roles.includes('detector') ? 'andon_detector' : 'andon_alerter'
+
+type Login = ReturnType<Server['as']>
+
+/** A database of its own on the server of CLICKHOUSE_URL. */
+async function databaseOf(url: string, database: string): Promise<Login> {
+  const username = process.env.CLICKHOUSE_USER ?? 'default'
+  const password = process.env.CLICKHOUSE_PASSWORD ?? ''
+  const client = createClient({ url, username, password })
+  await client.command({ query: `CREATE DATABASE ${database}` })
+  await client.close()
+  return { kind: 'server', url, username, password, database }
+}
+
+async function startInstance(configFile: string, roles: readonly Role[], login: Login): Promise<Instance> {
   const env = {
     IDENTITY: 'a secret of these tests only',
     SECRET: WEBHOOK_SECRET,
-    CLICKHOUSE_PASSWORD: password || '-',
+    CLICKHOUSE_USER: login.username,
+    CLICKHOUSE_PASSWORD: login.password || '-',
   }
   const { process: child, receive, page, log, ended } = await startServing(configFile, env, roles)
   return {

@@ -1,0 +1,111 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ClickHouseClient } from '@clickhouse/client'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { finishForgetting, forgetCustomers } from '../../app/forget.clickhouse.ts'
+import { DEFAULT_CONFIG, signalsOf } from '../../config.ts'
+import { compileSignals } from '../../detectors/signals/compile.ts'
+import { EMPTY_SPAN } from '../../facts/span.ts'
+import { wallClock } from '../../lib/clock.ts'
+import { idOf } from '../../lib/hash.ts'
+import { silentLog } from '../../lib/log.ts'
+import { createSequencer } from '../../pipeline/sequencer.clickhouse.ts'
+import { recount } from '../../recount/recount.clickhouse.ts'
+import { applyRetention } from '../../store/retention.clickhouse.ts'
+import { connectStore, openStore, rowsOf } from '../../store/store.clickhouse.ts'
+import { type Server, startServer, type User } from './clickhouse/server.ts'
+
+/** What the composition's users may do, on a server that holds them to it. What the roles do all day is in roles.kafka.test.ts, as the same users. */
+const folder = mkdtempSync(join(tmpdir(), 'andon-grants-'))
+const customer = idOf('customer')
+let server: Server
+let store: ClickHouseClient
+
+beforeAll(async () => {
+  server = await startServer(folder)
+  store = await openStore(server.as('andon_pipeline'))
+})
+afterAll(async () => {
+  await store?.close()
+  await server?.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const as = async <T>(user: User, work: (client: ClickHouseClient) => Promise<T>): Promise<T> => {
+  const client = connectStore({ ...server.as(user), session: user })
+  try {
+    return await work(client)
+  } finally {
+    await client.close()
+  }
+}
+
+test('the grants are statements that ClickHouse reads, on tables that exist, for the users that users.sh makes', async () => {
+  const statements = readFileSync(new URL('../../deploy/clickhouse/grants.sql', import.meta.url), 'utf8')
+    .split(';')
+    .map((part) => part.replace(/^--.*$/gm, '').trim())
+    .filter(Boolean)
+  for (const sql of statements)
+    expect(await rowsOf(store, 'SELECT formatQuery({sql:String}) AS sql', { sql }), sql).toHaveLength(1)
+  const sql = 'SELECT name FROM system.tables WHERE database = currentDatabase()'
+  const tables = new Set((await rowsOf<{ name: string }>(store, sql)).map(({ name }) => name))
+  const named = statements.flatMap((statement) => [...statement.matchAll(/ON andon\.(\w+)/g)].map((match) => match[1]!))
+  expect(named.filter((name) => !tables.has(name))).toEqual(['forgetting']) // it lives as long as `andon forget` takes
+  const users = new Set(statements.map((statement) => /TO (\w+)$/.exec(statement)?.[1]))
+  expect([...users].sort()).toEqual(['andon_alerter', 'andon_detector', 'andon_pipeline', 'andon_reader'])
+})
+
+test('the pipeline makes and alters tables, counts, recounts and erases', async () => {
+  await applyRetention(store, 40)
+  const signals = signalsOf(DEFAULT_CONFIG)
+  const sequencer = await createSequencer({
+    store,
+    statements: compileSignals(signals),
+    idleMs: null,
+    clock: wallClock,
+    clockMode: 'event',
+    holdMs: 0,
+    onBatch: () => {},
+    log: silentLog,
+  })
+  const span = { ...EMPTY_SPAN, role: 'agent', agentName: 'a', release: '1', environment: 'e', customer } as const
+  const spans = Array.from({ length: 20 }, (_, i) => {
+    const traceId = idOf(i)
+    const startedAtMs = Date.UTC(2026, 10, 16, i)
+    const times = { startedAtMs, endedAtMs: startedAtMs + 1000 }
+    return { ...span, ...times, traceId, spanId: traceId.slice(0, 16), conversation: `c${i}`, intent: 'i' }
+  })
+  await sequencer.accept({ spans, outcomes: [], points: [] })
+  await sequencer.settle()
+  await sequencer.close()
+  expect(await as('andon_pipeline', (client) => recount({ store: client, signals }))).toMatchObject({ equal: true })
+  await as('andon_pipeline', (client) => forgetCustomers(client, [customer]))
+  expect(
+    await rowsOf(store, 'SELECT count() AS n FROM spans WHERE customer = {customer:String}', { customer }),
+  ).toEqual([{ n: 0 }])
+  expect(await as('andon_pipeline', (client) => recount({ store: client, signals }))).toMatchObject({ equal: true })
+  expect(await finishForgetting(store)).toBe(false)
+})
+
+test.each(['andon_detector', 'andon_alerter', 'andon_reader'] as const)(
+  '%s reads everything and counts nothing',
+  async (user) => {
+    await as(user, async (client) => {
+      expect(await rowsOf(client, 'SELECT count() AS n FROM spans')).toEqual([{ n: 20 }])
+      const denied = { type: 'ACCESS_DENIED' }
+      await expect(client.insert({ table: 'spans', values: [{}], format: 'JSONEachRow' })).rejects.toMatchObject(denied)
+      await expect(client.command({ query: 'DROP TABLE spans' })).rejects.toMatchObject(denied)
+      await expect(client.command({ query: 'CREATE TABLE t (a UInt8) ENGINE = Memory' })).rejects.toMatchObject(denied)
+    })
+  },
+)
+
+test('a wrong password, or another database, is refused at once and not taken for an outage', async () => {
+  const wrong = connectStore({ ...server.as('andon_reader'), password: 'wrong' })
+  await expect(rowsOf(wrong, 'SELECT 1')).rejects.toMatchObject({ type: 'AUTHENTICATION_FAILED' })
+  await wrong.close()
+  await as('andon_reader', (client) =>
+    expect(rowsOf(client, 'SELECT * FROM system.users')).rejects.toMatchObject({ type: 'ACCESS_DENIED' }),
+  )
+})
