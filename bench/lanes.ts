@@ -47,6 +47,7 @@ async function measure({ bus, space }: Cluster, { instances, lanes }: { instance
   await until(async () => (await spansIn(place)) >= spans)
   const elapsedMs = wallClock.nowMs() - startedMs
   const spentMs = pipelines.map((pipeline, index) => processorMs(pipeline) - before[index]!)
+  for (const pipeline of pipelines) await pipeline.end('SIGTERM')
   await place.close()
   return {
     instances,

@@ -78,9 +78,9 @@ export function countHere(
   }
 }
 
-/** Batches that may be under way in lanes at once: enough to keep every step busy, few enough to be done again after a crash. */
-const MOST_UNDER_WAY = 8
-const LOOK_MS = 50
+/** Batches that may be under way in lanes at once: enough to keep every lane busy; the fewer, the larger they are under load. */
+const MOST_UNDER_WAY = 3
+const LOOK_MS = 100
 /** Nothing became whole for this long although batches are under way: they are handed to the lanes anew. */
 const STANDSTILL_MS = 60_000
 

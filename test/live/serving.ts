@@ -35,7 +35,9 @@ export async function startServing(
     },
   )
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  process.once('exit', () => child.kill('SIGKILL')) // what a failed test started is ended with it
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill) // what a failed test started is ended with it
+  void ended.then(() => process.off('exit', kill))
   let log = ''
   const { receive, page } = await new Promise<{ receive: string; page: string }>((resolve, reject) => {
     child.stderr!.on('data', (chunk: Buffer) => {

@@ -57,7 +57,9 @@ export async function startServer(path: string): Promise<Server> {
     started.stderr.setEncoding('utf8').on('data', (text: string) => {
       complaint = (complaint + text).slice(-2_000)
     })
-    process.once('exit', () => started.kill('SIGKILL'))
+    const kill = () => started.kill('SIGKILL')
+    process.once('exit', kill)
+    started.once('exit', () => process.off('exit', kill))
     for (let attempt = 0; attempt < 600; attempt++) {
       if (started.exitCode !== null) throw new Error(`ClickHouse ended with ${started.exitCode}: ${complaint}`)
       if (await fetch(`${url}/ping`).catch(() => null)) return
