@@ -58,24 +58,27 @@ export type Designs = Readonly<{
   arms: Readonly<{ pooled: TwoSampleDesign; slice: (channel: string, queue: string) => TwoSampleDesign }> | null
 }>
 
-const known = new WeakMap<Baseline, Map<number, Designs>>()
+type Terms = Pick<JudgedTrigger, 'tolerance' | 'hitsAre'>
+const known = new WeakMap<Baseline, Map<string, Designs>>()
 
-/** The tests of a baseline under a trigger's tolerance; derived once per baseline object. */
-export function designsOf(baseline: Baseline, { tolerance }: Pick<JudgedTrigger, 'tolerance'>): Designs {
-  const byTolerance = known.get(baseline) ?? new Map<number, Designs>()
-  known.set(baseline, byTolerance)
-  const designs = byTolerance.get(tolerance) ?? derive(baseline, tolerance)
-  byTolerance.set(tolerance, designs)
+/** The tests of a baseline under a trigger's terms; derived once per baseline object. */
+export function designsOf(baseline: Baseline, terms: Terms): Designs {
+  const byTerms = known.get(baseline) ?? new Map<string, Designs>()
+  known.set(baseline, byTerms)
+  const key = `${terms.tolerance}|${terms.hitsAre}`
+  const designs = byTerms.get(key) ?? derive(baseline, terms)
+  byTerms.set(key, designs)
   return designs
 }
 
-function derive(baseline: Baseline, tolerance: number): Designs {
+function derive(baseline: Baseline, { tolerance, hitsAre }: Terms): Designs {
   const { mode, dispersion, ageProfile, hourOfWeek } = baseline
   const isLearned = mode === 'previous' || mode === 'pooled'
   const designOf = (rate: number, hits: number) =>
     designTest({
       ...SHIPPED,
       baseline: rate,
+      hitsAre,
       tolerance: rate * (1 + tolerance) < 1 ? tolerance : 0,
       ...(ageProfile && { ageProfile }),
       ...(hourOfWeek && { hourOfWeek }),

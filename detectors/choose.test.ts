@@ -78,7 +78,7 @@ test.each([
   const chosen = chooseBaseline(trigger(baseline), known)
   expect(chosen.mode).toBe(mode)
   expect(chosen.reason).toContain(reason)
-  expect(designsOf(chosen, { tolerance: 0 }).arms === null).toBe(mode !== 'concurrent')
+  expect(designsOf(chosen, { tolerance: 0, hitsAre: 'trials' }).arms === null).toBe(mode !== 'concurrent')
 })
 
 test('a baseline above the written limit is said to be bad, a short history to hide small rises', () => {

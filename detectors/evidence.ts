@@ -74,7 +74,7 @@ export type ReleaseEvidence = {
  * Evidence of another version is computed again from the deltas: raise it whenever the shape of a state, or the priors and cells that ship,
  * change, as a stream continues only under the design that started it.
  */
-export const EVIDENCE_VERSION = 3
+export const EVIDENCE_VERSION = 4
 /** Names come from outside: a release that spreads over more leaves than this is judged pooled beyond them. */
 export const MAX_LEAVES = 24
 /** Evidence of triggers that changed is kept beside the present one, the latest this many in all. */
@@ -98,6 +98,7 @@ export const testsOf = (triggers: readonly JudgedTrigger[]): Test[] =>
       ...SHIPPED,
       baseline: trigger.baseline,
       tolerance: trigger.tolerance,
+      hitsAre: trigger.hitsAre,
       ...(trigger.ageProfile && { ageProfile: trigger.ageProfile }),
     }),
   }))

@@ -3,6 +3,7 @@ import type { BaselineMode, Trigger } from '../facts/trigger.ts'
 import { AndonError } from '../lib/errors.ts'
 import { idOf } from '../lib/hash.ts'
 import { type AgeProfile, COMPLAINT_7D, REPEAT_CONTACT_72H } from './sequential/age-profile.ts'
+import type { HitsAre } from './sequential/design.ts'
 import { type Signal, windowMsOf } from './signals/definition.ts'
 
 const HOUR_MS = 3_600_000
@@ -126,6 +127,8 @@ export type JudgedTrigger = Trigger &
     ageProfile: AgeProfile | null
     /** That profile was given for this trigger, so no learned one replaces it. */
     ageProfileGiven: boolean
+    /** Counters may rise several times in one trial. */
+    hitsAre: HitsAre
   }>
 
 /**
@@ -192,6 +195,7 @@ export function judgedTriggers(
       rateGiven: typeof config.baseline !== 'string',
       ageProfile,
       ageProfileGiven: config.ageProfile !== undefined,
+      hitsAre: signal.evaluator === 'counters' ? 'events' : 'trials',
       hash: idOf(JSON.stringify([trigger, signal, ageProfile])).slice(0, 16),
     }
   })

@@ -12,7 +12,7 @@ test('vector: one block with c = 0.3, six owed (a cell opened at four), then twe
 
 test('almost no day variation gives the plain test', () => {
   const frail = createDayBlocks(1e-5)
-  const design = designTest({ baseline: 0.04 })
+  const design = designTest({ baseline: 0.04, hitsAre: 'events' })
   const plain = createStream(design)
   for (let i = 0; i < 30; i++) {
     addTrials(design, plain, i * 60_000, 100)
