@@ -96,7 +96,7 @@ test('a baseline above the written limit is said to be bad, a short history to h
 test('a delayed signal says where its age profile comes from', () => {
   const repeats = trigger(0.12, 'repeat_contacts')
   expect(chooseBaseline(repeats, past()).profileReason).toContain('the written default')
-  const learned = { profile: repeats.ageProfile!, trials: 9_000, hourOfWeek: null }
+  const learned = { profile: repeats.ageProfile!, trials: 9_000, days: 20, hourOfWeek: null }
   expect(chooseBaseline(repeats, { ...past(), learned }).profileReason).toBe(
     'the age profile is learned from 9,000 contacts; fewer than 20,000 are marginal',
   )

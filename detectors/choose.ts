@@ -40,7 +40,12 @@ export type Past = Readonly<{
   /** Other queues and agents of the environment, pooled. */
   others: Readonly<{ trials: number; hits: number; share: number }>
   /** Profile null for an immediate signal. */
-  learned: Readonly<{ profile: AgeProfile | null; trials: number; hourOfWeek: readonly number[] | null }> | null
+  learned: Readonly<{
+    profile: AgeProfile | null
+    trials: number
+    days: number
+    hourOfWeek: readonly number[] | null
+  }> | null
   /** The wave that every comparison of a signal must span: its window, or null for an immediate one. */
   windowMs: number | null
 }>

@@ -6,6 +6,7 @@ import { chooseBaseline, type Past, type Sibling } from './choose.ts'
 import {
   AGE_EDGES,
   ageProfileOf,
+  daysOf,
   dispersionOfBlocks,
   type HourlyHits,
   type HourlyTrials,
@@ -95,7 +96,7 @@ export async function readPast(
       lastMs: Math.max(...of.map((row) => row.lastMs)),
       recentTrials: of.reduce((sum, row) => sum + row.recent, 0),
       breached: breached(name),
-      dispersion: dispersionOfBlocks(blocks, learned?.hourOfWeek ?? null),
+      dispersion: dispersionOfBlocks(blocks, learned?.hourOfWeek ?? null, learned?.days ?? 0),
       slices: [...Map.groupBy(of, (row) => `${row.channel}\u001f${row.queue}`).values()].map((slice) => ({
         channel: slice[0]!.channel,
         queue: slice[0]!.queue,
@@ -205,7 +206,7 @@ function learn(
   ]
   if (began <= 0) return null
   const blocks = hourlyBlocks(trials, hits, profile, Math.min(0.95, Math.max(0, ended / began)), nowMs)
-  return { profile, trials: began, hourOfWeek: hourOfWeekOf(blocks) }
+  return { profile, trials: began, days: daysOf(blocks), hourOfWeek: hourOfWeekOf(blocks) }
 }
 
 /** Share of contacts that end in a hit; for a delayed signal young contacts count as far as they are mature. */

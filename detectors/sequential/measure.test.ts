@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { dayVariation, dispersionOf } from './dispersion.ts'
 import { addValues, createMeasure, designMeasure, measureLogE } from './measure.ts'
 
 const MINUTE = 60_000
@@ -41,18 +40,4 @@ test('everything half as slow again is found, and so is a tail of 3 % ten times 
 
 test('limits out of order are refused', () => {
   expect(() => designMeasure([3, 2, 1])).toThrow('q50')
-})
-
-test('counting noise has dispersion 1, bursts more; equal days have no day-level variation', () => {
-  expect(dispersionOf([])).toBe(1)
-  expect(dispersionOf([{ hits: 10, exposure: 10 }])).toBe(1)
-  expect(
-    dispersionOf([
-      { hits: 16, exposure: 10 },
-      { hits: 4, exposure: 10 },
-    ]),
-  ).toBeCloseTo(3.6, 12)
-  expect(dayVariation([{ hits: 100, exposure: 100 }])).toBe(0)
-  const days = [130, 70, 130, 70].map((hits) => ({ hits, exposure: 100 }))
-  expect(dayVariation(days)).toBeCloseTo(Math.sqrt((900 - 100) / 10_000), 12)
 })
