@@ -25,10 +25,19 @@ export type RatedCell = OnsetCell & {
   hits: number
   /** Healthy hits owed by its contacts so far. */
   exposure: number
+  /** Hits of both arms, where two are compared. */
+  total?: number
 }
 
 /** Onset hypotheses of neighbouring closed cells, joined once only their sum still matters to the evidence. */
-export type OnsetGroup = { startMs: number; endMs: number; hits: number; exposure: number; logMass: number[] }
+export type OnsetGroup = {
+  startMs: number
+  endMs: number
+  hits: number
+  exposure: number
+  total?: number
+  logMass: number[]
+}
 
 export type OnsetCells<Cell extends OnsetCell> = {
   /** Cells that still take exposure or hits, oldest first; bounded by the caller's fold rule. */
@@ -169,10 +178,11 @@ export function closeOldest<Cell extends RatedCell>(
   let endMs = cells.live[0]!.startMs
   for (const cell of closing.toReversed()) {
     for (let m = 0; m < ratios; m++) since[m]! += score(cell, reference + m)
-    const { index, startMs, hits, exposure } = cell
+    const { index, startMs, hits, exposure, total } = cell
     if (index > 0) {
       const logPrior = Math.log(onsetPrior(effects, index))
-      fresh.push({ startMs, endMs, hits, exposure, logMass: Array.from(since, (x) => logPrior + x) })
+      const counts = { hits, exposure, ...(total !== undefined && { total }) }
+      fresh.push({ startMs, endMs, ...counts, logMass: Array.from(since, (x) => logPrior + x) })
     }
     endMs = startMs
   }
@@ -198,6 +208,7 @@ function joinLightest(groups: OnsetGroup[], effects: Effects): void {
       endMs: b.endMs,
       hits: a.hits + b.hits,
       exposure: a.exposure + b.exposure,
+      ...(a.total !== undefined && { total: a.total + (b.total ?? 0) }),
       logMass: a.logMass.map((x, m) => logAdd(x, b.logMass[m]!)),
     })
     masses.splice(lightest, 2, logAdd(masses[lightest]!, masses[lightest + 1]!))
