@@ -104,7 +104,7 @@ test('a delayed signal says where its age profile comes from', () => {
 
 test('strata are as short as traffic allows, and never shorter than a delayed signal can use', () => {
   expect(stratumOf(24 * 60 * 100, null)).toBe(60_000)
-  expect(stratumOf(240, null)).toBe(2 * HOUR_MS)
+  expect(stratumOf(240, null)).toBe(1.6 * HOUR_MS)
   expect(stratumOf(1, null)).toBe(6 * HOUR_MS)
   expect(stratumOf(24 * 6000, 72 * HOUR_MS)).toBe(HOUR_MS)
 })

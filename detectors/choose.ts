@@ -64,7 +64,6 @@ const ENOUGH_HITS = 500
  * measured optimum for 15 slices (docs/detection).
  */
 const STRATUM_TRIALS = 16
-const STRATA_MS = [1, 2, 3, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360].map((minutes) => minutes * MINUTE_MS)
 /** Slices with history that are told apart. */
 const MOST_SLICES = 24
 
@@ -215,14 +214,14 @@ const spanOf = (windowMs: number | null) =>
     ? { stratumMs: HOUR_MS, windowMs: RUNNING_MS }
     : { stratumMs: Math.min(6 * HOUR_MS, windowMs), windowMs }
 
-/** Shortest stratum that holds enough contacts at the pace of the last day; never below 1/72 of a delayed signal's window. */
+/**
+ * Shortest stratum, in whole minutes, that holds enough contacts at the pace of the last day; never below 1/72 of a delayed signal's window.
+ * It ends by the clock, whatever it held (docs/decisions/0016).
+ */
 export function stratumOf(trialsPerDay: number, windowMs: number | null, trials: number = STRATUM_TRIALS): number {
-  const needed = (trials * 24 * HOUR_MS) / Math.max(1, trialsPerDay)
-  const least = windowMs === null ? 0 : windowMs / 72
-  return Math.min(
-    windowMs ?? RUNNING_MS,
-    STRATA_MS.find((ms) => ms >= needed && ms >= least) ?? Math.max(STRATA_MS.at(-1)!, least),
-  )
+  const minutes = Math.ceil((trials * 24 * 60) / Math.max(1, trialsPerDay))
+  const least = windowMs === null ? MINUTE_MS : windowMs / 72
+  return Math.min(windowMs ?? RUNNING_MS, Math.max(least, minutes * MINUTE_MS))
 }
 
 /**
