@@ -140,6 +140,7 @@ function pastOf(counted: ReadonlyMap<string, Counts>, hourly: ReadonlyMap<number
     siblings: [old],
     others,
     learned: { profile: null, trials: sum('trials'), days: daysOf(blocks), hourOfWeek },
+    fromBin: null,
     windowMs: null,
   }
 }

@@ -1,4 +1,4 @@
-import type { BaselineMode } from '../facts/trigger.ts'
+import type { ComparedMode } from '../facts/trigger.ts'
 import type { AgeProfile } from './sequential/age-profile.ts'
 import { baselineNodes } from './sequential/baseline-nodes.ts'
 import { designTest, type TestDesign } from './sequential/design.ts'
@@ -21,7 +21,7 @@ export type SliceBaseline = Readonly<{
  * journaled and stored with the evidence, so that a restart or a replay meets exactly this baseline again.
  */
 export type Baseline = Readonly<{
-  mode: Exclude<BaselineMode, 'auto'>
+  mode: ComparedMode
   /** One sentence: why this one, and why not a better one. */
   reason: string
   /** What people should know of it: it is bad itself, or it cannot show small rises. */
@@ -43,6 +43,8 @@ export type Baseline = Readonly<{
   /** Where the age profile comes from, for people; '' for immediate signals. */
   profileReason: string
   hourOfWeek: readonly number[] | null
+  /** Lowest bin of values that count as hits, of a quantity that is judged against what was usual; else null. */
+  fromBin: number | null
   /** Smallest sustained ratio that this history can ever reveal at launch; null where no history limits it. */
   smallestRatio: number | null
 }>
@@ -134,6 +136,7 @@ export const writtenBaselineOf = (trigger: JudgedTrigger, reason: string): Basel
   ageProfile: trigger.ageProfile,
   profileReason: trigger.ageProfile ? (trigger.ageProfileGiven ? GIVEN_PROFILE : WRITTEN_PROFILE) : '',
   hourOfWeek: null,
+  fromBin: null,
   smallestRatio: null,
 })
 
