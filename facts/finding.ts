@@ -27,7 +27,7 @@ export type Finding = Readonly<{
   /** What it was compared with, and why that; absent in findings of earlier versions, as all optional fields here. */
   baselineMode?: ComparedMode
   baselineReason?: string
-  /** Rate against the healthy one since the onset, with its 90 % interval; leans high by about a tenth. */
+  /** Rate against the healthy one since the onset, of the six sizes; leans high by about a tenth. Its 90 % interval is averaged over all onsets. */
   ratio?: number | null
   ratioLow?: number | null
   ratioHigh?: number | null
