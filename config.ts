@@ -7,9 +7,10 @@ import { apiConfig, includes } from './api/tokens.ts'
 import { kafkaConfig } from './bus/config.ts'
 import { namesSchema } from './collector/names.ts'
 import { CONVERSATION_IDS } from './collector/pseudonym.ts'
-import { type Signal, signalSchema } from './detectors/signals/definition.ts'
+import { isAgainstUsual, type Signal, signalSchema } from './detectors/signals/definition.ts'
 import { FOUR_SIGNALS, KPI_SIGNALS, SIGNAL_LIBRARY } from './detectors/signals/library.ts'
 import {
+  baselineMistake,
   DEFAULT_TRIGGERS,
   judgedTriggers,
   type TriggerConfig,
@@ -302,14 +303,13 @@ function triggerMistakes(config: Config, signals: readonly Signal[]): Mistake[] 
       )
       return
     }
-    const { rate } = writtenBaseline(trigger)
-    if (rate === null) {
-      add(
-        ['triggers', index, 'baseline'],
-        `names a mode, but '${trigger.signal}' has no typical share: write { mode: auto, rate: 0.02 } with the share of your healthy releases`,
-      )
+    const signal = signals.find((one) => one.name === trigger.signal)!
+    const mistake = baselineMistake(trigger, signal)
+    if (mistake) {
+      add(['triggers', index, mistake.key], mistake.problem)
       return
     }
+    const rate = isAgainstUsual(signal) ? 0.5 : writtenBaseline(trigger).rate!
     try {
       judgedTriggers([trigger], signals, config.judge.alpha)
     } catch (error) {

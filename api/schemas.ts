@@ -13,7 +13,7 @@ export const releaseSchema: z.ZodType<Release> = z
   .object({ environment: z.string(), agent: z.string(), release: z.string() })
   .meta({ id: 'Release', description: 'One version of one agent in one environment; "" is "none given".' })
 
-const baselineMode = z.enum(['concurrent', 'previous', 'written', 'pooled'])
+const baselineMode = z.enum(['concurrent', 'previous', 'written', 'pooled', 'none'])
 const action = z.enum(['notify', 'pause', 'rollback'])
 const findingKind = z.enum(['breach', 'watching', 'clear', 'insufficient', 'no_data', 'sampled'])
 

@@ -121,7 +121,7 @@ function triggerExplanation(trigger: JudgedTrigger, config: Config, plan: Plan):
   return {
     trigger: trigger.name,
     signal: signal.name,
-    title: signal.title,
+    title: trigger.title,
     counts: signal.description || `${signal.title}.`,
     judges: matched.length > 0 ? matched.join(', ') : 'every release',
     baseline: rate,
@@ -153,12 +153,18 @@ const HOURS_PER_DAY = 24
 function comparedWith(trigger: JudgedTrigger, traffic: Traffic | null): string {
   if (traffic?.baseline)
     return `a release that began now: ${[traffic.baseline.reason, traffic.baseline.profileReason].filter(Boolean).join('; ')}`
+  const last = trigger.usual ? 'it is not judged' : 'the written rate'
+  const others = trigger.usual
+    ? `other queues pooled; without a history that tells what is usual, ${last}`
+    : trigger.rateGiven
+      ? last
+      : 'other queues pooled, the typical share'
   return {
-    auto: `the first of these that its history allows: a release that runs at the same time, the previous release, ${trigger.rateGiven ? 'the written rate' : 'other queues pooled, the typical share'}`,
-    concurrent: 'a release that runs at the same time, else the written rate',
-    previous: 'the history of the previous release, else the written rate',
+    auto: `the first of these that its history allows: a release that runs at the same time, the previous release, ${others}`,
+    concurrent: `a release that runs at the same time, else ${last}`,
+    previous: `the history of the previous release, else ${last}`,
     written: 'the written rate, always',
-    pooled: 'other queues pooled, else the written rate',
+    pooled: `other queues pooled, else ${last}`,
   }[trigger.baselineMode]
 }
 

@@ -1,6 +1,6 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import { wilsonInterval } from '../detectors/sequential/wilson.ts'
-import { type Signal, windowMsOf } from '../detectors/signals/definition.ts'
+import { isAgainstUsual, type Signal, windowMsOf } from '../detectors/signals/definition.ts'
 import type { Incident } from '../facts/incident.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 
@@ -138,10 +138,13 @@ export async function releaseRows(
       ...counts,
       repeatContactsCapped: of('repeat_contacts', options.slices ? 'capped_hits' : 'release_capped_hits'),
       signals: Object.fromEntries(
-        signals.map((signal) => [
-          signal.name,
-          figuresOf(of(signal.name, 'hits', 'mature'), of(signal.name, 'trials', 'mature')),
-        ]),
+        // a quantity without a limit has no hits of its own
+        signals
+          .filter((signal) => !isAgainstUsual(signal))
+          .map((signal) => [
+            signal.name,
+            figuresOf(of(signal.name, 'hits', 'mature'), of(signal.name, 'trials', 'mature')),
+          ]),
       ),
     }
   })

@@ -167,6 +167,7 @@ const comparedWith = ({ baselineMode, baselineAgainst }: TriggerView): string =>
     previous: `${baselineAgainst}, before`,
     written: 'written rate',
     pooled: 'other queues',
+    none: 'nothing yet',
   })[baselineMode ?? 'written']
 
 /** What people should know of the baselines, once per release and trigger. */

@@ -136,7 +136,7 @@ function singleSeriesPeaks(points: readonly number[]): { plain: number; told: nu
   const owed = (i: number) => Math.max(0.01, byHour[hourOf(i)]!.sum / byHour[hourOf(i)]!.n)
   const dispersion = dispersionOf(points.slice(0, half).map((hits, i) => ({ hits, exposure: owed(i) })))
   const peak = (phi: number) => {
-    const design = designTest({ ...SHIPPED, baseline: 0.01, dispersion: phi })
+    const design = designTest({ ...SHIPPED, baseline: 0.01, dispersion: phi, hitsAre: 'events' })
     const state = createStream(design)
     let greatest = 0
     for (let i = half; i < points.length; i++) {

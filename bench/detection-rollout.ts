@@ -15,7 +15,7 @@ import {
   testsOf,
 } from '../detectors/evidence.ts'
 import { judge } from '../detectors/judge.ts'
-import { dispersionOfBlocks, hourlyBlocks, hourOfWeekOf } from '../detectors/learn.ts'
+import { daysOf, dispersionOfBlocks, hourlyBlocks, hourOfWeekOf } from '../detectors/learn.ts'
 import { FOUR_SIGNALS } from '../detectors/signals/library.ts'
 import { judgedTriggers, triggersSchema } from '../detectors/triggers.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
@@ -131,7 +131,7 @@ function pastOf(counted: ReadonlyMap<string, Counts>, hourly: ReadonlyMap<number
     recentTrials: sum('recentTrials'),
     lastMs: nowMs,
     breached: false,
-    dispersion: dispersionOfBlocks(blocks, hourOfWeek),
+    dispersion: dispersionOfBlocks(blocks, hourOfWeek, daysOf(blocks)),
     slices,
   }
   const others = { trials: 0, hits: 0, share: 0 }
@@ -139,7 +139,8 @@ function pastOf(counted: ReadonlyMap<string, Counts>, hourly: ReadonlyMap<number
     nowMs,
     siblings: [old],
     others,
-    learned: { profile: null, trials: sum('trials'), hourOfWeek },
+    learned: { profile: null, trials: sum('trials'), days: daysOf(blocks), hourOfWeek },
+    fromBin: null,
     windowMs: null,
   }
 }

@@ -6,7 +6,7 @@ import { baselineNodes } from '../detectors/sequential/baseline-nodes.ts'
 import { designTest } from '../detectors/sequential/design.ts'
 import { SHIPPED } from '../detectors/sequential/effects.ts'
 import { addHits, addTrials, createStream, logE } from '../detectors/sequential/known-rate.ts'
-import { oddsRatioInterval } from '../detectors/sequential/ratio-interval.ts'
+import { mixedInterval, oddsRatioBelow } from '../detectors/sequential/ratio-interval.ts'
 import {
   addAtRisk,
   addStratumHits,
@@ -78,11 +78,9 @@ export function tauTable(folder: string): string {
 
 function rowOf(pair: string, signal: string, before: readonly Outcome[], after: readonly Outcome[]): string[] {
   const [a, b] = [counts(before), counts(after)]
-  const { low, high } = oddsRatioInterval(
-    b.hits,
-    a.hits + b.hits,
-    ((a.hits + b.hits) * b.trials) / (a.trials + b.trials),
-  )
+  const hits = a.hits + b.hits
+  const below = oddsRatioBelow(b.hits, hits, (hits * b.trials) / (a.trials + b.trials))
+  const { low, high } = mixedInterval([{ share: 1, below }])
   const [history, arms] = [againstHistory(a, after), sideBySide(before, after)]
   const pauses = Math.max(history, arms) >= LOG_THRESHOLD
   const share = ({ hits, trials }: typeof a) => `${hits} of ${trials}`

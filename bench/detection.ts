@@ -107,7 +107,7 @@ function knownSection(): string {
   const scenes = [1.5, 2, 3].flatMap((ratio) => [0, 30_000].map((changeAt) => ({ ratio, changeAt })))
   const columns = scenes.map(({ ratio, changeAt }) => {
     progress(`known baseline: ratio ${ratio}, change at ${changeAt}`)
-    const { after, early } = delays(knownField(SHARE, ratio, ALPHA, threshold), changeAt ? 600 : 1500, ratio, changeAt)
+    const { after, early } = delays(knownField(SHARE, ratio, ALPHA, threshold), changeAt ? 1000 : 4000, ratio, changeAt)
     if (ratio === 2 && changeAt === 0) {
       const curves = field.map(({ name }, d) => ({ name, stops: after[d]! }))
       const title = 'Bad from launch, 2 % becomes 4 %: releases paused'
@@ -131,8 +131,8 @@ function knownSection(): string {
   const floors = ['floor log(1/α)/KL', '', ...scenes.map((s) => `${Math.round(floorOf(s.ratio))}`)]
   return `## A known healthy share of 2 %
 
-${lives} healthy lives of ${LIFE.toLocaleString('en')} contacts; faulty lives per column: 1,500 at launch, 600 in mid-life (fault after 30,000 contacts). One
-standard error of a mean is about 0.02 × floor at launch, 0.05 in mid-life.
+${lives} healthy lives of ${LIFE.toLocaleString('en')} contacts; faulty lives per column: 4,000 at launch, 1,000 in mid-life (fault after 30,000 contacts). One
+standard error of a mean is about 0.015 × floor at launch, 0.04 in mid-life.
 Cells: contacts until the pause, median / 90 % point (mean ÷ floor). CUSUM's threshold comes from 1,000 other healthy lives; where its false
 pauses exceed 1 %, its delays flatter it.
 

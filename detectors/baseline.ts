@@ -1,4 +1,4 @@
-import type { BaselineMode } from '../facts/trigger.ts'
+import type { ComparedMode } from '../facts/trigger.ts'
 import type { AgeProfile } from './sequential/age-profile.ts'
 import { baselineNodes } from './sequential/baseline-nodes.ts'
 import { designTest, type TestDesign } from './sequential/design.ts'
@@ -21,7 +21,7 @@ export type SliceBaseline = Readonly<{
  * journaled and stored with the evidence, so that a restart or a replay meets exactly this baseline again.
  */
 export type Baseline = Readonly<{
-  mode: Exclude<BaselineMode, 'auto'>
+  mode: ComparedMode
   /** One sentence: why this one, and why not a better one. */
   reason: string
   /** What people should know of it: it is bad itself, or it cannot show small rises. */
@@ -43,6 +43,8 @@ export type Baseline = Readonly<{
   /** Where the age profile comes from, for people; '' for immediate signals. */
   profileReason: string
   hourOfWeek: readonly number[] | null
+  /** Lowest bin of values that count as hits, of a quantity that is judged against what was usual; else null. */
+  fromBin: number | null
   /** Smallest sustained ratio that this history can ever reveal at launch; null where no history limits it. */
   smallestRatio: number | null
 }>
@@ -58,24 +60,27 @@ export type Designs = Readonly<{
   arms: Readonly<{ pooled: TwoSampleDesign; slice: (channel: string, queue: string) => TwoSampleDesign }> | null
 }>
 
-const known = new WeakMap<Baseline, Map<number, Designs>>()
+type Terms = Pick<JudgedTrigger, 'tolerance' | 'hitsAre'>
+const known = new WeakMap<Baseline, Map<string, Designs>>()
 
-/** The tests of a baseline under a trigger's tolerance; derived once per baseline object. */
-export function designsOf(baseline: Baseline, { tolerance }: Pick<JudgedTrigger, 'tolerance'>): Designs {
-  const byTolerance = known.get(baseline) ?? new Map<number, Designs>()
-  known.set(baseline, byTolerance)
-  const designs = byTolerance.get(tolerance) ?? derive(baseline, tolerance)
-  byTolerance.set(tolerance, designs)
+/** The tests of a baseline under a trigger's terms; derived once per baseline object. */
+export function designsOf(baseline: Baseline, terms: Terms): Designs {
+  const byTerms = known.get(baseline) ?? new Map<string, Designs>()
+  known.set(baseline, byTerms)
+  const key = `${terms.tolerance}|${terms.hitsAre}`
+  const designs = byTerms.get(key) ?? derive(baseline, terms)
+  byTerms.set(key, designs)
   return designs
 }
 
-function derive(baseline: Baseline, tolerance: number): Designs {
+function derive(baseline: Baseline, { tolerance, hitsAre }: Terms): Designs {
   const { mode, dispersion, ageProfile, hourOfWeek } = baseline
   const isLearned = mode === 'previous' || mode === 'pooled'
   const designOf = (rate: number, hits: number) =>
     designTest({
       ...SHIPPED,
       baseline: rate,
+      hitsAre,
       tolerance: rate * (1 + tolerance) < 1 ? tolerance : 0,
       ...(ageProfile && { ageProfile }),
       ...(hourOfWeek && { hourOfWeek }),
@@ -131,6 +136,7 @@ export const writtenBaselineOf = (trigger: JudgedTrigger, reason: string): Basel
   ageProfile: trigger.ageProfile,
   profileReason: trigger.ageProfile ? (trigger.ageProfileGiven ? GIVEN_PROFILE : WRITTEN_PROFILE) : '',
   hourOfWeek: null,
+  fromBin: null,
   smallestRatio: null,
 })
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { designsOf } from './baseline.ts'
 import { chooseBaseline, type Past, type Sibling, smallestRatio, stratumOf } from './choose.ts'
-import { FOUR_SIGNALS } from './signals/library.ts'
+import { FOUR_SIGNALS, SIGNAL_LIBRARY } from './signals/library.ts'
 import { judgedTriggers, triggersSchema } from './triggers.ts'
 
 const HOUR_MS = 3_600_000
@@ -32,6 +32,7 @@ const past = (...siblings: Sibling[]): Past => ({
   siblings,
   others: { trials: 0, hits: 0, share: 0 },
   learned: null,
+  fromBin: null,
   windowMs: null,
 })
 
@@ -78,7 +79,7 @@ test.each([
   const chosen = chooseBaseline(trigger(baseline), known)
   expect(chosen.mode).toBe(mode)
   expect(chosen.reason).toContain(reason)
-  expect(designsOf(chosen, { tolerance: 0 }).arms === null).toBe(mode !== 'concurrent')
+  expect(designsOf(chosen, { tolerance: 0, hitsAre: 'trials' }).arms === null).toBe(mode !== 'concurrent')
 })
 
 test('a baseline above the written limit is said to be bad, a short history to hide small rises', () => {
@@ -93,10 +94,32 @@ test('a baseline above the written limit is said to be bad, a short history to h
   expect(smallestRatio(500, trigger(AUTO))!).toBeLessThan(smallestRatio(100, trigger(AUTO))!)
 })
 
+test('a quantity without a limit is compared beyond what was usual, and not judged where history does not tell it', () => {
+  const [, slow] = judgedTriggers(triggersSchema.parse([{ name: 't', signal: 'handling_time' }]), SIGNAL_LIBRARY, 0.01)
+  const known = { ...past(sibling({ trials: 50_000, hits: 4800 })), fromBin: 48 }
+  const chosen = chooseBaseline(slow!, known)
+  expect(chosen).toMatchObject({ mode: 'concurrent', fromBin: 48 })
+  expect(chosen.reason).toBe(
+    'compared with r1, which runs at the same time; a hit is a contact with durationSeconds of 64 or more, which at most 10 % of the contacts had in the past',
+  )
+  const previous = chooseBaseline(slow!, { ...known, siblings: [sibling({ ...gone, trials: 50_000, hits: 4800 })] })
+  expect(previous).toMatchObject({ mode: 'previous', fromBin: 48, rate: expect.closeTo(0.096, 3) })
+  expect(chooseBaseline(slow!, past())).toMatchObject({
+    mode: 'none',
+    fromBin: null,
+    reason: 'history holds too few values to tell what is usual: not judged',
+  })
+  expect(chooseBaseline(slow!, { ...past(), fromBin: 48 })).toMatchObject({
+    mode: 'none',
+    reason:
+      'no other release runs; there is no earlier release; other queues left 0 hits; nothing to compare with: not judged',
+  })
+})
+
 test('a delayed signal says where its age profile comes from', () => {
   const repeats = trigger(0.12, 'repeat_contacts')
   expect(chooseBaseline(repeats, past()).profileReason).toContain('the written default')
-  const learned = { profile: repeats.ageProfile!, trials: 9_000, hourOfWeek: null }
+  const learned = { profile: repeats.ageProfile!, trials: 9_000, days: 20, hourOfWeek: null }
   expect(chooseBaseline(repeats, { ...past(), learned }).profileReason).toBe(
     'the age profile is learned from 9,000 contacts; fewer than 20,000 are marginal',
   )
@@ -104,7 +127,7 @@ test('a delayed signal says where its age profile comes from', () => {
 
 test('strata are as short as traffic allows, and never shorter than a delayed signal can use', () => {
   expect(stratumOf(24 * 60 * 100, null)).toBe(60_000)
-  expect(stratumOf(240, null)).toBe(2 * HOUR_MS)
+  expect(stratumOf(240, null)).toBe(1.6 * HOUR_MS)
   expect(stratumOf(1, null)).toBe(6 * HOUR_MS)
   expect(stratumOf(24 * 6000, 72 * HOUR_MS)).toBe(HOUR_MS)
 })

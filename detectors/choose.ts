@@ -1,3 +1,4 @@
+import type { ComparedMode } from '../facts/trigger.ts'
 import {
   type Baseline,
   GIVEN_PROFILE,
@@ -11,6 +12,7 @@ import type { AgeProfile } from './sequential/age-profile.ts'
 import { logThreshold } from './sequential/combine.ts'
 import { wilsonInterval } from './sequential/wilson.ts'
 import type { JudgedTrigger } from './triggers.ts'
+import { beyondWords } from './usual.ts'
 
 /** One earlier release of the same agent as the store knew it when the new release began. Trials of delayed signals are mature ones. */
 export type Sibling = Readonly<{
@@ -40,7 +42,14 @@ export type Past = Readonly<{
   /** Other queues and agents of the environment, pooled. */
   others: Readonly<{ trials: number; hits: number; share: number }>
   /** Profile null for an immediate signal. */
-  learned: Readonly<{ profile: AgeProfile | null; trials: number; hourOfWeek: readonly number[] | null }> | null
+  learned: Readonly<{
+    profile: AgeProfile | null
+    trials: number
+    days: number
+    hourOfWeek: readonly number[] | null
+  }> | null
+  /** Of a quantity that is judged against what was usual: the lowest bin beyond it; null where history does not tell. */
+  fromBin: number | null
   /** The wave that every comparison of a signal must span: its window, or null for an immediate one. */
   windowMs: number | null
 }>
@@ -59,7 +68,6 @@ const ENOUGH_HITS = 500
  * measured optimum for 15 slices (docs/detection).
  */
 const STRATUM_TRIALS = 16
-const STRATA_MS = [1, 2, 3, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360].map((minutes) => minutes * MINUTE_MS)
 /** Slices with history that are told apart. */
 const MOST_SLICES = 24
 
@@ -73,25 +81,29 @@ export function chooseBaseline(
   without: readonly Baseline['mode'][] = [],
 ): Baseline {
   const why: string[] = []
+  if (trigger.usual && past.fromBin === null)
+    return notJudged(trigger, 'history holds too few values to tell what is usual: not judged')
   const order = orderOf(trigger).filter((mode) => !without.includes(mode))
   if (without.includes('concurrent')) why.push('the stable release has handed its traffic over')
   for (const mode of order) {
     const insisted = trigger.baselineMode === mode
     const baseline = BUILD[mode](trigger, past, insisted, why)
-    if (baseline) return withShape(baseline, trigger, past)
+    if (baseline) return withUsual(withShape(baseline, trigger, past), trigger, past)
   }
+  if (trigger.usual) return notJudged(trigger, sentence(why, 'nothing to compare with: not judged'))
   return withShape(writtenBaselineOf(trigger, sentence(why, writtenWords(trigger))), trigger, past)
 }
 
 /** A typical share is nobody's promise, so other queues come before it; a rate that somebody wrote comes before them. */
-function orderOf(trigger: JudgedTrigger): readonly Baseline['mode'][] {
+function orderOf(trigger: JudgedTrigger): readonly Exclude<ComparedMode, 'none'>[] {
   if (trigger.baselineMode !== 'auto') return [trigger.baselineMode]
+  if (trigger.usual) return ['concurrent', 'previous', 'pooled']
   return trigger.rateGiven ? ['concurrent', 'previous', 'written'] : ['concurrent', 'previous', 'pooled', 'written']
 }
 
 type Build = (trigger: JudgedTrigger, past: Past, insisted: boolean, why: string[]) => Baseline | null
 
-const BUILD: Readonly<Record<Baseline['mode'], Build>> = {
+const BUILD: Readonly<Record<Exclude<ComparedMode, 'none'>, Build>> = {
   concurrent: (trigger, past, insisted, why) => {
     const running = past.siblings
       .filter((one) => past.nowMs - one.lastMs <= RUNNING_MS && one.recentTrials >= RUNNING_TRIALS)
@@ -210,14 +222,14 @@ const spanOf = (windowMs: number | null) =>
     ? { stratumMs: HOUR_MS, windowMs: RUNNING_MS }
     : { stratumMs: Math.min(6 * HOUR_MS, windowMs), windowMs }
 
-/** Shortest stratum that holds enough contacts at the pace of the last day; never below 1/72 of a delayed signal's window. */
+/**
+ * Shortest stratum, in whole minutes, that holds enough contacts at the pace of the last day; never below 1/72 of a delayed signal's window.
+ * It ends by the clock, whatever it held (docs/decisions/0016).
+ */
 export function stratumOf(trialsPerDay: number, windowMs: number | null, trials: number = STRATUM_TRIALS): number {
-  const needed = (trials * 24 * HOUR_MS) / Math.max(1, trialsPerDay)
-  const least = windowMs === null ? 0 : windowMs / 72
-  return Math.min(
-    windowMs ?? RUNNING_MS,
-    STRATA_MS.find((ms) => ms >= needed && ms >= least) ?? Math.max(STRATA_MS.at(-1)!, least),
-  )
+  const minutes = Math.ceil((trials * 24 * 60) / Math.max(1, trialsPerDay))
+  const least = windowMs === null ? MINUTE_MS : windowMs / 72
+  return Math.min(windowMs ?? RUNNING_MS, Math.max(least, minutes * MINUTE_MS))
 }
 
 /**
@@ -257,6 +269,19 @@ function withShape(baseline: Baseline, trigger: JudgedTrigger, { learned }: Past
     learned.trials < ENOUGH_TRIALS ? `; fewer than ${ENOUGH_TRIALS.toLocaleString('en-US')} are marginal` : ''
   const what = hourOfWeek ? 'the age profile and the rhythm of the week are' : 'the age profile is'
   return { ...baseline, ageProfile: learned.profile, hourOfWeek, profileReason: `${what} ${from}${marginal}` }
+}
+
+const notJudged = (trigger: JudgedTrigger, reason: string): Baseline => ({
+  ...writtenBaselineOf(trigger, reason),
+  mode: 'none',
+})
+
+/** Says beyond which value a contact is a hit, where the quantity has no limit of its own. */
+function withUsual(baseline: Baseline, { usual }: JudgedTrigger, { fromBin }: Past): Baseline {
+  if (!usual || fromBin === null) return baseline
+  const point = usual.point === 0.5 ? 'half' : `${Math.round(100 * (1 - usual.point))} %`
+  const reason = `${baseline.reason}; a hit is a contact with ${beyondWords(usual.value, fromBin)}, which at most ${point} of the contacts had in the past`
+  return { ...baseline, fromBin, reason }
 }
 
 const writtenWords = (trigger: JudgedTrigger): string =>

@@ -5,8 +5,8 @@ import { type Release, releaseKeyOf } from '../facts/slice.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import { rowsOf } from '../store/store.clickhouse.ts'
 import { type Choice, type Choices, openChoices } from './choices.clickhouse.ts'
+import { completed } from './complete.clickhouse.ts'
 import {
   applyBatch,
   type BatchByRelease,
@@ -25,7 +25,7 @@ import {
 } from './evidence.ts'
 import { loadEvidence, storeEvidence } from './evidence-store.clickhouse.ts'
 import type { History } from './history.clickhouse.ts'
-import { type Breach, type Judgement, judge } from './judge.ts'
+import { type Judgement, judge } from './judge.ts'
 import { baselineFor } from './past.clickhouse.ts'
 import { readBatches } from './read-batches.clickhouse.ts'
 import { logThreshold } from './sequential/combine.ts'
@@ -164,7 +164,11 @@ async function step(state: State, key: string, batch: DeltaBatch, byRelease: Bat
   const judgement = judge(evidence, tests)
   judgements.set(key, judgement)
   options.history?.note(lookAt(state, evidence, judgement), batch)
-  for (const breach of judgement.breaches) await options.onBreach(await completed(options, breach, batch))
+  for (const breach of judgement.breaches) {
+    const { baseline } = evidence.triggers.find(({ hash }) => hash === breach.triggerHash)!
+    const decidedAtMs = options.clockMode === 'wall' ? options.clock.nowMs() : batch.clockMs
+    await options.onBreach(await completed(options.store, breach, baseline, { ...batch, decidedAtMs }))
+  }
   await switchMissing(state, key, evidence, tests, batch)
   watch(state, key, evidence)
   return judgement.breaches.length
@@ -343,28 +347,5 @@ function viewOf(
       return { ...view, warnings: [...(view.warnings ?? []), warning] }
     }),
     contactsPerHour: [],
-  }
-}
-
-/** Adds what only the store knows: the first hit of a contact begun since the onset, and how many contacts began since. */
-async function completed(options: DetectorOptions, breach: Breach, batch: DeltaBatch): Promise<Finding> {
-  const sinceMs = breach.onsetMs ?? 0
-  const { environment, agent, release } = breach.release
-  const [known] = await rowsOf<{ firstHarmMs: number; contactsExposed: number }>(
-    options.store,
-    `SELECT
-       (SELECT toUnixTimestamp64Milli(min(clock_at)) FROM batches WHERE seq = (
-         SELECT min(seq) FROM deltas WHERE signal = {signal:String} AND measure = 'hits' AND n > 0 AND seq <= {seq:UInt64}
-           AND environment = {environment:String} AND agent = {agent:String} AND release = {release:String} AND minute >= toStartOfMinute(toDateTime({since:UInt32})))) AS firstHarmMs,
-       (SELECT sum(n) FROM rollup_minutes WHERE signal = '' AND measure = 'contacts'
-         AND environment = {environment:String} AND agent = {agent:String} AND release = {release:String} AND minute >= toStartOfMinute(toDateTime({since:UInt32}))) AS contactsExposed`,
-    { signal: breach.signal, seq: breach.seq, environment, agent, release, since: Math.floor(sinceMs / 1000) },
-  )
-  return {
-    ...breach,
-    firstHarmMs: known && known.firstHarmMs > 0 ? known.firstHarmMs : null,
-    contactsExposed: known?.contactsExposed ?? 0,
-    decidedAtMs: options.clockMode === 'wall' ? options.clock.nowMs() : batch.clockMs,
-    acceptedAtMs: batch.clockMs,
   }
 }

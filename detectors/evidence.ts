@@ -3,6 +3,7 @@ import { type Baseline, designsOf, writtenBaselineOf } from './baseline.ts'
 import { type Ceiling, emptyCeiling, overCeiling, seeCeiling } from './ceiling.ts'
 import { designTest, type TestDesign } from './sequential/design.ts'
 import { SHIPPED } from './sequential/effects.ts'
+import type { BinMeasure } from './signals/value-bins.ts'
 import {
   advanceStream,
   feedArms,
@@ -15,11 +16,20 @@ import {
   streamLogE,
 } from './streams.ts'
 import type { JudgedTrigger } from './triggers.ts'
+import { readBy } from './usual.ts'
 
 /** What one batch changed in one count: a row of `deltas`, summed per batch. */
 export type Delta = Readonly<{
   signal: string
-  measure: 'trials' | 'capped_hits' | 'release_capped_hits' | 'hits' | 'contacts' | 'identified' | 'sampled'
+  measure:
+    | 'trials'
+    | 'capped_hits'
+    | 'release_capped_hits'
+    | 'hits'
+    | 'contacts'
+    | 'identified'
+    | 'sampled'
+    | BinMeasure
   environment: string
   agent: string
   release: string
@@ -74,7 +84,7 @@ export type ReleaseEvidence = {
  * Evidence of another version is computed again from the deltas: raise it whenever the shape of a state, or the priors and cells that ship,
  * change, as a stream continues only under the design that started it.
  */
-export const EVIDENCE_VERSION = 3
+export const EVIDENCE_VERSION = 4
 /** Names come from outside: a release that spreads over more leaves than this is judged pooled beyond them. */
 export const MAX_LEAVES = 24
 /** Evidence of triggers that changed is kept beside the present one, the latest this many in all. */
@@ -98,6 +108,7 @@ export const testsOf = (triggers: readonly JudgedTrigger[]): Test[] =>
       ...SHIPPED,
       baseline: trigger.baseline,
       tolerance: trigger.tolerance,
+      hitsAre: trigger.hitsAre,
       ...(trigger.ageProfile && { ageProfile: trigger.ageProfile }),
     }),
   }))
@@ -198,13 +209,14 @@ function applyToTrigger(
     (channel === undefined || delta.channel === channel) &&
     (queue === undefined || delta.queue === queue) &&
     (state.fromMs === null || delta.minuteMs >= state.fromMs)
-  const mine = deltas.filter(isMine)
-  const stable = stableDeltas.filter(isMine)
+  const { baseline } = state
+  const mine = readBy(baseline.fromBin, deltas.filter(isMine))
+  const stable = readBy(baseline.fromBin, stableDeltas.filter(isMine))
   const seen = { trials: sumOf(mine, 'trials'), hits: sumOf(mine, 'hits') }
   state.trials += seen.trials
   state.hits += seen.hits
   if (trigger.ceiling) seeCeiling(state.ceiling, trigger.ceiling, seen)
-  const { baseline } = state
+  if (baseline.mode === 'none') return
   const designs = designsOf(baseline, trigger)
   // The cap per customer holds per release for the pooled stream, per slice for leaves and for a trigger bound to a slice.
   const pooledHits: HitMeasure = channel !== undefined || queue !== undefined ? 'capped_hits' : 'release_capped_hits'

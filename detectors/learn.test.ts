@@ -137,10 +137,10 @@ test('overdispersion is 1 for chance alone, and grows with bursts and with good 
     }
     return blocks
   }
-  expect(dispersionOfBlocks(blocksOf(0, 0), null)).toBeLessThan(1.6)
-  expect(dispersionOfBlocks(blocksOf(0.6, 0), null)).toBeGreaterThan(2)
-  expect(dispersionOfBlocks(blocksOf(0, 0.2), null)).toBeGreaterThan(3)
-  expect(dispersionOfBlocks(new Map(), null)).toBe(1)
+  expect(dispersionOfBlocks(blocksOf(0, 0), null, 0)).toBeLessThan(1.6)
+  expect(dispersionOfBlocks(blocksOf(0.6, 0), null, 0)).toBeGreaterThan(2)
+  expect(dispersionOfBlocks(blocksOf(0, 0.2), null, 0)).toBeGreaterThan(3)
+  expect(dispersionOfBlocks(new Map(), null, 0)).toBe(1)
 })
 
 test('contacts of different ages give the share of mature ones', () => {

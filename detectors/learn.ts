@@ -115,15 +115,23 @@ export function hourOfWeekOf(blocks: ReadonlyMap<number, Block>): number[] | nul
   return rhythm.map((g) => g / mean)
 }
 
+/** Days that blocks of hours lie on. */
+export const daysOf = (blocks: ReadonlyMap<number, Block>): number =>
+  new Set([...blocks.keys()].map((ms) => Math.floor(ms / DAY_MS))).size
+
 /** Fewest blocks from which noise between days is told. */
 const FEWEST_DAYS = 7
 const FEWEST_HOURS = 48
 
 /**
  * Overdispersion φ of a history: the greater of hours within their day and of days. Days count fully, as one good or bad day moves
- * everything in it together. 1 where history is too short to tell.
+ * everything in it together. 1 where history is too short to tell. `rhythmDays`: days of history that the rhythm was learned from.
  */
-export function dispersionOfBlocks(blocks: ReadonlyMap<number, Block>, rhythm: readonly number[] | null): number {
+export function dispersionOfBlocks(
+  blocks: ReadonlyMap<number, Block>,
+  rhythm: readonly number[] | null,
+  rhythmDays: number,
+): number {
   const days = new Map<number, { hits: number; exposure: number; hours: Block[] }>()
   for (const [ms, block] of blocks) {
     const hour = (Math.floor(ms / HOUR_MS) + 72) % 168
@@ -145,8 +153,8 @@ export function dispersionOfBlocks(blocks: ReadonlyMap<number, Block>, rhythm: r
   const full = hours.filter((hour) => hour.exposure >= 0.5)
   const between = all.map((day) => ({ hits: day.hits, exposure: day.exposure * level }))
   return Math.max(
-    full.length >= FEWEST_HOURS ? dispersionOf(full) : 1,
-    between.length >= FEWEST_DAYS ? dispersionOf(between) : 1,
+    full.length >= FEWEST_HOURS ? dispersionOf(full, 1 / 24 + (rhythm ? 1 / rhythmDays : 0)) : 1,
+    between.length >= FEWEST_DAYS ? dispersionOf(between, rhythm ? 7 / rhythmDays : 1 / between.length) : 1,
   )
 }
 

@@ -2,8 +2,9 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import type { Release } from '../facts/slice.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import type { Delta, DeltaBatch } from './evidence.ts'
+import { IS_BIN_SQL } from './signals/value-bins.ts'
 
-const JUDGED_MEASURES = "('trials', 'hits', 'capped_hits', 'release_capped_hits', 'contacts', 'identified', 'sampled')"
+const IS_JUDGED = `(measure IN ('trials', 'hits', 'capped_hits', 'release_capped_hits', 'contacts', 'identified', 'sampled') OR ${IS_BIN_SQL})`
 
 const COLUMNS =
   'seq, signal, measure, environment, agent, release, channel, queue, toUnixTimestamp(minute) * 1000 AS minuteMs, sum(deltas.n) AS n'
@@ -22,7 +23,7 @@ export async function readBatches(store: ClickHouseClient, cursor: number, most:
   const deltas = await rowsOf<Delta & { seq: number }>(
     store,
     `SELECT ${COLUMNS}
-     FROM deltas WHERE seq > {cursor:UInt64} AND seq <= {last:UInt64} AND measure IN ${JUDGED_MEASURES}
+     FROM deltas WHERE seq > {cursor:UInt64} AND seq <= {last:UInt64} AND ${IS_JUDGED}
      ${GROUPED}`,
     { cursor, last: batches.at(-1)!.seq },
   )
@@ -42,7 +43,7 @@ export async function readBatchesOf(
   const deltas = await rowsOf<Delta & { seq: number }>(
     store,
     `SELECT ${COLUMNS}
-     FROM deltas WHERE seq >= {fromSeq:UInt64} AND seq <= {toSeq:UInt64} AND measure IN ${JUDGED_MEASURES}
+     FROM deltas WHERE seq >= {fromSeq:UInt64} AND seq <= {toSeq:UInt64} AND ${IS_JUDGED}
        AND environment = {environment:String} AND agent = {agent:String} AND release IN {names:Array(String)}
      ${GROUPED}`,
     { fromSeq, toSeq, environment, agent, names },

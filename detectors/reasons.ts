@@ -25,6 +25,7 @@ export function findingOf(one: Judged, evidence: ReleaseEvidence): Words {
     }
   if (state.trials === 0)
     return { kind: 'no_data', reason: 'no contact of this release was a trial of this signal yet' }
+  if (state.baseline.mode === 'none') return { kind: 'insufficient', reason: state.baseline.reason }
   return (state.pooled.rate ? ofRate(one) : ofArms(one)) ?? watching(one)
 }
 
@@ -103,7 +104,7 @@ export function breachReason(
 ): string {
   const { trigger } = test
   const { trials, hits, baseline, ceiling } = state
-  const what = `${trigger.title.toLowerCase()} of ${releaseLabelOf(evidence.release)}`
+  const what = `${trigger.usual ? 'contacts with ' : ''}${trigger.title.toLowerCase()} of ${releaseLabelOf(evidence.release)}`
   const sofar = `${hits} of ${trials} contacts so far (${percent(trials > 0 ? hits / trials : 0)})`
   if (byCeiling && trigger.ceiling) {
     const [latestHits, latestTrials] = [ceiling.hits + ceiling.beforeHits, ceiling.trials + ceiling.beforeTrials]
@@ -114,6 +115,7 @@ export function breachReason(
     concurrent: `above those of ${baseline.against}, which runs at the same time (${percent(baseline.rate)} before)`,
     previous: `above those of ${baseline.against} before it (${percent(baseline.rate)})`,
     pooled: `above those of other queues (${percent(baseline.rate)})`,
+    none: 'above what is usual',
   }[baseline.mode]
   const since = estimate ? `, about ${estimate.ratio} times the healthy rate since the harm began` : ''
   const alpha = trigger.alpha / 2 ** state.overrides

@@ -19,6 +19,7 @@ import {
 import { type Breach, type Judgement, judge } from './judge.ts'
 import { readBatchesOf } from './read-batches.clickhouse.ts'
 import type { JudgedTrigger } from './triggers.ts'
+import { readBy } from './usual.ts'
 
 /** How the evidence stood after one batch. Counts are those of the trigger since its evidence began. */
 export type Step = Readonly<{
@@ -105,7 +106,7 @@ export async function retrace(store: ClickHouseClient, finding: Finding): Promis
     trigger: test.trigger,
     baseline: state.baseline,
     steps,
-    minutes: minutesOf(batches, finding, test.trigger),
+    minutes: minutesOf(batches, finding, test.trigger, state.baseline),
     breach,
     differences: differencesOf(finding, breach),
   }
@@ -174,11 +175,16 @@ function baselineOf(choice: Choice | undefined): Baseline {
   return choice.baseline
 }
 
-function minutesOf(batches: readonly DeltaBatch[], finding: Finding, trigger: JudgedTrigger): MinuteCounts[] {
+function minutesOf(
+  batches: readonly DeltaBatch[],
+  finding: Finding,
+  trigger: JudgedTrigger,
+  { fromBin }: Baseline,
+): MinuteCounts[] {
   const byMinute = new Map<number, { trials: number; hits: number }>()
   const { channel, queue } = trigger.match
   for (const { deltas } of batches)
-    for (const delta of deltas) {
+    for (const delta of readBy(fromBin, deltas)) {
       if (delta.signal !== trigger.signal || delta.release !== finding.release.release) continue
       if ((channel !== undefined && delta.channel !== channel) || (queue !== undefined && delta.queue !== queue))
         continue

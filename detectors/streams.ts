@@ -17,6 +17,7 @@ import {
   addStratumHits,
   advanceTwoSample,
   createTwoSample,
+  stratumStartOf,
   type TwoSampleDesign,
   type TwoSampleState,
   twoSampleLogE,
@@ -143,7 +144,7 @@ export function feedRate(
     addHits(design, state, atMs, n, n * weight)
 }
 
-/** Slice by slice, advances a comparison of two arms by one batch: contacts at risk before hits. */
+/** Slice by slice, advances a comparison of two arms by one batch: contacts at risk before hits, the hits of a stratum together. */
 export function feedArms(
   design: TwoSampleDesign,
   state: TwoSampleState,
@@ -159,7 +160,7 @@ export function feedArms(
       for (const { atMs, n } of trials.added) addAtRisk(design, state, arm, atMs, n, slice)
       for (const { atMs, n } of trials.removed) addAtRisk(design, state, arm, atMs, -n, slice)
       for (const { atMs, n } of movesOf(deltas, hitMeasure, clockMs, () => 1).added) {
-        const key = `${atMs}|${slice}`
+        const key = `${stratumStartOf(design, atMs, slice)}|${slice}`
         const found = hits.get(key) ?? { atMs, slice, counts: { candidate: 0, stable: 0 } }
         found.counts[arm] += n
         hits.set(key, found)

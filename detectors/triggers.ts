@@ -3,7 +3,9 @@ import type { BaselineMode, Trigger } from '../facts/trigger.ts'
 import { AndonError } from '../lib/errors.ts'
 import { idOf } from '../lib/hash.ts'
 import { type AgeProfile, COMPLAINT_7D, REPEAT_CONTACT_72H } from './sequential/age-profile.ts'
-import { type Signal, windowMsOf } from './signals/definition.ts'
+import type { HitsAre } from './sequential/design.ts'
+import { isAgainstUsual, type Measure, type Signal, windowMsOf } from './signals/definition.ts'
+import { USUAL_POINTS } from './usual.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -126,6 +128,10 @@ export type JudgedTrigger = Trigger &
     ageProfile: AgeProfile | null
     /** That profile was given for this trigger, so no learned one replaces it. */
     ageProfileGiven: boolean
+    /** Of a quantity that is judged against what was usual: which number of the contact, beyond which point of history. */
+    usual: Readonly<{ value: Measure['value']; point: number }> | null
+    /** Counters may rise several times in one trial. */
+    hitsAre: HitsAre
   }>
 
 /**
@@ -147,55 +153,89 @@ export function writtenBaseline(config: Pick<TriggerConfig, 'baseline' | 'signal
   return { mode: baseline, rate: TYPICAL_RATES[config.signal] ?? null }
 }
 
-/** Joins triggers with their signals. Throws AndonError `config` that names the trigger. */
+/** What is wrong with the baseline of a trigger for its signal; null when nothing is. */
+export function baselineMistake(config: TriggerConfig, signal: Signal): { key: string; problem: string } | null {
+  const { mode, rate } = writtenBaseline(config)
+  const name = `'${signal.name}'`
+  if (!isAgainstUsual(signal))
+    return rate === null
+      ? {
+          key: 'baseline',
+          problem: `names a mode, but ${name} has no typical share: write { mode: ${mode}, rate: 0.02 } with the share of your healthy releases`,
+        }
+      : null
+  const cure = `${name} has no limit and is compared with what was usual; leave it out, or give the signal a limit (above)`
+  if (mode === 'written' || typeof config.baseline === 'object')
+    return { key: 'baseline', problem: `gives a rate, but ${cure}` }
+  return config.ceiling ? { key: 'ceiling', problem: `gives a rate, but ${cure}` } : null
+}
+
+/** Joins triggers with their signals; one on a quantity without a limit becomes three. Throws AndonError `config` that names the trigger. */
 export function judgedTriggers(
   configs: readonly TriggerConfig[],
   signals: readonly Signal[],
   alpha: number,
 ): JudgedTrigger[] {
   const weights = weightsOf(configs)
-  return configs.map((config, index) => {
+  const judged = configs.flatMap((config, index) => {
     const signal = signals.find((candidate) => candidate.name === config.signal)
     if (!signal)
       throw new AndonError(
         'config',
         `triggers[${index}].signal: there is no signal '${config.signal}'; there are ${signals.map((candidate) => candidate.name).join(', ')}`,
       )
-    const { mode, rate } = writtenBaseline(config)
-    if (rate === null)
-      throw new AndonError(
-        'config',
-        `triggers[${index}].baseline: '${config.signal}' has no typical share; write baseline: { mode: ${mode}, rate: 0.02 } with the share of your healthy releases`,
-      )
+    const mistake = baselineMistake(config, signal)
+    if (mistake) throw new AndonError('config', `triggers[${index}].${mistake.key}: ${mistake.problem}`)
     const ageProfile = ageProfileOf(config, signal, index)
-    const trigger: Trigger = {
-      name: config.name,
-      signal: config.signal,
-      match: {
-        ...(config.match.agent !== undefined && { agent: config.match.agent }),
-        ...(config.match.channel !== undefined && { channel: config.match.channel }),
-        ...(config.match.queue !== undefined && { queue: config.match.queue }),
-      },
-      baseline: rate,
-      baselineMode: mode,
-      ceiling: config.ceiling ?? null,
-      alpha,
-      weight: weights[index]!,
-      tolerance: config.tolerance,
-      action: config.action,
-      trafficGoesTo: config.trafficGoesTo,
-      shadow: config.shadow,
-    }
-    return {
-      ...trigger,
-      title: signal.title,
-      rateGiven: typeof config.baseline !== 'string',
-      ageProfile,
-      ageProfileGiven: config.ageProfile !== undefined,
-      hash: idOf(JSON.stringify([trigger, signal, ageProfile])).slice(0, 16),
-    }
+    const weight = weights[index]!
+    if (!isAgainstUsual(signal)) return [judgedTrigger(config, signal, { alpha, weight, ageProfile, usual: null })]
+    return USUAL_POINTS.map((point) => {
+      const usual = { value: signal.value, point }
+      return judgedTrigger(config, signal, { alpha, weight: weight / USUAL_POINTS.length, ageProfile, usual })
+    })
   })
+  const twice = judged.find(({ name }, i) => judged.findIndex((other) => other.name === name) < i)
+  if (twice)
+    throw new AndonError('config', `triggers: '${twice.name}' is the name of a part of another trigger: choose another`)
+  return judged
 }
+
+type Terms = Pick<JudgedTrigger, 'alpha' | 'weight' | 'ageProfile' | 'usual'>
+
+function judgedTrigger(config: TriggerConfig, signal: Signal, terms: Terms): JudgedTrigger {
+  const { alpha, weight, ageProfile, usual } = terms
+  const { mode, rate } = writtenBaseline(config)
+  const trigger: Trigger = {
+    name: usual ? `${config.name}-p${usual.point * 100}` : config.name,
+    signal: config.signal,
+    match: {
+      ...(config.match.agent !== undefined && { agent: config.match.agent }),
+      ...(config.match.channel !== undefined && { channel: config.match.channel }),
+      ...(config.match.queue !== undefined && { queue: config.match.queue }),
+    },
+    baseline: usual ? 1 - usual.point : rate!,
+    baselineMode: mode,
+    ceiling: config.ceiling ?? null,
+    alpha,
+    weight,
+    tolerance: config.tolerance,
+    action: config.action,
+    trafficGoesTo: config.trafficGoesTo,
+    shadow: config.shadow,
+  }
+  return {
+    ...trigger,
+    title: usual ? `${signal.title} beyond the usual ${pointWords(usual.point)}` : signal.title,
+    rateGiven: typeof config.baseline !== 'string',
+    ageProfile,
+    ageProfileGiven: config.ageProfile !== undefined,
+    usual,
+    hitsAre: signal.evaluator === 'counters' ? 'events' : 'trials',
+    hash: idOf(JSON.stringify([trigger, signal, ageProfile])).slice(0, 16),
+  }
+}
+
+const pointWords = (point: number): string => (point === 0.5 ? 'median' : `${point * 100} % point`)
 
 /** Triggers that can pause share alpha; every other one has an alpha of its own, as it stops nobody. */
 function weightsOf(configs: readonly TriggerConfig[]): number[] {

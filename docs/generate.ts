@@ -164,7 +164,9 @@ function hitText(signal: Signal): string {
     case 'attributed':
       return `outcome ${signal.outcome}${signal.flag ? ` \`${signal.flag}\`` : ''}`
     case 'measure':
-      return `${signal.value} above ${signal.above}`
+      return signal.above === undefined
+        ? `${signal.value} beyond what was usual`
+        : `${signal.value} above ${signal.above}`
     case 'counters':
       return signal.hits
   }

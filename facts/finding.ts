@@ -1,5 +1,5 @@
 import type { Release } from './slice.ts'
-import type { BaselineMode, TriggerAction } from './trigger.ts'
+import type { ComparedMode, TriggerAction } from './trigger.ts'
 
 /**
  * What the detector says of one trigger on one release. Only `clear` is good news, only `breach` acts;
@@ -25,9 +25,9 @@ export type Finding = Readonly<{
   hits: number
   baseline: number
   /** What it was compared with, and why that; absent in findings of earlier versions, as all optional fields here. */
-  baselineMode?: Exclude<BaselineMode, 'auto'>
+  baselineMode?: ComparedMode
   baselineReason?: string
-  /** Rate against the healthy one since the onset, with its 90 % interval; leans high by about a tenth. */
+  /** Rate against the healthy one since the onset, of the six sizes; leans high by about a tenth. Its 90 % interval is averaged over all onsets. */
   ratio?: number | null
   ratioLow?: number | null
   ratioHigh?: number | null

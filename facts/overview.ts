@@ -1,7 +1,7 @@
 import type { FindingKind } from './finding.ts'
 import { type Incident, type IncidentState, isPast } from './incident.ts'
 import { type Release, releaseKeyOf } from './slice.ts'
-import type { BaselineMode, TriggerAction } from './trigger.ts'
+import type { ComparedMode, TriggerAction } from './trigger.ts'
 
 /** One trigger on one release as the detector sees it now. Shares are in [0, 1]; logE is natural. */
 export type TriggerView = Readonly<{
@@ -22,7 +22,7 @@ export type TriggerView = Readonly<{
   /** The share above which the trigger calls a release harmful: baseline × (1 + tolerance). */
   limit: number
   /** What the release is compared with and why that, and what people should know of it. */
-  baselineMode?: Exclude<BaselineMode, 'auto'>
+  baselineMode?: ComparedMode
   baselineAgainst?: string
   baselineReason?: string
   warnings?: readonly string[]

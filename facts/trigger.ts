@@ -9,6 +9,9 @@ export type TriggerAction = 'notify' | 'pause' | 'rollback'
  */
 export type BaselineMode = 'auto' | 'concurrent' | 'previous' | 'written' | 'pooled'
 
+/** What it came to. none: a quantity whose history does not tell yet what is usual; nothing is judged. */
+export type ComparedMode = Exclude<BaselineMode, 'auto'> | 'none'
+
 /** A plain limit beside the test: of the latest trials (`minTrials` or more), a share of hits above `rate` is a breach. No alpha is spent on it. */
 export type Ceiling = Readonly<{ rate: number; minTrials: number }>
 

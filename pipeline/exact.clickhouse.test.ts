@@ -28,6 +28,7 @@ const NAMES = [
   'human_reviews',
   'escalations',
   'slow_contacts',
+  'handling_time',
 ]
 const SIGNALS: readonly Signal[] = SIGNAL_LIBRARY.filter((signal) => NAMES.includes(signal.name))
 

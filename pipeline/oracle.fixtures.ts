@@ -81,12 +81,20 @@ export function recount(
     for (const contact of contacts) {
       if (contact.sampled || !signal.trial.every((condition) => holds(condition, contact))) continue
       add(signal.name, 'trials', contact, 1)
-      if (signal.evaluator === 'measure') add(signal.name, 'sum', contact, numberOf(signal.value, contact))
+      if (signal.evaluator === 'measure') {
+        const value = numberOf(signal.value, contact)
+        add(signal.name, 'sum', contact, value)
+        if (signal.above === undefined) {
+          const bin = value > 0 ? Math.max(-160, Math.min(320, Math.floor(Math.log2(value) * 8))) : -160
+          add(signal.name, `bin_${bin}`, contact, 1)
+          continue
+        }
+      }
       const isHit =
         signal.evaluator === 'share'
           ? signal.hit.every((condition) => holds(condition, contact))
           : signal.evaluator === 'measure'
-            ? numberOf(signal.value, contact) > signal.above
+            ? numberOf(signal.value, contact) > signal.above!
             : events.has(contact)
       if (isHit) hits.push(contact)
     }

@@ -147,7 +147,7 @@ function harmOf(signal: Signal, id: string, place: Place): { spans: SpanFact[]; 
   if (signal.evaluator === 'recurrence') return { spans: contact(id, {}, create, create), outcomes: [] }
   if (signal.evaluator === 'measure')
     return {
-      spans: contact(id, { endedAtMs: T + 20 * MINUTE }, { ...update, amount: signal.above + 1, currency: 'EUR' }),
+      spans: contact(id, { endedAtMs: T + 20 * MINUTE }, { ...update, amount: signal.above! + 1, currency: 'EUR' }),
       outcomes: [],
     }
   if (signal.name === 'escalations') return { spans: contact(id, { contactEnd: 'escalated' }), outcomes: [] }

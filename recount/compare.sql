@@ -17,7 +17,14 @@ FROM (
 )
 ARRAY JOIN totals AS n, [
 %names%
-] AS name;
+] AS name
+UNION ALL
+-- Of a quantity without a limit: contacts per eighth of an octave.
+SELECT environment, agent, release, channel, queue, quantity.1 AS signal,
+  'bin_' || toString(if(quantity.3 <= 0, -160, least(320, greatest(-160, floor(log2(quantity.3) * 8))))) AS measure, toFloat64(count()) AS n
+FROM recount_contacts ARRAY JOIN [%quantities%] AS quantity
+WHERE quantity.2
+GROUP BY environment, agent, release, channel, queue, signal, measure;
 
 -- One customer counts at most %cap% times per signal, slice (or release) and UTC day of the trial; who is unknown counts as it is.
 CREATE TEMPORARY TABLE recount_hits ENGINE = MergeTree ORDER BY (environment, agent, release) AS

@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs'
 import type { ClickHouseClient, ClickHouseSettings } from '@clickhouse/client'
-import type { Attributed, CONTACT_NUMBERS, CONTACT_TEXTS, Predicate, Signal } from '../detectors/signals/definition.ts'
+import {
+  type Attributed,
+  type CONTACT_NUMBERS,
+  type CONTACT_TEXTS,
+  isAgainstUsual,
+  type Predicate,
+  type Signal,
+} from '../detectors/signals/definition.ts'
 import type { Slice } from '../facts/slice.ts'
 import { assert } from '../lib/errors.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
@@ -124,6 +131,15 @@ function statementsOf(all: readonly Signal[], judged: readonly string[], idleMs:
     .replace('%names%', () => counts.map(([signal, measure]) => `  (${quote(signal)}, ${quote(measure)})`).join(',\n'))
     .replace('%hits%', () => hits.map(([, , sql]) => `    ${sql}`).join(',\n'))
     .replace('%hit_names%', () => hits.map(([signal]) => quote(signal)).join(', '))
+    .replace('%quantities%', () => {
+      const rows = signals
+        .filter(isAgainstUsual)
+        .map(
+          ({ name, trial, value }) =>
+            `(${quote(name)}, sampled = 0 AND ${conditionOf(trial)}, toFloat64(${NUMBERS[value]}))`,
+        )
+      return rows.join(', ') || "('', 0 = 1, toFloat64(0))"
+    })
     .replace('%signals%', () => ['', ...all.map((signal) => signal.name)].map(quote).join(', '))
     .replace('%counters%', () => listOf(counters.flatMap(({ trials, hits }) => [trials, hits])))
     .replace('%counted%', () => listOf(counters.map(({ name }) => name)))
@@ -213,10 +229,8 @@ const PLAIN_COUNTS: readonly Count[] = [
 function countsOf(signal: ContactSignal): readonly Count[] {
   const { name } = signal
   const trial = `(sampled = 0 AND ${conditionOf(signal.trial)})`
-  const counts: Count[] = [
-    [name, 'trials', trial],
-    [name, 'hits', `${trial} AND ${hitOf(signal)}`],
-  ]
+  const counts: Count[] = [[name, 'trials', trial]]
+  if (!isAgainstUsual(signal)) counts.push([name, 'hits', `${trial} AND ${hitOf(signal)}`])
   if (signal.evaluator === 'recurrence' || signal.evaluator === 'attributed')
     counts.push([name, 'events', `found[${quote(name)}]`])
   if (signal.evaluator === 'recurrence' && signal.over === 'contacts')

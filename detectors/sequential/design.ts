@@ -26,7 +26,14 @@ export type TestOptions = Readonly<{
   effects?: Effects
   /** A later onset cell opens when the newest one is owed this many healthy hits. Default 4. */
   cellHits?: number
+  /**
+   * `trials`: every trial is a hit or not, which a written rate of an immediate signal prices exactly. `events`: hits are counted on their own, and a
+   * trial may bring several (counters); the Poisson bound holds for them. Default trials.
+   */
+  hitsAre?: HitsAre
 }>
+
+export type HitsAre = 'trials' | 'events'
 
 /**
  * The options with everything that can be computed before data. Derived, so never stored:
@@ -59,9 +66,6 @@ const MINUTE_MS = 60_000
 const AGE_BINS = 288
 /** Shortest onset cell of a delayed signal, in age bins: 1 h for 72 h, so at most 73 cells are live. */
 const CELL_BINS = 4
-/** Above this share the Poisson bound costs ever more delay (15 % at 10 %), and independent trials allow the exact form. */
-const BERNOULLI_ABOVE = 0.05
-
 /** Checks the options and derives the tables of a test; throws `invariant` on options that no configuration may produce. */
 export function designTest(options: TestOptions): TestDesign {
   const effects = options.effects ?? DEFAULT_EFFECTS
@@ -75,9 +79,8 @@ export function designTest(options: TestOptions): TestDesign {
   if (hourOfWeek)
     assert(hourOfWeek.length === 168 && hourOfWeek.every((g) => g > 0), 'hourOfWeek needs 168 rates above 0')
   const multipliers = nodes?.multipliers ?? [1]
-  const plain = !ageProfile && !hourOfWeek && !nodes && dispersion === 1
-  const costOf = (ratio: number) =>
-    plain && share > BERNOULLI_ABOVE ? bernoulliCost(ratio, share) : poissonCost(ratio)
+  const isExact = options.hitsAre !== 'events' && !ageProfile && !hourOfWeek && !nodes && dispersion === 1
+  const costOf = (ratio: number) => (isExact ? bernoulliCost(ratio, share) : poissonCost(ratio))
   const ratios = multipliers.flatMap((g) => effects.ratios.map((ratio) => ({ g, ratio })))
   const delayed = ageProfile ? delayedTables(ageProfile, options.baseline, tolerance) : null
   return {

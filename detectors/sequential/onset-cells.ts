@@ -25,10 +25,19 @@ export type RatedCell = OnsetCell & {
   hits: number
   /** Healthy hits owed by its contacts so far. */
   exposure: number
+  /** Hits of both arms, where two are compared. */
+  total?: number
 }
 
 /** Onset hypotheses of neighbouring closed cells, joined once only their sum still matters to the evidence. */
-export type OnsetGroup = { startMs: number; endMs: number; hits: number; exposure: number; logMass: number[] }
+export type OnsetGroup = {
+  startMs: number
+  endMs: number
+  hits: number
+  exposure: number
+  total?: number
+  logMass: number[]
+}
 
 export type OnsetCells<Cell extends OnsetCell> = {
   /** Cells that still take exposure or hits, oldest first; bounded by the caller's fold rule. */
@@ -58,49 +67,73 @@ export function laterOnsets<Cell extends RatedCell>(
   components: number,
   score: CellScore<Cell>,
 ): Float64Array {
-  const known = runningOf(cells, components)
   const { live } = cells
+  const known = runningOf(cells, components)
+  const { counts } = known
   let at = 0
-  while (at < live.length && at < known.valid && sameCounts(known.steps[at]!, live[at]!)) at++
-  let before = at === 0 ? known.start : known.steps[at - 1]!.mass
+  while (at < live.length && at < known.valid && isSame(counts, at, live[at]!)) at++
   for (; at < live.length; at++) {
     const cell = live[at]!
-    const step = known.steps[at] ?? newStep(components)
-    known.steps[at] = step
-    step.index = cell.index
-    step.hits = cell.hits
-    step.exposure = cell.exposure
+    counts[3 * at] = cell.index
+    counts[3 * at + 1] = cell.hits
+    counts[3 * at + 2] = cell.exposure
     const prior = cell.index === 0 ? 0 : onsetPrior(effects, cell.index)
-    for (let k = 0; k < components; k++) step.mass[k] = (before[k]! + prior) * Math.exp(score(cell, k))
-    before = step.mass
+    const from = at * components
+    for (let k = 0; k < components; k++)
+      known.mass[from + components + k] = (known.mass[from + k]! + prior) * Math.exp(score(cell, k))
   }
   known.valid = live.length
-  return before
+  return known.mass.subarray(live.length * components, (live.length + 1) * components)
 }
 
-/** Mixture after one cell, and the counts it was made from. */
-type Step = { index: number; hits: number; exposure: number; mass: Float64Array }
-/** `start`: mixture of the closed cells `closed`; the first `valid` steps build on it. */
-type Running = { closed: readonly number[] | null; start: Float64Array; steps: Step[]; valid: number }
+/**
+ * `mass`: the mixture of the closed cells `closed`, then after each live cell, `components` numbers each. `counts`: the index, hits and
+ * exposure of each live cell that these were made from; the first `valid` of them stand.
+ */
+type Running = { closed: readonly number[] | null; mass: Float64Array; counts: Float64Array; valid: number }
 const running = new WeakMap<object, Running>()
 
-const newStep = (components: number): Step => ({ index: 0, hits: 0, exposure: 0, mass: new Float64Array(components) })
-
 function runningOf<Cell extends RatedCell>(cells: OnsetCells<Cell>, components: number): Running {
-  let known = running.get(cells)
-  if (!known) {
-    known = { closed: null, start: new Float64Array(components), steps: [], valid: 0 }
-    running.set(cells, known)
-  }
+  const known = placeOf(cells, components)
   if (known.closed === cells.closed) return known
-  for (let k = 0; k < components; k++) known.start[k] = Math.exp(cells.closed[k] ?? Number.NEGATIVE_INFINITY)
+  for (let k = 0; k < components; k++) known.mass[k] = Math.exp(cells.closed[k] ?? Number.NEGATIVE_INFINITY)
   known.closed = cells.closed
   known.valid = 0
   return known
 }
 
-const sameCounts = (step: Step, cell: RatedCell) =>
-  step.index === cell.index && step.hits === cell.hits && step.exposure === cell.exposure
+/** A stream that is read back, stepped once and put away again passes through a common place; the second look is worth one of its own. */
+function placeOf<Cell extends RatedCell>(cells: OnsetCells<Cell>, components: number): Running {
+  const known = running.get(cells)
+  const most = cells.live.length
+  if (known && known !== common && 3 * most <= known.counts.length) return known
+  if (!known) {
+    if (common.counts.length < 3 * most || common.mass.length < (most + 1) * components)
+      common = newPlace(Math.max(MANY, most), components)
+    common.closed = null
+    running.set(cells, common)
+    return common
+  }
+  const own = newPlace(most + ROOM, components)
+  running.set(cells, own)
+  return own
+}
+
+const newPlace = (cells: number, components: number): Running => ({
+  closed: null,
+  mass: new Float64Array((cells + 1) * components),
+  counts: new Float64Array(3 * cells),
+  valid: 0,
+})
+
+/** Live cells that a stream usually has at most. */
+const MANY = 96
+let common = newPlace(MANY, 0)
+/** Live cells that may open before what is remembered needs a larger place. */
+const ROOM = 16
+
+const isSame = (counts: Float64Array, at: number, cell: RatedCell) =>
+  counts[3 * at] === cell.index && counts[3 * at + 1] === cell.hits && counts[3 * at + 2] === cell.exposure
 
 /** The same in the log domain: slower, and never overflows. */
 export function laterOnsetLogs<Cell extends OnsetCell>(
@@ -145,10 +178,11 @@ export function closeOldest<Cell extends RatedCell>(
   let endMs = cells.live[0]!.startMs
   for (const cell of closing.toReversed()) {
     for (let m = 0; m < ratios; m++) since[m]! += score(cell, reference + m)
-    const { index, startMs, hits, exposure } = cell
+    const { index, startMs, hits, exposure, total } = cell
     if (index > 0) {
       const logPrior = Math.log(onsetPrior(effects, index))
-      fresh.push({ startMs, endMs, hits, exposure, logMass: Array.from(since, (x) => logPrior + x) })
+      const counts = { hits, exposure, ...(total !== undefined && { total }) }
+      fresh.push({ startMs, endMs, ...counts, logMass: Array.from(since, (x) => logPrior + x) })
     }
     endMs = startMs
   }
@@ -174,6 +208,7 @@ function joinLightest(groups: OnsetGroup[], effects: Effects): void {
       endMs: b.endMs,
       hits: a.hits + b.hits,
       exposure: a.exposure + b.exposure,
+      ...(a.total !== undefined && { total: a.total + (b.total ?? 0) }),
       logMass: a.logMass.map((x, m) => logAdd(x, b.logMass[m]!)),
     })
     masses.splice(lightest, 2, logAdd(masses[lightest]!, masses[lightest + 1]!))

@@ -3,7 +3,7 @@ import { type Effects, onsetPrior } from './effects.ts'
 import { logE, referenceOf, type StreamState, scoreOf } from './known-rate.ts'
 import { logSum } from './log-domain.ts'
 import type { OnsetCell, OnsetCells } from './onset-cells.ts'
-import { oddsRatioInterval, type RatioInterval, ratioInterval } from './ratio-interval.ts'
+import { mixedInterval, oddsRatioBelow, type RatioBelow, type RatioInterval, rateRatioBelow } from './ratio-interval.ts'
 import type { TwoSampleDesign, TwoSampleState } from './two-sample.ts'
 
 /** When the harm began and how large it is, given that the release did go bad. */
@@ -16,8 +16,9 @@ export type OnsetEstimate = Readonly<{
   launchProbability: number
   /** Ratio of the grid in the most probable (onset, ratio) pair. */
   ratio: number
-  /** 90 % interval of the rate ratio, and its counts, since the onset of that pair. */
+  /** 90 % interval of the rate ratio over all onsets, each as probable as it is. */
   ratioInterval: RatioInterval
+  /** Onset of that pair, and the counts since. */
   sinceMs: number
   hitsSince: number
   exposureSince: number
@@ -31,6 +32,8 @@ const laterLogPrior = (newestCell: number): number => Math.log(0.5 / Math.max(ne
 /** Later cells that the other half is spread over, at least: 90 % ranges cover 91 to 100 % from the first hour on (docs/detection). */
 const FEWEST_CELLS = 12
 const LAUNCH_LOG_PRIOR = Math.log(0.5)
+/** Onsets less probable than this move no range. */
+const UNLIKELY = 1e-5
 
 type Hypothesis = Readonly<{
   startMs: number
@@ -48,30 +51,29 @@ type Hypothesis = Readonly<{
  * Onset is read as a start time of contacts: the first contacts that were treated badly, not the first visible hit.
  */
 export function onset(design: TestDesign, state: StreamState): OnsetEstimate | null {
-  return estimateOf(hypothesesOf(design, state), design.effects, (best) =>
-    ratioInterval(best.hits / design.dispersion, best.exposure / design.dispersion),
+  const { dispersion } = design
+  return estimateOf(hypothesesOf(design, state), design.effects, ({ hits, exposure }) =>
+    rateRatioBelow(hits / dispersion, exposure / dispersion),
   )
 }
 
 /** The same for a comparison with a stable release; `exposureSince` is then what equal arms would have shown. */
 export function onsetTwoSample(design: TwoSampleDesign, state: TwoSampleState): OnsetEstimate | null {
-  return estimateOf(armHypotheses(design, state), design.effects, (best) => {
-    const cells = state.cells.live.filter((cell) => cell.startMs >= best.startMs)
-    // beyond the live cells only the launch keeps its total
-    const total = best.startMs <= (state.cells.live[0]?.startMs ?? 0) ? state.total : sumOf(cells, 'total')
-    return oddsRatioInterval(best.hits, total, best.exposure)
-  })
+  return estimateOf(armHypotheses(design, state), design.effects, ({ hits, total, exposure }) =>
+    oddsRatioBelow(hits, total, exposure),
+  )
 }
 
-function estimateOf(
-  hypotheses: readonly Hypothesis[],
+function estimateOf<One extends Hypothesis>(
+  hypotheses: readonly One[],
   effects: Effects,
-  intervalOf: (best: Hypothesis) => RatioInterval,
+  ratioOf: (since: One) => RatioBelow,
 ): OnsetEstimate | null {
   if (hypotheses.length === 0) return null
   const masses = hypotheses.map((h) => logSum(h.logMass))
   const total = logSum(masses)
   const shares = masses.map((mass) => Math.exp(mass - total))
+  const likely = hypotheses.map((one, i) => ({ one, share: shares[i]! })).filter(({ share }) => share > UNLIKELY)
   const best = hypotheses.reduce((a, b) => (Math.max(...b.logMass) > Math.max(...a.logMass) ? b : a))
   // bad within the first cell is told apart from bad from launch by nothing: the range covers both, the estimate is the launch
   const launch = { ...hypotheses[0]!, toMs: hypotheses[0]!.fromMs }
@@ -82,44 +84,58 @@ function estimateOf(
     highMs: quantile(hypotheses, shares, 0.95),
     launchProbability: shares[0]!,
     ratio: effects.ratios[best.logMass.indexOf(Math.max(...best.logMass))]!,
-    ratioInterval: intervalOf(best),
+    ratioInterval: mixedInterval(likely.map(({ one, share }) => ({ share, below: ratioOf(one) }))),
     sinceMs: best.startMs,
     hitsSince: best.hits,
     exposureSince: best.exposure,
   }
 }
 
-const sumOf = <Key extends string>(items: readonly Readonly<Record<Key, number>>[], key: Key): number =>
-  items.reduce((sum, item) => sum + item[key], 0)
+/** `total`: hits of both arms. */
+type ArmHypothesis = Hypothesis & Readonly<{ total: number }>
+type ArmCounts = Readonly<{ hits: number; total: number; exposure: number }>
+const plus = (a: ArmCounts, b: ArmCounts) => ({
+  hits: a.hits + b.hits,
+  total: a.total + b.total,
+  exposure: a.exposure + b.exposure,
+})
 
 /** Launch first, then later onsets by time, from the log likelihood ratios that cells keep. */
-function armHypotheses({ effects, stratumMs }: TwoSampleDesign, state: TwoSampleState): Hypothesis[] {
+function armHypotheses({ effects, stratumMs }: TwoSampleDesign, state: TwoSampleState): ArmHypothesis[] {
   const { live, groups } = state.cells
   const newest = live.at(-1)
   if (!newest) return []
   const logWeights = effects.weights.map(Math.log)
   const logPrior = laterLogPrior(state.newestCell)
   const regroup = logPrior - Math.log(onsetPrior(effects, Math.max(1, live[0]!.index)))
-  let since = { hits: 0, exposure: 0 }
+  let since = { hits: 0, total: 0, exposure: 0 }
   let logs = effects.ratios.map(() => 0)
-  const latestFirst: Hypothesis[] = []
+  const latestFirst: ArmHypothesis[] = []
   for (let i = live.length - 1; i >= 0; i--) {
     const cell = live[i]!
-    since = { hits: since.hits + cell.hits, exposure: since.exposure + cell.exposure }
+    since = plus(since, cell)
     logs = logs.map((x, m) => x + cell.logRatios[m]!)
     if (cell.index === 0) continue
     const logMass = logWeights.map((w, m) => logPrior + w + logs[m]!)
     latestFirst.push({ startMs: cell.startMs, ...spanOf(state, i, newest.lastMs + stratumMs), ...since, logMass })
   }
   for (const group of groups.toReversed()) {
-    since = { hits: since.hits + group.hits, exposure: since.exposure + group.exposure }
+    since = plus(since, { ...group, total: group.total ?? 0 })
     const logMass = group.logMass.map((x, m) => regroup + x + logWeights[m]! + logs[m]!)
     latestFirst.push({ startMs: group.startMs, fromMs: group.startMs, toMs: group.endMs, ...since, logMass })
   }
   const startMs = state.launchMs ?? live[0]!.startMs
   const logMass = logWeights.map((w, m) => LAUNCH_LOG_PRIOR + w + state.logRatios[m]!)
   const toMs = Math.max(startMs, latestFirst.at(-1)?.startMs ?? newest.lastMs + stratumMs)
-  const launch = { startMs, fromMs: startMs, toMs, hits: state.hits, exposure: state.exposure, logMass }
+  const launch = {
+    startMs,
+    fromMs: startMs,
+    toMs,
+    hits: state.hits,
+    total: state.total,
+    exposure: state.exposure,
+    logMass,
+  }
   return [launch, ...latestFirst.reverse()]
 }
 

@@ -1,13 +1,39 @@
 import { describe, expect, test } from 'vitest'
-import { anytimeRatioInterval, anytimeShareInterval, ratioInterval } from './ratio-interval.ts'
+import {
+  anytimeRatioInterval,
+  anytimeShareInterval,
+  mixedInterval,
+  oddsRatioBelow,
+  rateRatioBelow,
+} from './ratio-interval.ts'
 
 test('30 hits where 12 were owed: vector of the credible and of the anytime interval', () => {
-  const credible = ratioInterval(30, 12)
+  const below = rateRatioBelow(30, 12, { hits: 0.5, exposure: 0.25 })
+  const credible = mixedInterval([{ share: 1, below }])
   expect(credible.low).toBeCloseTo(1.7974643, 7)
   expect(credible.high).toBeCloseTo(3.2747795, 7)
   const anytime = anytimeRatioInterval(30, 12, 0.05)
   expect(anytime.low).toBeCloseTo(1.2890951, 7)
   expect(anytime.high).toBeCloseTo(4.3018661, 7)
+})
+
+test('a ratio whose onset is uncertain has a wider range than either onset gives', () => {
+  const early = { share: 0.5, below: rateRatioBelow(60, 40) }
+  const late = { share: 0.5, below: rateRatioBelow(40, 14) }
+  const both = mixedInterval([early, late])
+  const [one, other] = [early, late].map((part) => mixedInterval([{ ...part, share: 1 }]))
+  expect(both.low).toBeGreaterThan(one!.low)
+  expect(both.low).toBeLessThan(other!.low)
+  expect(both.high).toBeGreaterThan(one!.high)
+  expect(both.high).toBeLessThan(other!.high)
+})
+
+test('two arms: many hits at the odds of 3 leave a narrow range around 3, one arm alone leaves any', () => {
+  const { low, high } = mixedInterval([{ share: 1, below: oddsRatioBelow(7500, 10_000, 5000) }])
+  expect(Math.sqrt(low * high)).toBeCloseTo(3, 2)
+  expect(Math.log(high / low)).toBeCloseTo(2 * 1.6449 * Math.sqrt(1 / 7500 + 1 / 2500), 3)
+  const alone = mixedInterval([{ share: 1, below: oddsRatioBelow(5, 5, 5) }])
+  expect(alone).toEqual({ low: 0, high: Number.POSITIVE_INFINITY })
 })
 
 describe('anytime intervals', () => {

@@ -1,17 +1,63 @@
 import { assert } from '../../lib/errors.ts'
-import { gammaQuantile, lgamma } from './gamma.ts'
+import { gammaP, lgamma } from './gamma.ts'
 
 /** Range of a rate ratio: hits against the healthy hits owed. `high` is Infinity while nothing is owed. */
 export type RatioInterval = Readonly<{ low: number; high: number }>
 
+/** Distribution of a ratio given what was seen: the probability that it lies at or below x. */
+export type RatioBelow = (x: number) => number
+
+/** What is believed before: one hit where one was owed, so a ratio of 1 that the first few hits outweigh. */
+const PRIOR = { hits: 1, exposure: 1 }
+
+/** Posterior of a rate ratio under a Gamma prior: Gamma(hits + 1) ÷ (exposure + 1). */
+export function rateRatioBelow(hits: number, exposure: number, prior = PRIOR): RatioBelow {
+  assert(hits >= 0 && exposure >= 0, 'hits and exposure are not negative')
+  return (x) => (x <= 0 ? 0 : gammaP(hits + prior.hits, (exposure + prior.exposure) * x))
+}
+
 /**
- * Credible interval of the rate ratio under a Gamma(½, ¼) prior: quantiles of Gamma(hits + ½) / (exposure + ¼).
- * For reporting a pause. Taken since the estimated onset it leans high by 8 to 14 %, because the pause chose the moment.
+ * The same for the odds ratio of two arms: `hits` of `total` came from the candidate, equal arms would have shown `expected` of them. Log odds
+ * as normal (Woolf 1955) with two hits before, split as equal arms split them. Says nothing (½ everywhere) where only one arm was there.
  */
-export function ratioInterval(hits: number, exposure: number, level = 0.9): RatioInterval {
-  assert(hits >= 0 && exposure >= 0 && level > 0 && level < 1, 'hits and exposure are not negative, level in (0, 1)')
+export function oddsRatioBelow(hits: number, total: number, expected: number): RatioBelow {
+  const theta = expected / total
+  if (!(theta > 0 && theta < 1)) return () => 0.5
+  const candidate = hits + 2 * theta
+  const stable = total - hits + 2 * (1 - theta)
+  const middle = Math.log(candidate / stable) - Math.log(theta / (1 - theta))
+  const deviation = Math.sqrt(1 / candidate + 1 / stable)
+  return (x) => (x <= 0 ? 0 : normalBelow((Math.log(x) - middle) / deviation))
+}
+
+const normalBelow = (z: number): number => 0.5 * (1 + Math.sign(z) * gammaP(0.5, (z * z) / 2))
+
+/** A ratio beyond this is as good as any: its upper end is told as Infinity. */
+const MOST_RATIO = 1e6
+
+/**
+ * Range of a ratio that the distributions of several hypotheses share, each weighed by its probability: the probability below its low end
+ * and above its high end is the same. For reporting a pause; it covers the true ratio in 89 to 98 % of pauses at a level of 90 % (docs/detection).
+ */
+export function mixedInterval(
+  parts: readonly Readonly<{ share: number; below: RatioBelow }>[],
+  level = 0.9,
+): RatioInterval {
+  assert(level > 0 && level < 1, 'level lies in (0, 1)')
+  const below = (x: number) => parts.reduce((sum, part) => sum + part.share * part.below(x), 0)
+  const at = (p: number): number => {
+    if (below(MOST_RATIO) < p) return Number.POSITIVE_INFINITY
+    if (below(1 / MOST_RATIO) >= p) return 0
+    const isAbove = (log: number) => below(Math.exp(log)) >= p
+    let [low, high] = [-Math.log(MOST_RATIO), Math.log(MOST_RATIO)]
+    for (let i = 0; i < 60; i++) {
+      const middle = (low + high) / 2
+      if (isAbove(middle)) high = middle
+      else low = middle
+    }
+    return Math.exp(high)
+  }
   const tail = (1 - level) / 2
-  const at = (p: number) => gammaQuantile(p, hits + 0.5) / (exposure + 0.25)
   return { low: at(tail), high: at(1 - tail) }
 }
 
@@ -67,17 +113,3 @@ export function anytimeShareInterval(hits: number, trials: number, alpha: number
 }
 
 const xlogy = (x: number, y: number) => (x === 0 ? 0 : x * Math.log(y))
-
-/**
- * Range of the odds ratio of two arms: `hits` of `total` came from the candidate, equal arms would have shown `expected` of them.
- * Wilson's interval of the candidate's part, read as odds against θ = expected ÷ total. 90 % by default.
- */
-export function oddsRatioInterval(hits: number, total: number, expected: number, z = 1.6449): RatioInterval {
-  if (total <= 0 || expected <= 0 || expected >= total) return { low: 0, high: Number.POSITIVE_INFINITY }
-  const odds = (part: number) => part / (1 - part) / (expected / (total - expected))
-  const n = total + z * z
-  const middle = (hits + (z * z) / 2) / n
-  const half = (z / n) * Math.sqrt((hits * (total - hits)) / total + (z * z) / 4)
-  const high = middle + half
-  return { low: odds(Math.max(0, middle - half)), high: high >= 1 - 1e-12 ? Number.POSITIVE_INFINITY : odds(high) }
-}

@@ -72,6 +72,12 @@ export function designTwoSample(options: TwoSampleOptions): TwoSampleDesign {
 
 const stratumMsOf = (design: TwoSampleDesign, slice: number) => design.sliceStrataMs[slice] ?? design.stratumMs
 
+/** Start of the stratum that a contact of a slice belongs to. */
+export function stratumStartOf(design: TwoSampleDesign, cohortMs: number, slice: number): number {
+  const stratumMs = stratumMsOf(design, slice)
+  return Math.floor(cohortMs / stratumMs) * stratumMs
+}
+
 export const createTwoSample = (design: TwoSampleDesign): TwoSampleState => ({
   designId: design.id,
   nowMs: null,
@@ -127,7 +133,8 @@ export function addAtRisk(
 }
 
 /**
- * Counts hits of both arms that became known together in one cohort, after its contacts. While the stratum is still filling
+ * Counts hits of both arms that became known together in one stratum, after its contacts and in one call: one arm's hits before the other's would
+ * lean towards it, as each leaves fewer of its arm at risk. While the stratum is still filling
  * they are held: a hit that comes at once must not be compared with contacts that have already had their chance. A hit of a
  * cohort that has left the window, or of a contact never added, is ignored: it has no risk set to be compared in.
  */
@@ -195,9 +202,8 @@ const scoreOf = (cell: TwoSampleCell, m: number) => cell.logRatios[m]!
 
 /** The cohort of a start time and slice, created in order; undefined for one that has left the window. */
 function cohortOf(design: TwoSampleDesign, state: TwoSampleState, cohortMs: number, slice: number): Cohort | undefined {
-  const stratumMs = stratumMsOf(design, slice)
-  const startMs = Math.floor(cohortMs / stratumMs) * stratumMs
-  if (state.nowMs !== null && startMs < state.nowMs - design.windowMs - stratumMs) return undefined
+  const startMs = stratumStartOf(design, cohortMs, slice)
+  if (state.nowMs !== null && startMs < state.nowMs - design.windowMs - stratumMsOf(design, slice)) return undefined
   const { cohorts } = state
   const isAfter = (cohort: Cohort) => cohort.startMs > startMs || (cohort.startMs === startMs && cohort.slice > slice)
   let at = cohorts.length

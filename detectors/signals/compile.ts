@@ -4,10 +4,12 @@ import {
   type Attributed,
   CONTACT_NUMBERS,
   CONTACT_TEXTS,
+  isAgainstUsual,
   type Predicate,
   type Recurrence,
   type Signal,
 } from './definition.ts'
+import { binMeasureSql, binSql } from './value-bins.ts'
 
 /** Hits of one customer that count in evidence per release and UTC day of the trial (docs/signals.md). */
 export const HITS_PER_CUSTOMER_DAY = 3
@@ -86,9 +88,9 @@ export function compileSignals(signals: readonly Signal[]): CompiledSignals {
     },
     outcomeKinds: [...new Set(attributed.map((signal) => signal.outcome))],
     deltas: fill(FILES.deltas, {
-      names: PLAIN_COUNTS.map(([name]) => text(name)).join(', '),
+      names: PLAIN_COUNTS.map(([name]) => name).join(', '),
       counts: PLAIN_COUNTS.map(([, value]) => value).join(', '),
-      judged_names: judged.map(([name]) => text(name)).join(', '),
+      judged_names: judged.map(([name]) => name).join(', '),
       judged_counts: judged.map(([, value]) => value).join(',\n      '),
     }),
     capped: fill(FILES.capped, { cap: HITS_PER_CUSTOMER_DAY }),
@@ -139,11 +141,11 @@ function attributedSql(signals: readonly Attributed[]): string {
   })
 }
 
-/** A count of contacts: its name (`signal.measure`) and the value of one contact. */
-type Count = readonly [name: string, sql: string]
+/** A count of contacts, as SQL: its name (`signal.measure`) and the value of one contact. */
+type Count = readonly [name: string, value: string]
 
 /** Counts that need no signal: what reports and boards show of every slice. */
-const PLAIN_COUNTS: readonly Count[] = [
+const PLAIN: readonly Count[] = [
   ['.contacts', '1'],
   ['.identified', "customer != ''"],
   ['.calls', 'calls'],
@@ -159,18 +161,20 @@ const PLAIN_COUNTS: readonly Count[] = [
   ['.contacts_transferred', 'transfers > 0'],
   ['.sampled', 'sampled'],
 ]
+const PLAIN_COUNTS = PLAIN.map(([name, value]): Count => [text(name), value])
 
 /** Counts of contacts that are not sampled: tail sampling keeps errors and would look like harm, so sampled ones are never judged. */
 function judgedCountsOf(signal: Signal, index: number): readonly Count[] {
   if (signal.evaluator === 'counters') return []
   const trial = `trial_${index}`
-  const counts: Count[] = [
-    [`${signal.name}.trials`, `(${predicateSql(signal.trial)}) AS ${trial}`],
-    [`${signal.name}.hits`, `${trial} AND ${hitSql(signal)}`],
-  ]
-  if (signal.evaluator === 'measure')
-    counts.push([`${signal.name}.sum`, `if(${trial}, ${CONTACT_NUMBERS[signal.value]}, 0)`])
-  return counts
+  const nameOf = (measure: string) => text(`${signal.name}.${measure}`)
+  const counts: Count[] = [[nameOf('trials'), `(${predicateSql(signal.trial)}) AS ${trial}`]]
+  if (signal.evaluator === 'measure') {
+    const value = CONTACT_NUMBERS[signal.value]
+    counts.push([nameOf('sum'), `if(${trial}, ${value}, 0)`])
+    if (isAgainstUsual(signal)) return [...counts, [`concat(${nameOf('')}, ${binMeasureSql(binSql(value))})`, trial]]
+  }
+  return [...counts, [nameOf('hits'), `${trial} AND ${hitSql(signal)}`]]
 }
 
 function hitSql(signal: Exclude<Signal, { evaluator: 'counters' }>): string {

@@ -79,13 +79,18 @@ export const attributedSchema = z.strictObject({
   windowHours,
 })
 
-/** A quantity of the contact; its hit is "above the limit". */
+/** A quantity of the contact; its hit is "above the limit", or without one "beyond what was usual" (detectors/usual.ts). */
 export const measureSchema = z.strictObject({
   ...named,
   evaluator: z.literal('measure'),
   trial,
   value: z.enum(Object.keys(CONTACT_NUMBERS) as [keyof typeof CONTACT_NUMBERS]),
-  above: z.number().describe('A contact whose value is greater than this is a hit.'),
+  above: z
+    .number()
+    .exactOptional()
+    .describe(
+      'A contact whose value is greater than this is a hit. Absent: judged against the median, the 90 % and the 99 % point of history.',
+    ),
 })
 
 /** The increase of one OTLP counter among the increase of another. */
@@ -108,6 +113,12 @@ export const signalSchema = z.discriminatedUnion('evaluator', [
 export type Signal = z.infer<typeof signalSchema>
 export type Recurrence = z.infer<typeof recurrenceSchema>
 export type Attributed = z.infer<typeof attributedSchema>
+
+export type Measure = z.infer<typeof measureSchema>
+
+/** A quantity without a limit of its own: judged against what was usual. */
+export const isAgainstUsual = (signal: Signal): signal is Measure =>
+  signal.evaluator === 'measure' && signal.above === undefined
 
 /** Window of a delayed signal in milliseconds; null when its hit is known within the contact. */
 export const windowMsOf = (signal: Signal): number | null =>

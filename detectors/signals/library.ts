@@ -205,6 +205,13 @@ const MORE: readonly unknown[] = [
     value: 'durationSeconds',
     above: 600,
   },
+  {
+    name: 'handling_time',
+    title: 'Handling time',
+    description: 'Seconds from the start of a contact to its end, against what was usual: median, 90 % and 99 % point.',
+    evaluator: 'measure',
+    value: 'durationSeconds',
+  },
 ]
 
 const parse = (signals: readonly unknown[]): Signal[] => signals.map((signal) => signalSchema.parse(signal))

@@ -1,0 +1,34 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { Finding } from '../facts/finding.ts'
+import { rowsOf } from '../store/store.clickhouse.ts'
+import type { Baseline } from './baseline.ts'
+import type { Breach } from './judge.ts'
+import { isHitSql } from './usual.ts'
+
+/** Adds what only the store knows: the first hit of a contact begun since the onset, and how many contacts began since. */
+export async function completed(
+  store: ClickHouseClient,
+  breach: Breach,
+  { fromBin }: Baseline,
+  { clockMs, decidedAtMs }: Readonly<{ clockMs: number; decidedAtMs: number }>,
+): Promise<Finding> {
+  const sinceMs = breach.onsetMs ?? 0
+  const { environment, agent, release } = breach.release
+  const [known] = await rowsOf<{ firstHarmMs: number; contactsExposed: number }>(
+    store,
+    `SELECT
+       (SELECT toUnixTimestamp64Milli(min(clock_at)) FROM batches WHERE seq = (
+         SELECT min(seq) FROM deltas WHERE signal = {signal:String} AND ${isHitSql(fromBin, 'hits')} AND n > 0 AND seq <= {seq:UInt64}
+           AND environment = {environment:String} AND agent = {agent:String} AND release = {release:String} AND minute >= toStartOfMinute(toDateTime({since:UInt32})))) AS firstHarmMs,
+       (SELECT sum(n) FROM rollup_minutes WHERE signal = '' AND measure = 'contacts'
+         AND environment = {environment:String} AND agent = {agent:String} AND release = {release:String} AND minute >= toStartOfMinute(toDateTime({since:UInt32}))) AS contactsExposed`,
+    { signal: breach.signal, seq: breach.seq, environment, agent, release, since: Math.floor(sinceMs / 1000) },
+  )
+  return {
+    ...breach,
+    firstHarmMs: known && known.firstHarmMs > 0 ? known.firstHarmMs : null,
+    contactsExposed: known?.contactsExposed ?? 0,
+    decidedAtMs,
+    acceptedAtMs: clockMs,
+  }
+}
