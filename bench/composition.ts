@@ -164,14 +164,16 @@ try {
     data: { activeTargets: { scrapeUrl: string; health: string }[] }
   }
   const overview = (await get(`http://${ipOf('andon-detector')}:4320/api/v1/overview`, secret('page_token'))) as {
-    incidents: { release: { agent: string; release: string }; state: string }[]
+    incidents: { release: { agent: string; release: string }; state: string; reason: string }[]
   }
   console.log(
     JSON.stringify(
       {
         targets: data.activeTargets.map(({ scrapeUrl, health }) => `${scrapeUrl} ${health}`),
         fired: [...fired].sort(),
-        incidents: overview.incidents,
+        incidents: overview.incidents.map(
+          ({ release, state, reason }) => `${release.agent} ${release.release} ${state} ${reason}`,
+        ),
         told: /"contacts":\d+.*/.exec(logs.get('contact-centre') ?? '')?.[0],
       },
       null,
