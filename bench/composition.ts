@@ -28,8 +28,8 @@ const SUBNET = '10.88.0'
 const ipOf = (name: string) => `${SUBNET}.${NAMES.indexOf(name) + 2}`
 const spaceOf = (name: string) => `andon-${name}`
 const folder = mkdtempSync(join(tmpdir(), 'andon-composition-'))
-const [binary, canRun] = [findCollector(), hasKafka()]
-if (!binary || !canRun) process.exit(1)
+const binary = findCollector() ?? process.exit(1)
+if (!hasKafka()) process.exit(1)
 
 const run = (command: string, ...args: string[]) => {
   const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8', cwd: ROOT })
@@ -128,7 +128,7 @@ const secret = (name: string) => readFileSync(join(folder, 'secrets', name), 'ut
 const get = async (url: string, token?: string) =>
   (await (await fetch(url, token ? { headers: { authorization: `Bearer ${token}` } } : {})).json()) as never
 
-try {
+async function tell(): Promise<void> {
   for (const volume of ['secrets', 'kafka', 'clickhouse', 'prometheus']) mkdirSync(join(folder, volume))
   run(process.execPath, 'deploy/make-secrets.ts', join(folder, 'secrets'))
   network()
@@ -164,22 +164,29 @@ try {
     data: { activeTargets: { scrapeUrl: string; health: string }[] }
   }
   const overview = (await get(`http://${ipOf('andon-detector')}:4320/api/v1/overview`, secret('page_token'))) as {
-    incidents: { release: { agent: string; release: string }; state: string }[]
+    incidents: { release: { agent: string; release: string }; state: string; reason: string }[]
   }
   console.log(
     JSON.stringify(
       {
         targets: data.activeTargets.map(({ scrapeUrl, health }) => `${scrapeUrl} ${health}`),
         fired: [...fired].sort(),
-        incidents: overview.incidents,
+        incidents: overview.incidents.map(
+          ({ release, state, reason }) => `${release.agent} ${release.release} ${state} ${reason}`,
+        ),
         told: /"contacts":\d+.*/.exec(logs.get('contact-centre') ?? '')?.[0],
       },
       null,
       2,
     ),
   )
+}
+
+const interrupted = new Promise<never>((_, reject) => process.once('SIGINT', () => reject(new Error('interrupted'))))
+try {
+  await Promise.race([tell(), interrupted])
 } finally {
-  for (const child of running) child.kill('SIGKILL')
+  for (const child of running) child.removeAllListeners('exit').kill('SIGKILL')
   await wallClock.sleep(500)
   for (const step of undo.reverse()) step()
   rmSync(folder, { recursive: true, force: true })

@@ -24,6 +24,9 @@ const [path, memoryBytes] = process.argv.slice(2) as [string, string]
  */
 const CONNECTIONS = 2
 
+/** Beyond this, writes are refused: one under which the last byte of the disk goes may leave a part whose files are empty (docs/kafka.md, A full disk). */
+const KEEP_FREE_BYTES = 64 * 2 ** 20
+
 /** A predecessor that was killed may need a moment to let go of the directory. */
 const OPEN_ATTEMPTS = 50
 const OPEN_PAUSE_MS = 200
@@ -37,6 +40,7 @@ async function open() {
           `--max_server_memory_usage=${memoryBytes}`,
           '--mark_cache_size=134217728',
           '--uncompressed_cache_size=0',
+          `--storage_configuration.disks.default.keep_free_space_bytes=${KEEP_FREE_BYTES}`,
         ],
       })
       return Array.from({ length: CONNECTIONS }, () => createChdbConnection({ path }))

@@ -1,6 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createServer as createTlsServer } from 'node:tls'
 import type { ClickHouseClient } from '@clickhouse/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Server, startServer } from '../test/live/clickhouse/server.ts'
@@ -79,6 +82,35 @@ test('what cannot be sent twice is refused at once, as something to try again la
     ).rejects.toMatchObject({ code: 'store_unavailable', retryable: true })
   } finally {
     await server.start()
+  }
+})
+
+test('over TLS the authority of the configuration is trusted, and no other', async () => {
+  const openssl = (args: string) => {
+    const { status, stderr } = spawnSync('openssl', args.split(' '), { cwd: folder, encoding: 'utf8' })
+    expect(status, stderr).toBe(0)
+  }
+  for (const name of ['server', 'other'])
+    openssl(
+      `req -x509 -newkey rsa:2048 -nodes -days 2 -keyout ${name}.key -out ${name}.pem -subj /CN=localhost -addext subjectAltName=DNS:localhost`,
+    )
+  const read = (name: string) => readFileSync(join(folder, name), 'utf8')
+  // The server speaks plain HTTP behind it, as behind many a load balancer.
+  const door = createTlsServer({ cert: read('server.pem'), key: read('server.key') }, (socket) => {
+    const inner = connect(Number(new URL(server.url).port), '127.0.0.1')
+    socket.pipe(inner).pipe(socket)
+    for (const end of [socket, inner]) end.on('error', () => {})
+  })
+  await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve))
+  const url = `https://localhost:${(door.address() as AddressInfo).port}`
+  const trusting = (ca: string) => connectStore({ ...server.as('andon_reader'), url, ca: read(ca) })
+  const [right, wrong] = [trusting('server.pem'), trusting('other.pem')]
+  try {
+    expect(await rowsOf(right, 'SELECT currentUser() AS user')).toEqual([{ user: 'andon_reader' }])
+    await expect(rowsOf(wrong, 'SELECT 1')).rejects.toThrow(/self-signed certificate|unable to verify/)
+  } finally {
+    await Promise.all([right.close(), wrong.close()])
+    door.close()
   }
 })
 

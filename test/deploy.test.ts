@@ -148,6 +148,12 @@ test('Dockerfile: pinned base, packages from the lock file, an unprivileged user
   expect(text('Dockerfile')).not.toMatch(/password|secret=|token=/i)
 })
 
+test('ClickHouse leaves room on its disk', () => {
+  expect(text('deploy/clickhouse/storage.xml')).toMatch(/<keep_free_space_bytes>\d{10}<\/keep_free_space_bytes>/)
+  const mounts = compose.services.clickhouse!.volumes ?? []
+  expect(mounts).toContain('./deploy/clickhouse/storage.xml:/etc/clickhouse-server/config.d/andon.xml:ro')
+})
+
 test('the image holds what runs and nothing else', () => {
   const allowed = text('.dockerignore')
     .split('\n')
@@ -174,6 +180,14 @@ test('secrets are made once and never overwritten', () => {
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+})
+
+const hasCompose = spawnSync('docker', ['compose', 'version'], { stdio: 'ignore' }).status === 0
+if (!hasCompose) console.warn('SKIPPED: no docker compose: whether it takes docker-compose.yml is NOT checked here')
+
+test.skipIf(!hasCompose)('Docker Compose takes the composition', () => {
+  const { status, stderr } = spawnSync('docker', ['compose', 'config', '--quiet'], { cwd: ROOT, encoding: 'utf8' })
+  expect(status, stderr).toBe(0)
 })
 
 const hasPromtool = spawnSync('promtool', ['--version'], { stdio: 'ignore' }).status === 0

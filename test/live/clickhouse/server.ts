@@ -24,6 +24,8 @@ export type Server = Readonly<{
 
 const ENGINE = fileURLToPath(new URL('engine.ts', import.meta.url))
 const GRANTS = new URL('../../../deploy/clickhouse/grants.sql', import.meta.url)
+/** What deploy/clickhouse/storage.xml keeps free, for the small file systems of tests. */
+const KEEP_FREE_BYTES = 16 * 2 ** 20
 /** It serves until its input is closed: what a test leaves behind ends with the test. */
 const SERVE = `CREATE DATABASE IF NOT EXISTS ${DATABASE}; SYSTEM START LISTEN HTTP; SELECT count() FROM file('-', 'LineAsString')`
 
@@ -94,6 +96,7 @@ export function serverCommand(path: string, place: Place): readonly string[] {
   <http_port>${place.port}</http_port>
   <max_server_memory_usage>${1 << 30}</max_server_memory_usage>
   <users_config>${users}</users_config>
+  <storage_configuration><disks><default><keep_free_space_bytes>${KEEP_FREE_BYTES}</keep_free_space_bytes></default></disks></storage_configuration>
 </clickhouse>`,
   )
   writeFileSync(users, usersOf(readFileSync(GRANTS, 'utf8'), place))

@@ -105,9 +105,7 @@ export async function chaos(
         await wallClock.sleep(options.outageMs ?? 10_000)
         await cluster.broker.start()
       } else if (fault === 'disk') {
-        const filler = fill(cluster.folder)
-        await wallClock.sleep(options.outageMs ?? 10_000)
-        rmSync(filler)
+        rmSync(await fill(cluster.folder, options.outageMs ?? 10_000))
       } else {
         await space.server!.stop()
         await wallClock.sleep(options.outageMs ?? 10_000)
@@ -133,17 +131,20 @@ export async function chaos(
   }
 }
 
-/** Writes until nothing more fits. */
-function fill(folder: string): string {
+/** Writes some 50 MB/s until nothing more fits, and takes what others free, for so long. Returns the file. */
+async function fill(folder: string, forMs: number): Promise<string> {
   const filler = join(folder, 'filler')
   const file = openSync(filler, 'w')
-  const chunk = Buffer.alloc(1 << 20)
-  try {
-    for (;;) writeSync(file, chunk)
-  } catch {
-    closeSync(file)
-    return filler
+  const untilMs = wallClock.nowMs() + forMs
+  while (wallClock.nowMs() < untilMs) {
+    for (const bytes of [1 << 18, 512])
+      try {
+        writeSync(file, Buffer.alloc(bytes))
+      } catch {} // full
+    await wallClock.sleep(5)
   }
+  closeSync(file)
+  return filler
 }
 
 /** The process that is active in all roles; roles may move apart, then any that is active in the pipeline. */
