@@ -42,10 +42,13 @@ const as = async <T>(user: User, work: (client: ClickHouseClient) => Promise<T>)
 }
 
 test('the grants are statements that ClickHouse reads, on tables that exist, for the users that users.sh makes', async () => {
-  const statements = readFileSync(new URL('../../deploy/clickhouse/grants.sql', import.meta.url), 'utf8')
+  const read = (name: string) => readFileSync(new URL(`../../deploy/clickhouse/${name}`, import.meta.url), 'utf8')
+  const statements = read('grants.sql')
     .split(';')
     .map((part) => part.replace(/^--.*$/gm, '').trim())
     .filter(Boolean)
+  const created = /--query "(CREATE USER .+)"/.exec(read('users.sh'))![1]!.replace('$hash', 'ab'.repeat(32))
+  expect(await rowsOf(store, 'SELECT formatQuery({created:String}) AS sql', { created })).toHaveLength(1)
   for (const sql of statements)
     expect(await rowsOf(store, 'SELECT formatQuery({sql:String}) AS sql', { sql }), sql).toHaveLength(1)
   const sql = 'SELECT name FROM system.tables WHERE database = currentDatabase()'

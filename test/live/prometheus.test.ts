@@ -73,7 +73,7 @@ alerting: { alertmanagers: [{ static_configs: [{ targets: ["127.0.0.1:${alertman
 test.skipIf(missing.length > 0)(
   'a bad release pages through Prometheus and Alertmanager; every rule evaluates on real metrics',
   {
-    timeout: 60_000,
+    timeout: 90_000,
   },
   async () => {
     const [platform, pager] = [await listener(), await listener()]
@@ -133,7 +133,7 @@ test.skipIf(missing.length > 0)(
     type Alert = { status: string; labels: Record<string, string>; annotations: Record<string, string> }
     const paged = () => pager.bodies.flatMap((body) => (body as { alerts: Alert[] }).alerts)
     await expect
-      .poll(() => paged().find(({ labels }) => labels.alertname === 'AndonReleasePaused'), { timeout: 25_000 })
+      .poll(() => paged().find(({ labels }) => labels.alertname === 'AndonReleasePaused'), { timeout: 45_000 })
       .toMatchObject({
         status: 'firing',
         labels: { severity: 'page', agent: 'orders', release: 'r43', signal: 'failed_updates' },
