@@ -64,7 +64,7 @@ export type Membership = Readonly<{
   isLeading: () => boolean
   /** Terms of this member at present: of a group that is led as a whole at most one, of a shared one as many as it leads partitions. */
   terms: () => number
-  /** Whether the group heard of this member lately: it leads or would take over. */
+  /** Whether the group heard of this member lately and it can read the topics: it leads or would take over. */
   isMember: () => boolean
   /** Records not read yet, by topic; null while another member leads. */
   lag: () => Readonly<Record<string, number>> | null

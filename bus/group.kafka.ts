@@ -35,6 +35,8 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
   let consumer: Consumer
   let heardMs = 0
   let leadingSinceMs = 0
+  /** False while what stands next in a topic is compressed as nobody here can read it: no member can do its work then. */
+  let isReadable = true
   let assigned: readonly Assigned[] = []
   /** Of the term that reads a partition; a partition without one is paused. */
   const inboxes = new Map<string, Inbox>()
@@ -66,9 +68,15 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
     })
     consumer.on(REBALANCING, () => seats.dismiss())
     consumer.on(GROUP_JOIN, ({ payload }) => joined(payload.memberAssignment as Record<string, number[]>, askedMs))
-    consumer.on(CRASH, ({ payload }) => {
+    consumer.on(CRASH, ({ payload: { error } }) => {
       seats.dismiss()
-      log.warn({ group, err: payload.error.message }, 'the group was lost; joining again')
+      isReadable = error.name !== 'KafkaJSNotImplemented'
+      if (isReadable) log.warn({ group, err: error.message }, 'the group was lost; joining again')
+      else
+        log.error(
+          { group, topics, err: error.message },
+          'a topic holds records in a compression that cannot be read: let producers use none, gzip or zstd; joining again',
+        )
       void rejoin()
     })
     await consumer.connect()
@@ -112,6 +120,7 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
     const { topic, partition } = batch
     const inbox = inboxes.get(partitionKey(topic, partition))
     if (!isRunning() || isStale() || !inbox || inbox.nextOf(partitionKey(topic, partition)) === null) return
+    isReadable = true
     for (const message of batch.messages) {
       inbox.push(recordOf(topic, partition, message))
       resolveOffset(message.offset)
@@ -159,9 +168,9 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
 
   await start()
   return {
-    isLeading: seats.isLeading,
+    isLeading: () => isReadable && seats.isLeading(),
     terms: seats.terms,
-    isMember: isFresh,
+    isMember: () => isReadable && isFresh(),
     lag: seats.lag,
     close: async () => {
       closing.abort()
