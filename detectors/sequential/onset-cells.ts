@@ -91,7 +91,8 @@ export function laterOnsets<Cell extends RatedCell>(
  * exposure of each live cell that these were made from; the first `valid` of them stand.
  */
 type Running = { closed: readonly number[] | null; mass: Float64Array; counts: Float64Array; valid: number }
-const running = new WeakMap<object, Running>()
+/** Null after the first look. */
+const running = new WeakMap<object, Running | null>()
 
 function runningOf<Cell extends RatedCell>(cells: OnsetCells<Cell>, components: number): Running {
   const known = placeOf(cells, components)
@@ -106,18 +107,20 @@ function runningOf<Cell extends RatedCell>(cells: OnsetCells<Cell>, components: 
 function placeOf<Cell extends RatedCell>(cells: OnsetCells<Cell>, components: number): Running {
   const known = running.get(cells)
   const most = cells.live.length
-  if (known && known !== common && 3 * most <= known.counts.length) return known
-  if (!known) {
-    if (common.counts.length < 3 * most || common.mass.length < (most + 1) * components)
-      common = newPlace(Math.max(MANY, most), components)
+  if (known && hasRoom(known, most, components)) return known
+  if (known === undefined) {
+    if (!hasRoom(common, most, components)) common = newPlace(Math.max(MANY, most), components)
     common.closed = null
-    running.set(cells, common)
+    running.set(cells, null)
     return common
   }
   const own = newPlace(most + ROOM, components)
   running.set(cells, own)
   return own
 }
+
+const hasRoom = ({ counts, mass }: Running, cells: number, components: number): boolean =>
+  counts.length >= 3 * cells && mass.length >= (cells + 1) * components
 
 const newPlace = (cells: number, components: number): Running => ({
   closed: null,
