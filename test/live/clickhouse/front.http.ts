@@ -17,7 +17,7 @@ export type Front = Readonly<{
  * not a server: no users, no databases but one, no limits, two statements at a time. CLICKHOUSE_URL lets the tests use a real one instead.
  */
 export async function startFront(path: string): Promise<Front> {
-  const connection = createEmbeddedConnection(path, { memoryBytes: 1 << 30 })
+  const connection = createEmbeddedConnection(path, { memoryBytes: 1 << 30, lockWaitMs: 10_000 })
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? '/', 'http://front')
     const zipped = request.headers['accept-encoding']?.includes('gzip') === true
