@@ -207,6 +207,48 @@ test('every mistake is told at once, in the order of the file', () => {
   ])
 })
 
+test('mistakes between keys are told beside mistakes of keys', () => {
+  const refusals = refusalsOf(
+    [
+      'page: { host: 0.0.0.0 }',
+      'store: { retentionDays: many }',
+      'signals: [transfers, transfers]',
+      'triggers:',
+      '  - { name: a, signal: complaints, baseline: 2 }',
+      '  - { name: b, signal: complaint, baseline: 0.1 }',
+      '  - { name: c, signal: transfers }',
+      '  - { name: b, signal: complaints, baseline: 0.1 }',
+      '  - { name: d, signal: complaints, baseline: 0.9, tolerance: 1 }',
+    ].join('\n'),
+  )
+  expect(refusals.map((refusal) => refusal.split(': ')[0])).toEqual([
+    'andon.yaml:1 page.host',
+    'andon.yaml:2 store.retentionDays',
+    'andon.yaml:3 signals[1]',
+    'andon.yaml:5 triggers[0].baseline',
+    'andon.yaml:6 triggers[1].signal',
+    'andon.yaml:7 triggers[2].baseline',
+    'andon.yaml:8 triggers[3].name',
+    'andon.yaml:9 triggers[4].tolerance',
+  ])
+})
+
+test('what cannot be read is not held against the rest', () => {
+  const refusals = refusalsOf(
+    [
+      'receive: { host: 0.0.0.0, token: hunter2 }', // a token, if a wrong one
+      'signals: [{ name: slow, title: Slow, evaluator: shar }]',
+      'targets: [{ name: platform, url: x, enforces: true, secret: { env: A } }]',
+      'triggers: [{ name: a, signal: slow, baseline: 0.1, action: pause, trafficGoesTo: people }]',
+    ].join('\n'),
+  )
+  expect(refusals.map((refusal) => refusal.split(': ')[0])).toEqual([
+    'andon.yaml:1 receive.token',
+    'andon.yaml:2 signals[0].evaluator',
+    'andon.yaml:3 targets[0].url',
+  ])
+})
+
 test.each([
   ['targets:\n  - { name: a, url: "https://x.example", secret: whsec_c2VjcmV0 }', 'targets[0].secret', 'whsec_'],
   ['targets:\n  - { name: a, url: "https://user:hunter2@x.example", secret: { env: A } }', 'targets[0].url', 'hunter2'],

@@ -1,170 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { LineCounter, parseDocument } from 'yaml'
-import { z } from 'zod'
-import { heartbeatConfig } from './alerts/heartbeat.ts'
-import { linksConfig, safetyConfig, secretRefConfig, targetsConfig } from './alerts/targets.ts'
-import { apiConfig, includes } from './api/tokens.ts'
-import { kafkaConfig } from './bus/config.ts'
-import { namesSchema } from './collector/names.ts'
-import { CONVERSATION_IDS } from './collector/pseudonym.ts'
-import { isAgainstUsual, type Signal, signalSchema } from './detectors/signals/definition.ts'
-import { FOUR_SIGNALS, KPI_SIGNALS, SIGNAL_LIBRARY } from './detectors/signals/library.ts'
-import {
-  baselineMistake,
-  DEFAULT_TRIGGERS,
-  judgedTriggers,
-  type TriggerConfig,
-  triggersSchema,
-  writtenBaseline,
-} from './detectors/triggers.ts'
-import { closestOf } from './lib/closest.ts'
-import { isLoopback } from './lib/door.http.ts'
+import type { z } from 'zod'
+import { crossMistakes } from './config-checks.ts'
+import { type Config, configJsonSchema, configSchema, DEFAULT_CONFIG } from './config-schema.ts'
 import { AndonError } from './lib/errors.ts'
-import type { JsonSchema } from './lib/json-schema.ts'
 import { type Mistake, mistakesOf, pathText, renderMistakes, valueAt } from './lib/mistakes.ts'
-import { recoveryConfig } from './recovery/config.ts'
-import { releasesConfig } from './releases/limits.ts'
-import { drillConfig } from './simulator/drill-config.ts'
-import { serverConfig } from './store/config.ts'
 
-const listen = (port: number, what: string) =>
-  z
-    .strictObject({
-      host: z
-        .string()
-        .default('127.0.0.1')
-        .describe('Address to listen on. Beyond loopback a token is required. Default 127.0.0.1.'),
-      port: z.int().min(0).max(65_535).default(port).describe(`Port; 0 takes any free one. Default ${port}.`),
-      token: secretRefConfig.optional().describe('Where the bearer token is kept that every request must carry.'),
-    })
-    .prefault({})
-    .describe(what)
-
-const storeConfig = z
-  .strictObject({
-    path: z.string().min(1).default('.andon/store').describe('Directory of the embedded store. Default .andon/store.'),
-    server: serverConfig.optional(),
-    memoryMiB: z.int().min(256).default(600).describe('Memory that the embedded engine may use. Default 600.'),
-    retentionDays: z
-      .int()
-      .min(31)
-      .max(3650)
-      .default(60)
-      .describe(
-        'How long facts are kept, by the time they were received. At least the longest window plus a day. Default 60.',
-      ),
-  })
-  .prefault({})
-  .describe('Where facts are kept: ClickHouse, embedded in a child process, or a server.')
-
-export const configSchema = z
-  .strictObject({
-    receive: listen(4318, 'OTLP/HTTP receiver: /v1/traces, /v1/logs, /v1/metrics, /v1/outcomes.'),
-    page: listen(4320, 'Page, API, /metrics, /healthz and /readyz.'),
-    store: storeConfig,
-    kafka: kafkaConfig.optional(),
-    identity: z
-      .strictObject({
-        secret: secretRefConfig
-          .optional()
-          .describe(
-            'Where the key is kept that turns identities into pseudonyms. Default: made once and kept beside the store, readable by its owner only.',
-          ),
-        keyVersion: z.int().min(1).default(1).describe('Version of that key, part of every pseudonym. Default 1.'),
-        conversations: z
-          .enum(CONVERSATION_IDS)
-          .default('auto')
-          .describe(
-            'What becomes of conversation ids: auto keeps a pseudonym of those that look like a phone number or an address, pseudonym of all, plain keeps them as sent. Default auto.',
-          ),
-      })
-      .prefault({})
-      .describe('Customers are known by keyed pseudonyms only.'),
-    inherit: z
-      .strictObject({
-        holdSeconds: z
-          .number()
-          .min(0)
-          .max(3600)
-          .default(30)
-          .describe('How long a fact waits for the agent span that says whose it is, wall clock. Default 30.'),
-      })
-      .prefault({})
-      .describe('Tool spans take conversation and release from their agent span, which is exported last.'),
-    contact: z
-      .strictObject({
-        idleHours: z
-          .number()
-          .positive()
-          .nullable()
-          .default(null)
-          .describe(
-            'Quiet hours after which a conversation whose id never changes begins a new contact. Default null: never.',
-          ),
-      })
-      .prefault({})
-      .describe('What one contact is.'),
-    judge: z
-      .strictObject({
-        environments: z
-          .array(z.string())
-          .default(['', 'production', 'prod'])
-          .describe('Environments whose releases are judged; "" is "none given". Default ["", production, prod].'),
-        alpha: z
-          .number()
-          .gt(0)
-          .max(0.5)
-          .default(0.01)
-          .describe('Probability that a healthy release is ever paused, over its whole life. Default 0.01.'),
-      })
-      .prefault({})
-      .describe('What is judged, and how surely.'),
-    names: namesSchema
-      .prefault({})
-      .describe(
-        'What agents call things, for agents that do not speak the `andon.*` convention and cannot be changed.',
-      ),
-    signals: z
-      .array(z.union([z.enum(SIGNAL_LIBRARY.map((signal) => signal.name)), signalSchema]))
-      .default([])
-      .describe(
-        'Signals beyond the four: names from the library, or definitions of your own (docs/signals.md). Default none.',
-      ),
-    triggers: triggersSchema
-      .optional()
-      .describe('Limits written down before launch. Default: the four signals against typical shares, notifying only.'),
-    targets: targetsConfig,
-    links: linksConfig,
-    safety: safetyConfig,
-    recovery: recoveryConfig,
-    releases: releasesConfig,
-    drill: drillConfig,
-    heartbeat: heartbeatConfig,
-    api: apiConfig,
-    telemetry: z
-      .strictObject({
-        endpoint: z
-          .string()
-          .optional()
-          .describe('OTLP/HTTP endpoint to which Andon sends traces of itself. Default: none.'),
-      })
-      .prefault({})
-      .describe("Andon's own telemetry."),
-    log: z
-      .strictObject({
-        level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('Default info.'),
-      })
-      .prefault({})
-      .describe('JSON lines on stderr.'),
-  })
-  .describe('Configuration of Andon; every key is optional.')
-
-export type Config = z.output<typeof configSchema>
-
-/** JSON Schema of the configuration, for editors. */
-export const configJsonSchema = (): JsonSchema => z.toJSONSchema(configSchema, { io: 'input' }) as JsonSchema
-
-export const DEFAULT_CONFIG: Config = configSchema.parse({})
+export * from './config-schema.ts'
 
 /**
  * Reads a configuration file. Without a path, `andon.yaml` where it exists, else the defaults.
@@ -211,18 +53,63 @@ export function parseConfig(text: string, name: string): Config {
 const isSecret = (path: readonly PropertyKey[]): boolean =>
   path.some((key) => ['secret', 'token', 'tokens', 'url', 'urlFrom'].includes(String(key)))
 
-/** Unknown keys hide what the rest of their map would say, so it is read a second time without them. */
+/** Every mistake, and the configuration where there is none. */
 function validate(value: unknown): { config?: Config; mistakes: Mistake[] } {
   const parsed = configSchema.safeParse(value)
   if (parsed.success) return { config: parsed.data, mistakes: crossMistakes(parsed.data) }
   const { issues } = parsed.error
-  const mistakes = mistakesOf(issues, configJsonSchema(), value)
   const known = structuredClone(value)
-  if (!issues.map((issue) => removeUnknown(issue, known)).includes(true)) return { mistakes }
-  const again = validate(known).mistakes.filter(
-    (mistake) => !mistakes.some((told) => pathText(told.path) === pathText(mistake.path)),
-  )
-  return { mistakes: [...mistakes, ...again] }
+  const found = mistakesOf(issues, configJsonSchema(), value)
+  // Unknown keys hide what the rest of their map would say, so it is read a second time without them.
+  const more = issues.map((issue) => removeUnknown(issue, known)).includes(true)
+    ? validate(known).mistakes
+    : mistakesBeside(issues, known)
+  const told = new Set(found.map(({ path }) => pathText(path)))
+  return { mistakes: [...found, ...more.filter(({ path }) => !told.has(pathText(path)))] }
+}
+
+/** What is wrong beside these issues: sections, and entries of lists, that have one are left out, and the rest is read again. */
+function mistakesBeside(
+  issues: readonly z.core.$ZodIssue[],
+  value: unknown,
+  brokenBefore: readonly PropertyKey[] = [],
+): Mistake[] {
+  const broken = [...brokenBefore, ...issues.flatMap(({ path }) => path.slice(0, 1))]
+  const places: Places = new Map()
+  if (!leaveOut(issues, value, places)) return []
+  const parsed = configSchema.safeParse(value)
+  const mistakes = parsed.success
+    ? crossMistakes(parsed.data, (section) => !broken.includes(section))
+    : [
+        ...mistakesOf(parsed.error.issues, configJsonSchema(), value),
+        ...mistakesBeside(parsed.error.issues, value, broken),
+      ]
+  return mistakes.map((mistake) => {
+    const [section, entry, ...rest] = mistake.path
+    const place = places.get(section)?.[Number(entry)]
+    return place === undefined ? mistake : { ...mistake, path: [section!, place, ...rest] }
+  })
+}
+
+/** Of lists that lost entries: where those that are left stood before. */
+type Places = Map<PropertyKey | undefined, number[]>
+
+/** False when there was nothing that could be left out. */
+function leaveOut(issues: readonly z.core.$ZodIssue[], value: unknown, places: Places): boolean {
+  const bySection = Map.groupBy(issues, ({ path }) => path[0])
+  if (typeof value !== 'object' || value === null || bySection.has(undefined)) return false
+  const sections = value as Record<PropertyKey, unknown>
+  for (const [section, ofSection] of bySection) {
+    const list = sections[section!]
+    const entries = new Set(ofSection.map(({ path }) => path[1]))
+    if (!Array.isArray(list) || entries.has(undefined)) delete sections[section!]
+    else {
+      const left = [...list.keys()].filter((place) => !entries.has(place))
+      places.set(section, left)
+      sections[section!] = left.map((place): unknown => list[place])
+    }
+  }
+  return true
 }
 
 /** Removes the unknown keys of one issue; true when there was one. */
@@ -236,135 +123,3 @@ function removeUnknown(issue: z.core.$ZodIssue, value: unknown): boolean {
   if (!inside || issue.code !== 'unrecognized_keys') return false
   return issue.keys.map((key) => Reflect.deleteProperty(inside, key)).includes(true)
 }
-
-/** Mistakes between keys, which no single schema sees. */
-function crossMistakes(config: Config): Mistake[] {
-  const mistakes: Mistake[] = []
-  const add = (path: PropertyKey[], problem: string) => mistakes.push({ path, problem, tellsFound: true })
-  for (const [door, role] of [
-    ['receive', 'ingest'],
-    ['page', 'read'],
-  ] as const)
-    if (
-      !config[door].token &&
-      !isLoopback(config[door].host) &&
-      !config.api.tokens.some((token) => includes(token.role, role))
-    )
-      add(
-        [door, 'host'],
-        `is reached from other machines, so a token is required: set token: { env: NAME } or { file: PATH } beside it, give api.tokens one with the role ${role}, or listen on 127.0.0.1`,
-      )
-  if (config.store.server && !config.identity.secret)
-    add(
-      ['identity', 'secret'],
-      'is required with store.server: everybody who writes there must make the same pseudonyms; set identity: { secret: { env: NAME } } or { file: PATH }',
-    )
-  if (config.store.server && !config.kafka)
-    add(
-      ['store', 'server'],
-      'needs kafka as well: a server, unlike a directory, does not keep a second monitor from writing the same batches, and Kafka keeps what arrives while the server is away',
-    )
-  if (config.kafka?.sasl?.mechanism === 'plain' && config.kafka.tls === false)
-    add(['kafka', 'sasl', 'mechanism'], 'plain sends the password as it is: set kafka.tls, or use scram-sha-512')
-  const names = config.signals.map((entry) => (typeof entry === 'string' ? entry : entry.name))
-  names.forEach((name, index) => {
-    if (names.indexOf(name) < index)
-      add(
-        typeof config.signals[index] === 'string' ? ['signals', index] : ['signals', index, 'name'],
-        `the signal '${name}' is given twice`,
-      )
-  })
-  const signals = signalsOf(config)
-  const longestDays = Math.max(...signals.map((signal) => ('windowHours' in signal ? signal.windowHours / 24 : 0)))
-  if (config.store.retentionDays < longestDays + 1)
-    add(
-      ['store', 'retentionDays'],
-      `must be at least ${Math.ceil(longestDays + 1)}: the longest window of a signal is ${longestDays} days, plus one`,
-    )
-  mistakes.push(...triggerMistakes(config, signals))
-  return mistakes
-}
-
-function triggerMistakes(config: Config, signals: readonly Signal[]): Mistake[] {
-  const mistakes: Mistake[] = []
-  const triggers = config.triggers ?? []
-  const add = (path: PropertyKey[], problem: string) => mistakes.push({ path, problem, tellsFound: true })
-  triggers.forEach((trigger, index) => {
-    const meant = closestOf(
-      trigger.signal,
-      signals.map((signal) => signal.name),
-    )
-    if (!signals.some((signal) => signal.name === trigger.signal)) {
-      const inLibrary = SIGNAL_LIBRARY.some((signal) => signal.name === trigger.signal)
-      const hint = inLibrary ? `; it is in the library: add it under signals` : meant ? `; did you mean ${meant}?` : ''
-      add(
-        ['triggers', index, 'signal'],
-        `names no signal${hint}; there are ${signals.map((signal) => signal.name).join(', ')}`,
-      )
-      return
-    }
-    const signal = signals.find((one) => one.name === trigger.signal)!
-    const mistake = baselineMistake(trigger, signal)
-    if (mistake) {
-      add(['triggers', index, mistake.key], mistake.problem)
-      return
-    }
-    const rate = isAgainstUsual(signal) ? 0.5 : writtenBaseline(trigger).rate!
-    try {
-      judgedTriggers([trigger], signals, config.judge.alpha)
-    } catch (error) {
-      add(
-        ['triggers', index, 'ageProfile'],
-        (error as Error).message.replace(/^triggers\[0\]\.ageProfile(\.edgesHours)?: /, ''),
-      )
-    }
-    if (rate * (1 + trigger.tolerance) >= 1)
-      add(
-        ['triggers', index, 'tolerance'],
-        `baseline × (1 + tolerance) is ${rate * (1 + trigger.tolerance)}; a share above which a release is harmful must be below 1`,
-      )
-  })
-  const acting = triggers.filter(isActing)
-  const spent = acting.reduce((sum, trigger) => sum + (trigger.weight ?? 0), 0)
-  const without = acting.find((trigger) => trigger.weight === undefined)
-  if (without && spent >= 1 - 1e-9)
-    add(
-      ['triggers'],
-      `the weights of the triggers that can pause leave nothing to '${without.name}', which has none; they share one alpha`,
-    )
-  for (const action of ['pause', 'rollback'] as const) {
-    const trigger = acting.find((candidate) => candidate.action === action)
-    const isObeyed = config.targets.some(
-      (target) => target.enforces && (target.on ?? ['pause', 'rollback']).includes(action),
-    )
-    if (trigger && config.targets.length > 0 && !isObeyed)
-      add(
-        ['targets'],
-        `trigger '${trigger.name}' can ${action}, but no target with enforces: true takes '${action}', so nothing would stop`,
-      )
-  }
-  return mistakes
-}
-
-/** Whether a breach of this trigger orders something, rather than telling people. */
-export const isActing = (trigger: Pick<TriggerConfig, 'shadow' | 'action'>): boolean =>
-  !trigger.shadow && trigger.action !== 'notify'
-
-/** The four signals and those the configuration adds; one of the same name replaces it. */
-export function signalsOf(config: Config): Signal[] {
-  const chosen = config.signals.map((entry) =>
-    typeof entry === 'string' ? SIGNAL_LIBRARY.find((signal) => signal.name === entry)! : entry,
-  )
-  return [...new Map([...FOUR_SIGNALS, ...chosen].map((signal) => [signal.name, signal])).values()]
-}
-
-/** What is counted: the signals of the configuration and those that the KPIs of leaders need (docs/kpis.md), which judge nothing. */
-export function countedSignals(config: Config): Signal[] {
-  const own = signalsOf(config)
-  const names = new Set(own.map((signal) => signal.name))
-  return [...own, ...KPI_SIGNALS.filter((signal) => !names.has(signal.name))]
-}
-
-/** The triggers joined with their signals. Throws AndonError `config`. */
-export const triggersOf = (config: Config) =>
-  judgedTriggers(config.triggers ?? DEFAULT_TRIGGERS, signalsOf(config), config.judge.alpha)

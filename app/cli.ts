@@ -287,7 +287,7 @@ async function replay(files: string[], options: ReplayCommand, env: Environment)
     })
     bar?.stop()
     for (const message of skipped.slice(0, 20)) console.error(`skipped: ${message}`)
-    if (skipped.length > 0) console.error(`${skipped.length} pieces of input could not be read and were skipped`)
+    if (skipped.length > 0) console.error(`not read, and skipped: ${skipped.length}`)
     console.log(options.report === 'json' ? JSON.stringify(report, null, 2) : reportText(report))
     return EXIT.done
   } finally {

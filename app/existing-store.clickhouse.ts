@@ -9,6 +9,9 @@ import { finishForgetting } from './forget.clickhouse.ts'
 import { storeOptionsOf } from './open.ts'
 import type { Environment } from './secrets.ts'
 
+/** Somebody waits at a terminal, and a monitor that runs does not go away. */
+const LOCK_WAIT_MS = 2_000
+
 /** Throws AndonError `unreadable` where there is no store: a command that reads one must not make one. */
 export function requireStore(config: Config): void {
   if (!config.store.server && !existsSync(join(config.store.path, 'metadata')))
@@ -28,7 +31,7 @@ export async function openExistingStore(config: Config, env: Environment): Promi
   const options = storeOptionsOf(config, env)
   // A server serves many at once, and its active pipeline alone changes tables.
   if (options.kind === 'server') return connectStore({ ...options, session: randomUUID() })
-  const store = await openStore(options).catch((error: unknown) => {
+  const store = await openStore({ ...options, lockWaitMs: LOCK_WAIT_MS }).catch((error: unknown) => {
     if (!(error instanceof AndonError) || error.code !== 'store_locked') throw error
     throw new AndonError(
       'store_locked',

@@ -16,6 +16,7 @@ import type { Overview } from '../facts/overview.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
 import { type Clock, wallClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { WHY_BARE } from '../pipeline/readable.clickhouse.ts'
 import { type Arrivals, type ClockMode, createSequencer, type Sequencer } from '../pipeline/sequencer.clickhouse.ts'
 import type { Recovery } from '../recovery/recovery.clickhouse.ts'
 import { applyRetention } from '../store/retention.clickhouse.ts'
@@ -195,6 +196,8 @@ async function assemble(
     clockMode,
     holdMs: config.inherit.holdSeconds * 1000,
     log,
+    // The receiver refuses such a request, and counts it.
+    onUnreadable: (facts) => log.error({ facts }, WHY_BARE),
     onBatch: (batch) => {
       event.advance(batch.clockMs)
       metrics.batch(batch)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, expect, test } from 'vitest'
 import { plainNamer, requestOf } from '../collector/fixtures.ts'
+import { idOf } from '../lib/hash.ts'
 import { readOtlpFile } from './otlp-files.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'andon-files-'))
@@ -28,6 +29,8 @@ async function read(content: string | Buffer): Promise<{ spans: [line: number, s
 const GOOD = JSON.stringify(requestOf({}))
 const PRETTY = JSON.stringify(requestOf({ name: 'a "}" in a text \\ {' }), null, 2)
 const LINES = PRETTY.split('\n').length
+/** Text that gzip cannot make short. */
+const NOISE = Array.from({ length: 2_000 }, (_, n) => idOf(String(n))).join('')
 const CUT = GOOD.slice(0, 60)
 
 test.each([
@@ -39,8 +42,16 @@ test.each([
   ['with a cut in a text on the first line', `{"resourceSp\n${GOOD}\n${GOOD}`, [2, 3], ['file:1: is not JSON']],
   ['with rubbish on the first line', `{rubbish}\n${GOOD}`, [2], ['file:1: is not JSON']],
   ['that ends too early', PRETTY.slice(0, -3), [], ['file:1: is not JSON']],
+  ['with line separators inside a text', JSON.stringify(requestOf({ name: 'a\u2028b\u2029c\u0085d' })), [1], []],
+  ['with carriage returns', `${GOOD}\r\n\r\n${GOOD}\r\n`, [1, 3], []],
   ['gzip', gzipSync(`${GOOD}\n${GOOD}`), [1, 2], []],
   ['gzip that ends too early', gzipSync(GOOD).subarray(0, 60), [], ['file: unexpected end of file']],
+  [
+    'gzip that ends too early, after a whole line',
+    gzipSync(`${GOOD}\n${NOISE}`).subarray(0, -2_000),
+    [1],
+    ['file after line 1: unexpected end of file'],
+  ],
   ['nothing', '', [], []],
   ['empty lines', '\n \n\n', [], []],
   ['text of another kind', 'a,b\n1,2\n', [], ['file:1: is not JSON', 'file:2: is not JSON']],

@@ -1,6 +1,5 @@
 import { createReadStream } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
 import { Transform } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import {
@@ -47,13 +46,18 @@ export async function* readOtlpFile(file: string, options: ReadOptions): AsyncGe
   )
   const bytes = gzip ? counted.pipe(createGunzip()) : counted
   raw.on('error', (error) => bytes.destroy(error))
+  let last = 0
   try {
     const start = await startOf(bytes)
     if (start.length === 0) return
-    yield* isBinary(start) ? readProtobuf(file, bytes, options) : readJson(file, bytes, options)
+    for await (const request of isBinary(start) ? readProtobuf(file, bytes, options) : readJson(file, bytes, options)) {
+      last = request.line
+      yield request
+    }
   } catch (error) {
     if (error instanceof AndonError) throw error
-    options.onBad(new AndonError('unreadable', `${file}: ${(error as Error).message}`, { cause: error }))
+    const after = last > 0 ? ` after line ${last}` : ''
+    options.onBad(new AndonError('unreadable', `${file}${after}: ${(error as Error).message}`, { cause: error }))
   }
 }
 
@@ -104,7 +108,7 @@ async function* readJson(
   let parts: string[] = [] // lines of a document that is not finished yet
   let startedAt = 0
   let brackets = countBrackets('')
-  for await (const given of createInterface({ input: bytes, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const given of linesOf(bytes)) {
     line++
     const text = line === 1 ? given.replace(/^\ufeff/, '') : given
     if (parts.length === 0 && text.trim() === '') continue
@@ -130,6 +134,24 @@ async function* readJson(
   }
   if (parts.length > 0) bad(startedAt)
 }
+
+/** Lines without their ends. Not by node:readline, which also ends one at U+2028 and U+2029: JSON allows both within a text. */
+async function* linesOf(bytes: NodeJS.ReadableStream): AsyncGenerator<string> {
+  let begun: Buffer[] = []
+  for await (const chunk of bytes as AsyncIterable<Buffer>) {
+    let from = 0
+    for (let to = chunk.indexOf(NEWLINE); to >= 0; to = chunk.indexOf(NEWLINE, from)) {
+      yield textOf([...begun, chunk.subarray(from, to)])
+      begun = []
+      from = to + 1
+    }
+    if (from < chunk.length) begun.push(chunk.subarray(from))
+  }
+  if (begun.length > 0) yield textOf(begun)
+}
+
+const NEWLINE = 0x0a
+const textOf = (parts: readonly Buffer[]): string => Buffer.concat(parts).toString('utf8').replace(/\r$/, '')
 
 type Brackets = Readonly<{ depth: number; isInText: boolean }>
 

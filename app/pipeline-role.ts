@@ -5,6 +5,7 @@ import { wallClock } from '../lib/clock.ts'
 import { countInLanes } from '../pipeline/counting.clickhouse.ts'
 import { driveLane } from '../pipeline/lane.clickhouse.ts'
 import { orderBatches } from '../pipeline/order.clickhouse.ts'
+import { WHY_BARE } from '../pipeline/readable.clickhouse.ts'
 import { applyRetention } from '../store/retention.clickhouse.ts'
 import { migrate } from '../store/store.clickhouse.ts'
 import { untilMigrated } from './detector-role.ts'
@@ -15,13 +16,17 @@ import { createReader, setAside } from './telemetry-records.ts'
 const HOUR_MS = 3_600_000
 
 /** How every pipeline of this configuration counts. */
-const countingOf = ({ config, store, metrics }: Shared) => ({
+const countingOf = ({ config, store, metrics, log }: Shared) => ({
   store,
   statements: compileSignals(countedSignals(config)),
   judgedEnvironments: config.judge.environments,
   idleMs: config.contact.idleHours === null ? null : config.contact.idleHours * HOUR_MS,
   clock: wallClock,
   onBatch: metrics.batch,
+  onUnreadable: (facts: number) => {
+    metrics.rejected('unreadable', facts)
+    log.error({ facts }, WHY_BARE)
+  },
 })
 
 /** The active pipeline puts in order what stands in the telemetry topics, and counts it unless lanes do; it alone changes tables. */

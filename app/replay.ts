@@ -97,7 +97,7 @@ async function replayInto(
       })
       for await (const request of requests) {
         rejected += request.rejected
-        if (request.rejected > 0) log.warn({ file, line: request.line, rejected: request.rejected }, request.message)
+        if (request.message !== '') log.warn({ file, line: request.line, rejected: request.rejected }, request.message)
         rows += request.batch.spans.length + request.batch.outcomes.length + request.batch.points.length
         await pending.add(request.batch)
         options.onProgress?.(total > 0 ? Math.min(1, taken / total) : 1, rows)

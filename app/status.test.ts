@@ -145,3 +145,8 @@ test.each([
 ])('a monitor that listens on %s is reached at %s', (host, url) => {
   expect(pageUrlOf({ host, port: 4320 })).toBe(url)
 })
+
+test('a store in which nothing has happened yet has no clock', () => {
+  const [first] = statusText({ ...overview, clock: 'event', nowMs: 0 }, 'no monitor runs').split('\n')
+  expect(first).toBe('before the first event (event time)  no monitor runs, batch 42')
+})

@@ -65,7 +65,8 @@ const count = (n: number): string => n.toLocaleString('en-US')
 
 export function statusText(overview: Overview, source: string): string {
   const releases = [...overview.releases].sort((a, b) => (b.lastContactMs ?? 0) - (a.lastContactMs ?? 0))
-  const clock = overview.clock === 'event' ? `${when(overview.nowMs)} (event time)` : when(overview.nowMs)
+  const now = overview.nowMs === 0 ? 'before the first event' : when(overview.nowMs)
+  const clock = overview.clock === 'event' ? `${now} (event time)` : now
   const waiting = overview.waitingRows > 0 ? `, ${count(overview.waitingRows)} rows wait` : ''
   return [
     `${clock}  ${source}, batch ${count(overview.seq)}${waiting}`,

@@ -251,6 +251,17 @@ describe('record key and arguments', () => {
     expect(withArguments('not JSON').recordKey).toBe('')
   })
 
+  test('without a key, a rule may make tool and arguments the key, for anyone', () => {
+    const rule = { action: 'create', recordType: 'order', recordKey: ['id'], withoutKey: 'anyone' }
+    const key = (args: string) =>
+      tool({ 'gen_ai.tool.call.arguments': args }, { names: { tools: { update_order: rule } } }).recordKey
+    expect(key('{"sku":"a","n":1}')).toMatch(/^[0-9a-f]{32}$/)
+    expect(key('{ "n": 1, "sku": "a" }')).toBe(key('{"sku":"a","n":1}'))
+    expect(key('{"sku":"A","n":1}')).not.toBe(key('{"sku":"a","n":1}'))
+    expect(key('{"id":7,"n":1}')).toBe(key('{"id":"7","n":2}'))
+    expect(key('')).toBe('')
+  })
+
   test('an explicit key goes first, and belongs to its record type', () => {
     const key = (type: string) => tool({ 'andon.record.key': 'W1', 'andon.record.type': type }).recordKey
     expect(key('order')).not.toBe(key('invoice'))

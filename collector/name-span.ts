@@ -217,6 +217,7 @@ function createToolReader(
     const parsed = typeof given === 'string' ? parseJson(given) : given
     const action = textAt(attributes, FIELD.action).toLowerCase()
     const recordType = textAt(attributes, FIELD.recordType) || (rule?.recordType ?? '')
+    const argumentsHash = pseudonymizer.arguments(parsed === undefined ? plainText(given) : canonicalJson(parsed))
     const items = Math.max(0, numberAt(attributes, FIELD.items))
     const failedItems = Math.max(0, numberAt(attributes, FIELD.failedItems))
     const errorType = textAt(attributes, FIELD.errorType)
@@ -226,8 +227,10 @@ function createToolReader(
       system: textAt(attributes, FIELD.system) || rule?.system || textAt(resource, FIELD.system),
       recordType,
       recordId: recordIdOf(attributes, rule, parsed),
-      recordKey: pseudonymizer.record(recordType, naturalKeyOf(attributes, rule, parsed)),
-      argumentsHash: pseudonymizer.arguments(parsed === undefined ? plainText(given) : canonicalJson(parsed)),
+      recordKey:
+        pseudonymizer.record(recordType, naturalKeyOf(attributes, rule, parsed)) ||
+        (rule?.withoutKey === 'anyone' ? pseudonymizer.record(recordType, [tool, argumentsHash]) : ''),
+      argumentsHash,
       result: resultOf(span, items, failedItems, () => isFailure(span, errorType)),
       items,
       failedItems,

@@ -61,6 +61,12 @@ const toolRule = z.strictObject({
     .describe(
       'Paths into the arguments that make up the natural key, e.g. [order_id] or [customer.email, items.0.sku]. All must be there, else the call has no key.',
     ),
+  withoutKey: z
+    .enum(['contact', 'anyone'])
+    .optional()
+    .describe(
+      'Where a create without a natural key counts as the same record again, by tool and arguments: within its contact, or by anyone. Default contact.',
+    ),
   recordId: z
     .string()
     .min(1)

@@ -221,6 +221,7 @@ async function hand(edge: Edge, batch: Batch, raw: RawRequest): Promise<void> {
 /** AndonError code → HTTP status and google.rpc code, for what reading, decoding and accepting can throw. */
 const FAILURES: Readonly<Record<string, readonly [status: number, code: number]>> = {
   undecodable: [400, STATUS.invalidArgument],
+  unreadable: [400, STATUS.invalidArgument],
   aborted: [400, STATUS.invalidArgument],
   too_large: [413, STATUS.invalidArgument],
   unsupported_media_type: [415, STATUS.invalidArgument],

@@ -39,7 +39,7 @@ const NOTES: Readonly<Record<string, string>> = {
 
 function configurationPage(schema: JsonSchema): string {
   const sections = Object.entries(schema.properties ?? {}).map(([name, section]) => sectionOf(name, section))
-  return `<!-- Generated from config.ts by docs/generate.ts: change it there. -->
+  return `<!-- Generated from config-schema.ts by docs/generate.ts: change it there. -->
 
 # Configuration
 

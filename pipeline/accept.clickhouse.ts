@@ -1,9 +1,10 @@
 import type { ClickHouseClient } from '@clickhouse/client'
-import type { MetricPoint, OutcomeFact, SpanFact } from '../facts/span.ts'
+import { EMPTY_OUTCOME, EMPTY_SPAN, type MetricPoint, type OutcomeFact, type SpanFact } from '../facts/span.ts'
 import type { Clock } from '../lib/clock.ts'
 import { assert } from '../lib/errors.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { expiryOf } from './changes.ts'
+import { insertReadable } from './readable.clickhouse.ts'
 import {
   OUTCOME_SELECT,
   outcomeRow,
@@ -15,7 +16,7 @@ import {
   spanValues,
 } from './rows.ts'
 import { type Share, wholeOf } from './share.ts'
-import type { StoredBatch } from './steps.clickhouse.ts'
+import type { BatchContext, StoredBatch } from './steps.clickhouse.ts'
 import { storedSpans } from './stored.clickhouse.ts'
 import { together, unique } from './together.ts'
 
@@ -63,43 +64,92 @@ export function batchFacts(stamp: Stamp, taken: readonly Arrivals[], expired: re
   }
 }
 
+/** `bared`: places in `spans`, `outcomes` and `points` of facts of which the store could keep nothing but the identity. */
+export type Stored = StoredBatch & Readonly<{ bared: Readonly<Record<keyof Arrivals, readonly number[]>> }>
+
 /**
  * Makes (a lane's share of) a batch durable. Its number and clock are stored with every row, so it can be driven again as it was. What it
  * writes depends on its arguments alone: storing the same share again changes nothing.
  */
-export async function storeBatch(store: ClickHouseClient, share: Share, facts: Arrivals): Promise<StoredBatch> {
+export async function storeBatch(
+  { store, onUnreadable }: Pick<BatchContext, 'store' | 'onUnreadable'>,
+  share: Share,
+  facts: Arrivals,
+): Promise<Stored> {
   const { stamp, lane, lanes } = share
-  const { spans, outcomes, points } = facts
   /** One number a row over all lanes, in order within a lane: all copies of a fact come to the same one. */
   const positionOf = (index: number) => index * lanes + lane
-  const token = {
-    insert_deduplication_token: `a${stamp.seq}.${lane}`,
-    async_insert: 0,
-    deduplicate_blocks_in_dependent_materialized_views: 1,
-  } as const
-  const insert = (table: string, values: readonly object[]) =>
-    values.length > 0 && store.insert({ table, values, format: 'JSONEachRow', clickhouse_settings: token })
-  const [known] = await together([
-    spansBefore(store, stamp.seq, spans),
-    spans.length > 0 &&
+  const settings = (part: string) =>
+    ({
+      insert_deduplication_token: `a${stamp.seq}.${lane}${part}`,
+      async_insert: 0,
+      deduplicate_blocks_in_dependent_materialized_views: 1,
+    }) as const
+  const insert =
+    <Fact>(table: string, rowOf: (fact: Fact, position: number, stamp: Stamp) => object) =>
+    (some: readonly Fact[], from: number, part: string) =>
+      store.insert({
+        table,
+        values: some.map((fact, index) => rowOf(fact, positionOf(from + index), stamp)),
+        format: 'JSONEachRow',
+        clickhouse_settings: settings(part),
+      })
+  const [known, spans, outcomes, points] = await together([
+    spansBefore(store, stamp.seq, facts.spans),
+    insertReadable(facts.spans, bareSpan, (some, from, part) =>
       store.insert({
         table: 'spans',
         columns: [...SPAN_TABLE_COLUMNS] as [string, ...string[]],
-        values: spans.map((span, index) => spanValues(span, positionOf(index), stamp)),
+        values: some.map((span, index) => spanValues(span, positionOf(from + index), stamp)),
         format: 'JSONCompactEachRow',
-        clickhouse_settings: token,
+        clickhouse_settings: settings(part),
       }),
-    insert(
-      'outcomes',
-      outcomes.map((outcome, index) => outcomeRow(outcome, positionOf(index), stamp)),
     ),
-    insert(
-      'metric_points',
-      points.map((point, index) => pointRow(point, positionOf(index), stamp)),
-    ),
+    insertReadable(facts.outcomes, bareOutcome, insert('outcomes', outcomeRow)),
+    insertReadable(facts.points, barePoint, insert('metric_points', pointRow)),
   ])
-  return { share, known, ...facts }
+  const lost = spans.bared.length + outcomes.bared.length + points.bared.length
+  if (lost > 0) onUnreadable?.(lost)
+  return {
+    share,
+    known,
+    spans: spans.facts,
+    outcomes: outcomes.facts,
+    points: points.facts,
+    bared: { spans: spans.bared, outcomes: outcomes.bared, points: points.bared },
+  }
 }
+
+/** Work of nobody knows whom: it joins its trace and counts nothing. */
+const bareSpan = ({ traceId, spanId, startedAtMs, endedAtMs }: SpanFact): SpanFact => ({
+  ...EMPTY_SPAN,
+  traceId,
+  spanId,
+  startedAtMs,
+  endedAtMs,
+})
+/** It counts among those that nothing can be attributed to. */
+const bareOutcome = ({ outcomeId, kind, atMs }: OutcomeFact): OutcomeFact => ({
+  ...EMPTY_OUTCOME,
+  outcomeId,
+  kind,
+  atMs,
+})
+/** The point of no metric. */
+const barePoint = (point: MetricPoint): MetricPoint => ({
+  name: '',
+  series: '',
+  environment: '',
+  agent: '',
+  release: '',
+  channel: '',
+  queue: '',
+  startMs: 0,
+  atMs: point.atMs,
+  value: 0,
+  temporality: 'gauge',
+  monotonic: 0,
+})
 
 /** What is stored of the same traces: their spans in batches before `seq`. */
 const spansBefore = (store: ClickHouseClient, seq: number, spans: readonly SpanFact[]): Promise<SpanFact[]> =>

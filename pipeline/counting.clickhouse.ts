@@ -41,7 +41,7 @@ export function countHere(
     lanes: 1,
     take: async (stamp, facts) => {
       const startedMs = clock.nowMs()
-      const stored = await storeBatch(context.store, wholeOf(stamp), facts)
+      const stored = await storeBatch(context, wholeOf(stamp), facts)
       const storedMs = clock.nowMs()
       await counting
       const begun = processBatch(context, stored).then((result) => {

@@ -54,7 +54,7 @@ export function firstBodies({ spans, outcomes, points }: Arrivals, lanes: number
 
 export async function doTraces({ context, share, memory, bodies }: Given<'traces'>): Promise<Bodies<'contacts'>> {
   const [{ spans, outcomes, points }] = bodies as [BodyOf['traces']]
-  const batch = await storeBatch(context.store, share, { spans: spans.map(unpackSpan), outcomes, points })
+  const batch = await storeBatch(context, share, { spans: spans.map(unpackSpan), outcomes, points })
   const traces = await resolveTraces(context, batch)
   await together(traces.writes.map((write) => write()))
   memory.outcomes = traces.outcomes // lanes find what an outcome is about by the same key: its id

@@ -5,12 +5,13 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { SIGNAL_LIBRARY } from '../detectors/signals/library.ts'
+import { EMPTY_OUTCOME } from '../facts/span.ts'
 import { wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { agentSpan } from './fixtures.ts'
-import { createSequencer } from './sequencer.clickhouse.ts'
+import { type Arrivals, type BatchMeasures, createSequencer } from './sequencer.clickhouse.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'andon-sequencer-'))
 let store: ClickHouseClient
@@ -60,4 +61,63 @@ test('while the store refuses everything senders are turned away at once, and ta
   await sequencer.close()
   const [stored] = await rowsOf<{ n: number }>(store, 'SELECT toUInt32(uniqExact(trace_id)) AS n FROM spans')
   expect(stored!.n).toBe(2)
+})
+
+test('a fact that the store cannot read is refused for good, alone: what shares its batch is taken', async () => {
+  const measured: BatchMeasures[] = []
+  const sequencer = await createSequencer({
+    store,
+    statements: compileSignals(SIGNAL_LIBRARY.slice(0, 4)),
+    idleMs: null,
+    clock: wallClock,
+    clockMode: 'wall',
+    holdMs: 0,
+    onBatch: (batch) => measured.push(batch),
+    log: silentLog,
+  })
+  const told = (error: AndonError) => `${error.code}, ${error.retryable ? 'again' : 'never again'}: ${error.message}`
+  const send = (arrivals: Partial<Arrivals>) =>
+    sequencer.accept({ spans: [], outcomes: [], points: [], ...arrivals }).then(() => 'taken', told)
+  const good = (id: string) => agentSpan({ trace: `poison ${id}`, id, conversation: `poison ${id}` })
+  // What no decoder lets through: a number where the column takes none.
+  const bad = (id: string) => ({ ...good(id), items: 'many' as unknown as number })
+  const outcome = (outcomeId: string, amount: unknown) => ({
+    ...EMPTY_OUTCOME,
+    outcomeId,
+    atMs: wallClock.nowMs(),
+    conversation: 'poison a',
+    amount: amount as number,
+  })
+  const answers = await Promise.all([
+    send({ spans: [good('a'), good('b')] }),
+    send({ spans: [good('c'), bad('d'), good('e')] }),
+    send({ outcomes: [outcome('bad', 'much'), outcome('good', 1)] }),
+    send({ spans: [good('f')] }),
+  ])
+  const never = (lost: number, of: number) =>
+    `unreadable, never again: the store cannot keep ${lost} of these ${of} items; do not send them again`
+  expect(answers).toEqual(['taken', never(1, 3), never(1, 2), 'taken'])
+  expect(await send({ spans: [bad('g')] })).toBe(never(1, 1))
+  await sequencer.settle()
+  await sequencer.close()
+  expect(measured.map((batch) => batch.spans + batch.outcomes)).toEqual([8, 1])
+  const contacts = await rowsOf<{ conversation: string }>(
+    store,
+    "SELECT conversation FROM contacts WHERE startsWith(conversation, 'poison') ORDER BY conversation",
+  )
+  expect(contacts.map((contact) => contact.conversation)).toEqual([
+    'poison a',
+    'poison b',
+    'poison c',
+    'poison e',
+    'poison f',
+  ])
+  const complaints = await rowsOf<{ measure: string; n: number }>(
+    store,
+    "SELECT measure, sum(n) AS n FROM deltas WHERE signal = 'complaints' AND measure IN ('events', 'unattributed') GROUP BY measure ORDER BY measure",
+  )
+  expect(complaints).toEqual([
+    { measure: 'events', n: 1 },
+    { measure: 'unattributed', n: 1 },
+  ])
 })

@@ -7,6 +7,7 @@ import {
   type ClockMode,
   type Position,
   readBatch,
+  type Stored,
   stampOf,
   storeBatch,
 } from './accept.clickhouse.ts'
@@ -43,7 +44,8 @@ export type BatchMeasures = BatchResult &
 export type Sequencer = Readonly<{
   /**
    * Resolves when the facts are durable. Rejects with AndonError `overloaded` (try again later) before anything was taken,
-   * or with the store's retryable error; what was rejected may still be counted once, as its copy changes nothing.
+   * with the store's retryable error (what was rejected may still be counted once, as its copy changes nothing), or with `unreadable` when some
+   * of the facts can never be stored; the others are.
    */
   accept: (arrivals: Arrivals) => Promise<void>
   /** Ends all waiting for late agent spans now; resolves when everything accepted so far is counted. */
@@ -152,8 +154,8 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
     const startedMs = clock.nowMs()
     const arrivals = taken.map((submission) => submission.arrivals)
     const stamp = stampOf(options, position, arrivals)
-    const stored = await storeBatch(options.store, wholeOf(stamp), batchFacts(stamp, arrivals, expired))
-    for (const submission of taken) submission.resolve()
+    const stored = await storeBatch(options, wholeOf(stamp), batchFacts(stamp, arrivals, expired))
+    answer(taken, stored.bared)
     for (const traceId of expired) holds.delete(traceId)
     position = { nextSeq: stamp.seq + 1, clockMs: stamp.acceptedAtMs }
     await counting
@@ -251,6 +253,24 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
         submission.reject(new AndonError('unavailable', 'the monitor is stopping', { retryable: true }))
       for (const done of whole.splice(0)) done()
     },
+  }
+}
+
+/** A submission is taken, or refused for good where the store kept nothing of some of its facts; the others of it are taken all the same. */
+function answer(taken: readonly Submission[], bared: Stored['bared']): void {
+  const from = { spans: 0, outcomes: 0, points: 0 }
+  for (const { arrivals, rows, resolve, reject } of taken) {
+    let lost = 0
+    for (const kind of ['spans', 'outcomes', 'points'] as const) {
+      const end = from[kind] + arrivals[kind].length
+      lost += bared[kind].filter((place) => place >= from[kind] && place < end).length
+      from[kind] = end
+    }
+    if (lost === 0) resolve()
+    else
+      reject(
+        new AndonError('unreadable', `the store cannot keep ${lost} of these ${rows} items; do not send them again`),
+      )
   }
 }
 

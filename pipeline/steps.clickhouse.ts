@@ -54,6 +54,8 @@ export type BatchContext = Readonly<{
   statements: SignalStatements
   idleMs: number | null
   scopeOf: ScopeOf
+  /** Told of facts of which the store could keep nothing but the identity (pipeline/readable.clickhouse.ts). */
+  onUnreadable?: (facts: number) => void
 }>
 
 /** What stands in the store under this batch number, and what batches before it had brought of the same traces. */

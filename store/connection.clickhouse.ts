@@ -25,14 +25,15 @@ const TRANSPORT_SETTINGS = new Set(['wait_end_of_query', 'default_format', 'outp
  *
  * @param path directory of the store; one process at a time may hold it.
  */
-export function createEmbeddedConnection(path: string, options: { memoryBytes: number }) {
+export function createEmbeddedConnection(path: string, options: { memoryBytes: number; lockWaitMs: number }) {
   let child: ChildProcess | null = null
   let nextId = 0
   let closed = false
   const waiting = new Map<number, Waiting>()
 
   const start = (): ChildProcess => {
-    const started = fork(new URL('./engine.clickhouse.ts', import.meta.url), [path, String(options.memoryBytes)], {
+    const limits = [options.memoryBytes, options.lockWaitMs].map(String)
+    const started = fork(new URL('./engine.clickhouse.ts', import.meta.url), [path, ...limits], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: ['--disable-warning=ExperimentalWarning'],

@@ -16,7 +16,7 @@ export type EngineReply =
   | Readonly<{ id: number; ok: true; bytes: Uint8Array }>
   | Readonly<{ id: number; ok: false; message: string; code?: string; type?: string }>
 
-const [path, memoryBytes] = process.argv.slice(2) as [string, string]
+const [path, memoryBytes, lockWaitMs] = process.argv.slice(2) as [string, string, string]
 
 /**
  * Connections that work side by side: a connection runs one statement at a time, and most of a small statement is planning on
@@ -28,11 +28,10 @@ const CONNECTIONS = 2
 const KEEP_FREE_BYTES = 64 * 2 ** 20
 
 /** A predecessor that was killed may need a moment to let go of the directory. */
-const OPEN_ATTEMPTS = 50
 const OPEN_PAUSE_MS = 200
 
 async function open() {
-  for (let attempt = 1; ; attempt++) {
+  for (let waitedMs = 0; ; waitedMs += OPEN_PAUSE_MS) {
     try {
       // The first session of a process fixes the engine's limits; later connections inherit them.
       new Session(path, {
@@ -45,7 +44,7 @@ async function open() {
       })
       return Array.from({ length: CONNECTIONS }, () => createChdbConnection({ path }))
     } catch (error) {
-      if (attempt === OPEN_ATTEMPTS) throw error
+      if (waitedMs >= Number(lockWaitMs)) throw error
       await new Promise((resolve) => setTimeout(resolve, OPEN_PAUSE_MS))
     }
   }

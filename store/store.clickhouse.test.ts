@@ -84,7 +84,7 @@ test('retention follows the configuration', async () => {
 
 test('a store that another process holds says so, and one that cannot be made says why', async () => {
   const path = join(folder, 'store')
-  const held = openStore({ kind: 'embedded', path })
+  const held = openStore({ kind: 'embedded', path, lockWaitMs: 400 })
   await expect(held).rejects.toMatchObject({ code: 'store_locked', message: expect.stringContaining(path) })
   const file = join(folder, 'file')
   writeFileSync(file, '')

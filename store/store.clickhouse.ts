@@ -7,7 +7,13 @@ import { createEmbeddedConnection } from './connection.clickhouse.ts'
 import { patient } from './retry.clickhouse.ts'
 
 export type StoreOptions =
-  | Readonly<{ kind: 'embedded'; path: string; memoryBytes?: number }>
+  | Readonly<{
+      kind: 'embedded'
+      path: string
+      memoryBytes?: number
+      /** How long to wait for another process that holds the store, about. Default ten seconds: a monitor may follow one that was killed. */
+      lockWaitMs?: number
+    }>
   | Readonly<{
       kind: 'server'
       url: string
@@ -22,6 +28,7 @@ export type StoreOptions =
 
 /** Half a gigabyte holds every batch; merges and reports spill or wait beyond it. */
 const DEFAULT_MEMORY_BYTES = 600 * 2 ** 20
+const DEFAULT_LOCK_WAIT_MS = 10_000
 
 /** Opens ClickHouse, embedded or on a server, and brings its tables up to date. Throws AndonError `store_locked`, `store_failed`. */
 export async function openStore(options: StoreOptions): Promise<ClickHouseClient> {
@@ -80,6 +87,7 @@ function embedded(options: Extract<StoreOptions, { kind: 'embedded' }>): ClickHo
   return createClient({
     connection: createEmbeddedConnection(options.path, {
       memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
+      lockWaitMs: options.lockWaitMs ?? DEFAULT_LOCK_WAIT_MS,
     }) as never,
   })
 }

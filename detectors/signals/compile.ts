@@ -177,7 +177,10 @@ function judgedCountsOf(signal: Signal, index: number): readonly Count[] {
   return [...counts, [nameOf('hits'), `${trial} AND ${hitSql(signal)}`]]
 }
 
-function hitSql(signal: Exclude<Signal, { evaluator: 'counters' }>): string {
+type ContactSignal = Exclude<Signal, { evaluator: 'counters' }>
+
+/** SQL that is true of a row of `contacts` that is a hit, if it is a trial. */
+export function hitSql(signal: ContactSignal): string {
   if (signal.evaluator === 'share') return `(${predicateSql(signal.hit)})`
   if (signal.evaluator === 'measure') return `${CONTACT_NUMBERS[signal.value]} > ${signal.above}`
   return `marks[${text(`${signal.name}.events`)}] > 0`
