@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { heartbeatConfig } from './alerts/heartbeat.ts'
+import { stopSwitchConfig, unreadable } from './alerts/pull.ts'
 import { linksConfig, safetyConfig, secretRefConfig, targetsConfig } from './alerts/targets.ts'
 import { apiConfig, includes } from './api/tokens.ts'
 import { kafkaConfig } from './bus/config.ts'
@@ -133,6 +134,7 @@ export const configSchema = z
       .optional()
       .describe('Limits written down before launch. Default: the four signals against typical shares, notifying only.'),
     targets: targetsConfig,
+    stopSwitch: stopSwitchConfig,
     links: linksConfig,
     safety: safetyConfig,
     recovery: recoveryConfig,
@@ -280,6 +282,10 @@ function crossMistakes(config: Config): Mistake[] {
       ['store', 'retentionDays'],
       `must be at least ${Math.ceil(longestDays + 1)}: the longest window of a signal is ${longestDays} days, plus one`,
     )
+  const reads = config.api.tokens.flatMap(({ name, role }) => (includes(role, 'read') ? name : []))
+  config.stopSwitch.enforcedBy.forEach(({ token }, index) => {
+    if (!reads.includes(token)) add(['stopSwitch', 'enforcedBy', index, 'token'], unreadable(reads))
+  })
   mistakes.push(...triggerMistakes(config, signals))
   return mistakes
 }
@@ -337,10 +343,10 @@ function triggerMistakes(config: Config, signals: readonly Signal[]): Mistake[] 
     const isObeyed = config.targets.some(
       (target) => target.enforces && (target.on ?? ['pause', 'rollback']).includes(action),
     )
-    if (trigger && config.targets.length > 0 && !isObeyed)
+    if (trigger && config.targets.length > 0 && !isObeyed && config.stopSwitch.enforcedBy.length === 0)
       add(
         ['targets'],
-        `trigger '${trigger.name}' can ${action}, but no target with enforces: true takes '${action}', so nothing would stop`,
+        `trigger '${trigger.name}' can ${action}, but no target with enforces: true takes '${action}' and nobody stands under stopSwitch.enforcedBy, so nothing would stop`,
       )
   }
   return mistakes

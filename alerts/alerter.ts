@@ -11,6 +11,7 @@ import { type IncidentCommand, type ReleaseCommand, type Ruling, ruleOnIncident,
 import { hasReserve, targetsOf } from './orders.ts'
 import type { Links } from './page.ts'
 import type { Post } from './post.http.ts'
+import { type Heard, type Puller, pulls, ruleOnHeard } from './pull.ts'
 import { createRestarts, type RestartEvidence } from './restarts.ts'
 import type { Target } from './targets.ts'
 import { escalateUnaccepted, type ReleaseActivity, type WatchLimits, watch } from './watch.ts'
@@ -26,6 +27,8 @@ const WATCH_DRAINED_FOR_MS = 24 * 3_600_000
 
 export type AlerterEdges = Readonly<{
   targets: readonly Target[]
+  /** Who obeys by asking the stop switch. Default nobody. */
+  pullers?: readonly Puller[]
   safety: Safety & WatchLimits
   journal: Journal
   post: Post
@@ -57,6 +60,8 @@ export type Alerter = Readonly<{
   tell: (finding: Finding, reason: 'drill_failed') => Promise<void>
   /** What a person decides about an incident; null = there is no such incident. Durable when resolved, and carried out in the background. */
   decideOn: (incidentId: string, command: IncidentCommand) => Promise<Ruling | null>
+  /** What an answer of the stop switch proves. Durable when resolved; a second time does no harm. */
+  hear: (heard: Heard) => Promise<void>
   /** What a person orders a release, whether an incident is open or not. */
   order: (command: ReleaseCommand) => Promise<Ruling>
   /**
@@ -76,7 +81,17 @@ export type Alerter = Readonly<{
 
 /** Findings become incidents and signed pauses: decide → journal → sign → send → verify. */
 export function createAlerter(edges: AlerterEdges): Alerter {
-  const { targets, safety, activityOf, clock, log, mode = 'live', links = {}, signedAtMs = clock.nowMs } = edges
+  const {
+    targets,
+    pullers = [],
+    safety,
+    activityOf,
+    clock,
+    log,
+    mode = 'live',
+    links = {},
+    signedAtMs = clock.nowMs,
+  } = edges
   const ledger = createLedger(edges)
   const courier = createCourier({ ...edges, ledger, links, signedAtMs, targets: mode === 'replay' ? [] : targets })
   const restarts = createRestarts({ ...edges, ledger, mode })
@@ -153,6 +168,13 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     return ruling!
   }
 
+  const hear = (heard: Heard): Promise<void> =>
+    ledger.serially(async (record) => {
+      const incident = ledger.cases.get(heard.incidentId)?.incident
+      const event = incident && ruleOnHeard(incident, heard)
+      if (event) await record(heard.incidentId, event)
+    })
+
   async function tick(): Promise<void> {
     await ledger.serially(async (record) => {
       if (mode === 'live') for (const open of ledger.cases.values()) await escalateIfUnaccepted(open, record)
@@ -168,7 +190,7 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     const event = escalateUnaccepted({
       incident,
       order,
-      enforcing: enforcing.length,
+      enforcing: enforcing.length + pullers.filter((puller) => pulls(puller, incident.release)).length,
       refused: enforcing.filter(({ delivery }) => delivery.state === 'undeliverable').length,
       hasReserve: hasReserve(order, targets),
       nowMs: clock.nowMs(),
@@ -213,6 +235,7 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     handle,
     tell,
     decideOn,
+    hear,
     order,
     tick,
     incidents: () =>

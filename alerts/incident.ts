@@ -133,7 +133,7 @@ function changeOf(incident: Incident, { atMs, event }: IncidentEvent): Partial<I
         ...(isHeld(incident) && !event.stage && clock.sentMs === null && { clock: { ...clock, sentMs: atMs } }),
       }
     case 'accepted':
-      return event.enforces ? acceptedBy(incident, event.target, atMs) : {}
+      return event.enforces ? acceptedBy(incident, event, atMs) : {}
     case 'undeliverable':
       return event.stage ? {} : { undeliverable: withOne(incident.undeliverable, event.target) }
     case 'stopped':
@@ -182,8 +182,11 @@ function decided(incident: Incident, event: Decision, atMs: number): Partial<Inc
   }
 }
 
-/** The first acceptance by a target that enforces ends the pausing; later ones are kept, the clock is not moved. */
-function acceptedBy(incident: Incident, target: string, atMs: number): Partial<Incident> {
+/**
+ * The first acceptance by a target that enforces ends the pausing; later ones are kept, the clock is not moved. An answer of the stop
+ * switch is sent and accepted at once.
+ */
+function acceptedBy(incident: Incident, { target, asked }: Body<'accepted'>, atMs: number): Partial<Incident> {
   assert(
     incident.ordered !== 'nothing',
     `incident ${incident.incidentId} is only observed, no target can accept its pause`,
@@ -193,7 +196,11 @@ function acceptedBy(incident: Incident, target: string, atMs: number): Partial<I
   return {
     state: state === 'pausing' ? 'paused' : state,
     rolledBackMs: incident.rolledBackMs ?? (ordered === 'rollback' ? atMs : null),
-    clock: { ...clock, acceptedMs: clock.acceptedMs ?? atMs },
+    clock: {
+      ...clock,
+      sentMs: clock.sentMs ?? (asked === undefined ? null : atMs),
+      acceptedMs: clock.acceptedMs ?? atMs,
+    },
     acceptedBy: withOne(incident.acceptedBy, target),
   }
 }

@@ -3,6 +3,7 @@ import {
   type ByPerson,
   type Incident,
   type IncidentEventBody,
+  isAccepted,
   isHeld,
   isPast,
   type Scope,
@@ -87,15 +88,10 @@ const closedGate = ({ detail }: RecoveryGate): string =>
 
 /** A person carried the order out where no target could: it counts as accepted now. */
 function acceptedByHand(incident: Incident, person: ByPerson): Ruling {
-  const { incidentId, ordered, state, resumed, rolledBackMs } = incident
-  const isDone = resumed
-    ? resumed.acceptedMs !== null
-    : ordered === 'rollback'
-      ? rolledBackMs !== null
-      : state !== 'pausing'
+  const { incidentId, ordered, state } = incident
   if (ordered === 'nothing' || state === 'closed')
     return refuse('illegal_transition', `incident ${incidentId} is ${state}: no order stands that could be carried out`)
-  if (isDone) return { does: 'stands', incidentId, detail: 'the order is accepted' }
+  if (isAccepted(incident)) return { does: 'stands', incidentId, detail: 'the order is accepted' }
   return {
     does: 'record',
     incidentId,

@@ -84,7 +84,9 @@ export function applyToOrder(order: Order | null, { incidentId, atMs, event }: I
       return withDelivery(order, event, { attempt: event.attempt, open, lastEndedAtMs: atMs, state })
     }
     case 'accepted':
-      return event.person ? order : withDelivery(order, event, { state: 'delivered', accepted: true })
+      return event.person || event.asked !== undefined
+        ? order
+        : withDelivery(order, event, { state: 'delivered', accepted: true })
     case 'undeliverable':
       return withDelivery(order, event, { state: 'undeliverable', open: false })
     case 'escalated':

@@ -5,6 +5,7 @@ import { createIncidentMetrics } from '../alerts/incident-metrics.ts'
 import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import type { Journal } from '../alerts/journal.ts'
 import { createPost, type Post } from '../alerts/post.http.ts'
+import type { Heard } from '../alerts/pull.ts'
 import { resolveTargets, safetyOf } from '../alerts/targets.ts'
 import { type LeadOptions, partitionKey, type Term } from '../bus/bus.ts'
 import type { Detector } from '../detectors/detector.clickhouse.ts'
@@ -32,7 +33,7 @@ export function leadAlerter({ config, kafka, env, store, metrics, active, pageUr
   createIncidentMetrics(watched)
   return {
     group: `${kafka.groupPrefix}-alerter`,
-    topics: [kafka.topics.findings],
+    topics: [kafka.topics.findings, kafka.topics.answers],
     run: async (term) => {
       await untilMigrated(store, term)
       const lost = new AbortController()
@@ -40,6 +41,7 @@ export function leadAlerter({ config, kafka, env, store, metrics, active, pageUr
       const alerter = createAlerter({
         targets: await resolveTargets(config.targets, (ref) => readSecret(ref, env)),
         safety: safetyOf(config.safety),
+        pullers: config.stopSwitch.enforcedBy,
         journal,
         post: whileCurrent(createPost({ clock: wallClock }), term),
         activityOf: (release, sinceMs, scope) => activityOf(store, release, sinceMs, scope),
@@ -60,7 +62,9 @@ export function leadAlerter({ config, kafka, env, store, metrics, active, pageUr
         let tickedMs = 0
         while (term.isCurrent() && !lost.signal.aborted) {
           for (const record of await term.poll({ maxBytes: MAX_BYTES, waitMs: TICK_MS })) {
-            await alerter.handle(JSON.parse(Buffer.from(record.value).toString()) as Finding)
+            const said: unknown = JSON.parse(Buffer.from(record.value).toString())
+            if (record.topic === kafka.topics.answers) await alerter.hear(said as Heard)
+            else await alerter.handle(said as Finding)
             await term.commit({ [partitionKey(record.topic, record.partition)]: record.offset + 1 })
           }
           if (wallClock.nowMs() - tickedMs < TICK_MS) continue

@@ -66,6 +66,8 @@ export type Monitor = Readonly<{
   settle: () => Promise<void>
   overview: () => Promise<Overview>
   incidents: () => Incident[]
+  /** Keeps what an answer of the stop switch proves. */
+  hear: Alerter['hear']
   /** What people do with releases and incidents. */
   operations: Operations
   recovery: Recovery
@@ -131,6 +133,7 @@ async function assemble(
   const journal = clickhouseJournal(store)
   alerter = createAlerter({
     targets,
+    pullers: config.stopSwitch.enforcedBy,
     safety: safetyOf(config.safety),
     journal,
     post: recorded('andon.deliver', createPost({ clock: wallClock }), (request, result) => ({
@@ -228,6 +231,7 @@ async function assemble(
     },
     overview,
     incidents: () => alerter.incidents(),
+    hear: alerter.hear,
     operations,
     recovery,
     drills,

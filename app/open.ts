@@ -43,9 +43,9 @@ export function busOf(kafka: KafkaConfig, env: Environment, log: Log): Bus {
 /** Makes the topics that are missing: telemetry in partitions, what has one reader in one. */
 export async function ensureTopics(bus: Bus, { createTopics, topics, partitions }: KafkaConfig): Promise<void> {
   if (!createTopics) return
-  const { spans, metrics, logs, outcomes, deadLetters, findings, leases } = topics
+  const { spans, metrics, logs, outcomes, deadLetters, findings, answers, leases } = topics
   await bus.createTopics([
     ...[spans, metrics, logs].map((topic) => ({ topic, partitions })),
-    ...[outcomes, deadLetters, findings, leases].map((topic) => ({ topic, partitions: 1 })),
+    ...[outcomes, deadLetters, findings, answers, leases].map((topic) => ({ topic, partitions: 1 })),
   ])
 }

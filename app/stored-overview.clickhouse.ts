@@ -4,6 +4,7 @@ import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import { type Config, triggersOf } from '../config.ts'
 import { createDetector } from '../detectors/detector.clickhouse.ts'
 import { isDrill } from '../facts/drill.ts'
+import type { Incident } from '../facts/incident.ts'
 import { type Overview, openStatesOf } from '../facts/overview.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
 import { wallClock } from '../lib/clock.ts'
@@ -30,9 +31,7 @@ export async function storedOverview(store: ClickHouseClient, config: Config): P
     store,
     'SELECT toUnixTimestamp64Milli(max(clock_at)) AS clockMs FROM batches',
   )
-  const incidents = [...foldEvents(await clickhouseJournal(store).load()).values()].sort(
-    (a, b) => b.openedAtMs - a.openedAtMs,
-  )
+  const incidents = [...(await storedIncidents(store))].sort((a, b) => b.openedAtMs - a.openedAtMs)
   const states = openStatesOf(incidents)
   return {
     clock: 'event',
@@ -47,3 +46,8 @@ export async function storedOverview(store: ClickHouseClient, config: Config): P
     incidents,
   }
 }
+
+/** The incidents alone, as the journal has them. */
+export const storedIncidents = async (store: ClickHouseClient): Promise<readonly Incident[]> => [
+  ...foldEvents(await clickhouseJournal(store).load()).values(),
+]

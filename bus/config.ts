@@ -53,6 +53,7 @@ export const kafkaConfig = z
         outcomes: topicName('andon_outcomes', 'Outcomes as CloudEvents.'),
         deadLetters: topicName('andon_dead_letters', 'Records that could not be read, with the reason.'),
         findings: topicName('andon_findings', 'What the detector tells the alerter; one partition.'),
+        answers: topicName('andon_answers', 'What the stop switch told whom, for the alerter; one partition.'),
         leases: topicName('andon_leases', 'Holds no records: its groups say who is active; one partition.'),
       })
       .prefault({})

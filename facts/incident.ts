@@ -69,7 +69,8 @@ export type IncidentEventBody =
       elapsedMs: number
     }> &
       Sent)
-  | (Readonly<{ type: 'accepted'; target: string; enforces: boolean; person?: ByPerson }> & Sent)
+  /** `person` carried it out by hand; `asked` is the token of whoever asked the stop switch and was told what is ordered. */
+  | (Readonly<{ type: 'accepted'; target: string; enforces: boolean; person?: ByPerson; asked?: string }> & Sent)
   | (Readonly<{ type: 'undeliverable'; target: string; reason: string }> & Sent)
   | Readonly<{ type: 'stopped'; stoppedAtMs: number; contactsAfterPause: number; writesAfterPause: number }>
   | Readonly<{ type: 'drained'; drainedAtMs: number; contactsAfterPause: number; writesAfterPause: number }>
@@ -154,6 +155,13 @@ export const NOTHING_DECIDED = {
 /** Whether an order to stop stands: the release, or the part in `scope`, must take no contact. */
 export const isHeld = ({ state }: Pick<Incident, 'state'>): boolean =>
   state === 'pausing' || state === 'paused' || state === 'stopped' || state === 'drained'
+
+/** Whether somebody who enforces has accepted what is ordered now: to stop, to roll back, or to go on. */
+export function isAccepted({ state, ordered, rolledBackMs, resumed }: Incident): boolean {
+  if (ordered === 'nothing') return false
+  if (resumed) return resumed.acceptedMs !== null
+  return ordered === 'rollback' ? rolledBackMs !== null : state !== 'pausing'
+}
 
 /** Whether an incident is over for the cord: the next breach of its release is another incident. */
 export const isPast = ({ state }: Pick<Incident, 'state'>): boolean => state === 'resumed' || state === 'closed'

@@ -125,7 +125,7 @@ function whoOf(event: IncidentEventBody, trigger: string): Pick<AuditRow, 'actor
     case 'attempted':
       return { actor: 'andon', reason: event.outcome, via: '' }
     case 'accepted':
-      return event.person ? byPerson(event.person) : { actor: `target ${event.target}`, reason: '', via: '' }
+      return event.person ? byPerson(event.person) : acceptedBy(event)
     case 'undeliverable':
       return { actor: `target ${event.target}`, reason: event.reason, via: '' }
     case 'stopped':
@@ -141,6 +141,11 @@ function whoOf(event: IncidentEventBody, trigger: string): Pick<AuditRow, 'actor
       return byPerson(event)
   }
 }
+
+const acceptedBy = ({ target, asked }: Extract<IncidentEventBody, { type: 'accepted' }>) =>
+  asked === undefined
+    ? { actor: `target ${target}`, reason: '', via: '' }
+    : { actor: 'stop switch', reason: 'an instance of the release asked, and was told what is ordered', via: asked }
 
 /** What the other columns do not say. */
 function detailOf(event: IncidentEventBody): string {

@@ -47,6 +47,18 @@ const LIVES: Readonly<Record<string, readonly IncidentEventBody[]>> = {
   ],
   ordered: [opened(true), attempted],
   'refused by one target': [opened(true), attempted, { type: 'undeliverable', target: 'pager', reason: 'gone' }],
+  'asked for at the stop switch': [
+    opened(true),
+    { type: 'accepted', target: 'stop switch (agents)', enforces: true, asked: 'agents' },
+    attempted,
+    stopped,
+  ],
+  'only its resume was asked for': [
+    opened(true),
+    { type: 'overridden', ...person },
+    { type: 'accepted', target: 'stop switch (agents)', enforces: true, asked: 'agents' },
+    attempted,
+  ],
   'told to people only': [opened(true), attempted, { type: 'accepted', target: 'pager', enforces: false }],
   accepted: [opened(true), attempted, accepted(), accepted('second')],
   escalated: [opened(true), attempted, accepted(), { type: 'escalated', because: 'not obeyed' }],

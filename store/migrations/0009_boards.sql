@@ -118,7 +118,8 @@ WITH
   arrayFilter(line -> line.1 > opened.1, journal) AS life,
   JSONExtractRaw(opened.4, 'finding') AS finding,
   JSONExtractBool(opened.4, 'pause') AS ordered,
-  arrayFirst(line -> line.2 = 'attempted' AND JSONExtractString(line.4, 'stage') = '', life) AS sent,
+  arrayFirst(line -> (line.2 = 'attempted' AND JSONExtractString(line.4, 'stage') = '' OR line.2 = 'accepted' AND JSONHas(line.4, 'asked'))
+    AND (resumed.1 = 0 OR line.1 < resumed.1), life) AS sent,
   arrayFirst(line -> line.2 IN ('resumed', 'overridden'), life) AS resumed,
   arrayFirst(line -> line.2 = 'closed', life) AS closed,
   arrayFilter(line -> line.2 = 'accepted' AND JSONExtractBool(line.4, 'enforces') AND (resumed.1 = 0 OR line.1 < resumed.1), life) AS acceptances,
