@@ -156,15 +156,16 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     return ruling
   }
 
+  const known = (): Incident[] => [...ledger.cases.values()].map(({ incident }) => incident)
+
   const decideOn = (incidentId: string, command: IncidentCommand): Promise<Ruling | null> =>
     carryOut(() => {
       const incident = ledger.cases.get(incidentId)?.incident
-      return incident ? ruleOnIncident(incident, command, clock.nowMs()) : null
+      return incident ? ruleOnIncident(incident, command, clock.nowMs(), known()) : null
     })
 
   async function order(command: ReleaseCommand): Promise<Ruling> {
-    const incidents = () => [...ledger.cases.values()].map(({ incident }) => incident)
-    const ruling = await carryOut(() => ruleOnRelease(command, incidents(), clock.nowMs()))
+    const ruling = await carryOut(() => ruleOnRelease(command, known(), clock.nowMs()))
     return ruling!
   }
 
@@ -238,8 +239,7 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     hear,
     order,
     tick,
-    incidents: () =>
-      [...ledger.cases.values()].map(({ incident }) => incident).sort((a, b) => a.openedAtMs - b.openedAtMs),
+    incidents: () => known().sort((a, b) => a.openedAtMs - b.openedAtMs),
     lastActivityOf: (incidentId) => seen.get(incidentId)?.activity ?? null,
     resume: async () => {
       await ledger.load()

@@ -4,7 +4,7 @@ import { applyEvent } from '../alerts/incident.ts'
 import type { Journal } from '../alerts/journal.ts'
 import type { IncidentCommand, Ruling } from '../alerts/operate.ts'
 import { type Config, isActing, triggersOf } from '../config.ts'
-import type { Incident } from '../facts/incident.ts'
+import { type Incident, without } from '../facts/incident.ts'
 import type { Operate, Operated, Operation, ReleaseName } from '../facts/operation.ts'
 import type { ReleaseView } from '../facts/overview.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
@@ -83,8 +83,14 @@ export function createOperations(edges: {
         const isRetired = events.some(({ type, release }) => type === 'retired' && releaseKeyOf(release) === key)
         return { does: 'close', verdict: operation.verdict, isRetired, ...person }
       }
-      case 'resume':
-        return { does: 'resume', recovery: redeployGate(await recovery.state(incident.incidentId)), ...person }
+      case 'resume': {
+        const { channel, queue } = operation
+        const part = channel === '' && queue === '' ? undefined : { channel, queue }
+        // Who resumes the last part that is stopped resumes all, and all of it must be recovered.
+        const isAll = !part || without(incident.scope, [part]).length === 0
+        const state = await recovery.state(incident.incidentId, isAll ? undefined : part)
+        return { does: 'resume', recovery: redeployGate(state), ...(part && { part }), ...person }
+      }
       case 'rollback_incident':
         return { does: 'rollback', ...person }
       default:

@@ -1,12 +1,12 @@
 import type { ClickHouseClient } from '@clickhouse/client'
-import { type Incident, isHeld } from '../facts/incident.ts'
+import { covers, type Incident, isHeld, type Scope } from '../facts/incident.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { idOf } from '../lib/hash.ts'
 import type { ScopeOf } from '../pipeline/places.ts'
 import { type AffectedItem, affectedItems, ITEM_KINDS, type ItemKind } from './affected.ts'
 import { type AffectedRow, affectedRows } from './export.ts'
-import { exposedContacts, lastActivities } from './exposed.clickhouse.ts'
+import { exposedContacts, lastActivities, type Stretch } from './exposed.clickhouse.ts'
 import { appendEntries, appendSnapshot, entriesIn, itemsIn, outcomesAfter, snapshotsIn } from './ledger.clickhouse.ts'
 import {
   entriesOfOutcome,
@@ -43,7 +43,8 @@ export type Recovery = Readonly<{
   take: (incident: Incident, because: string) => Promise<RecoveryState>
   /** Snapshots that are due (ordered, accepted, stopped, drained, then daily), and what outcomes say since the last call. To be called every few seconds. */
   tick: (incidents: readonly Incident[]) => Promise<void>
-  state: (incidentId: string) => Promise<RecoveryState>
+  /** `part`: only of contacts, customers, records and cases of one channel or queue. */
+  state: (incidentId: string, part?: Scope) => Promise<RecoveryState>
   /** Throws AndonError `unknown_item`, `bad_entry`. Saying the same thing twice is one entry. */
   record: (incidentId: string, entry: RecoveryByHand) => Promise<RecoveryEntry>
   rows: (incidentId: string) => Promise<AffectedRow[]>
@@ -58,9 +59,7 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
     const { incidentId, release, finding, clock: times } = incident
     const fromMs =
       finding.onsetLowMs ?? finding.onsetMs ?? finding.firstHarmMs ?? incident.openedAtMs - UNKNOWN_ONSET_MS
-    // What the release does after it was let go on is another story.
-    const untilMs = incident.resumed?.atMs ?? null
-    const query = { release, scope: incident.scope, fromMs, untilMs, duplicateWindowMs, scopeOf }
+    const query = { release, stretches: stretchesOf(incident), fromMs, duplicateWindowMs, scopeOf }
     const contacts = await exposedContacts(store, query)
     const pausedAtMs = times.acceptedMs ?? times.detectedMs
     const items = affectedItems({ incidentId, release, contacts, pausedAtMs, caseIdleMs })
@@ -75,9 +74,10 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
     return { snapshot, items, entries: await entriesIn(store, incidentId) }
   }
 
-  async function state(incidentId: string): Promise<RecoveryState> {
+  async function state(incidentId: string, part?: Scope): Promise<RecoveryState> {
     const { snapshot, items, entries } = await present(incidentId)
-    return recoveryState(incidentId, snapshot, items, entries)
+    const own = part ? items.filter((item) => item.kind !== 'audit' && covers(part, item)) : items
+    return recoveryState(incidentId, snapshot, own, entries)
   }
 
   async function tick(incidents: readonly Incident[]): Promise<void> {
@@ -136,6 +136,12 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
   }
 
   return { take, tick, state, record, rows, entries: (incidentId) => entriesIn(store, incidentId) }
+}
+
+/** What is stopped, until it was let go on: what a release does after that is another story. */
+function stretchesOf({ scope, resumed, resumedParts }: Incident): readonly Stretch[] {
+  const ofParts = resumedParts.map((resume) => ({ scope: resume.scope, untilMs: resume.atMs }))
+  return [{ scope, untilMs: resumed?.atMs ?? null }, ...ofParts]
 }
 
 /** Why a snapshot is due, by how far the pause came; null: nothing is ordered (any more), so nothing is listed unasked. */

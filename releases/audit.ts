@@ -1,4 +1,4 @@
-import type { ByPerson, IncidentEventBody } from '../facts/incident.ts'
+import { type ByPerson, type IncidentEventBody, partLabel } from '../facts/incident.ts'
 import type { Told } from './life.ts'
 import type { ReleaseEvent } from './record.ts'
 
@@ -152,7 +152,7 @@ function detailOf(event: IncidentEventBody): string {
   switch (event.type) {
     case 'opened': {
       const order = event.pause ? (event.finding.action === 'rollback' ? 'rollback' : 'pause') : 'nothing ordered'
-      const parts = (event.scope ?? []).map(({ channel, queue }) => [channel, queue].filter(Boolean).join(' / '))
+      const parts = (event.scope ?? []).map(partLabel)
       return parts.length > 0 ? `${order} of ${parts.join(', ')}` : order
     }
     case 'attempted':
@@ -166,6 +166,8 @@ function detailOf(event: IncidentEventBody): string {
       return `until ${rfc3339(event.untilMs)}`
     case 'resumed':
       return event.recovery
+    case 'part_resumed':
+      return `${event.scope.map(partLabel).join(', ')} goes on; ${event.recovery}`
     case 'closed':
       return event.verdict
     case 'evidence_restarted':

@@ -125,8 +125,9 @@ WITH
   arrayFilter(line -> line.2 = 'accepted' AND JSONExtractBool(line.4, 'enforces') AND (resumed.1 = 0 OR line.1 < resumed.1), life) AS acceptances,
   arrayFirst(line -> line.2 = 'acknowledged', life) AS acknowledged,
   arrayFirst(line -> line.2 = 'rolled_back', life) AS rolled_back,
-  arrayLast(line -> line.2 IN ('stopped', 'reopened'), life) AS stopped,
-  arrayLast(line -> line.2 IN ('drained', 'reopened'), life) AS drained,
+  arrayLast(line -> line.2 IN ('stopped', 'reopened', 'part_resumed'), life) AS stopped,
+  arrayLast(line -> line.2 IN ('drained', 'reopened', 'part_resumed'), life) AS drained,
+  arrayFlatten(arrayMap(line -> JSONExtract(line.4, 'scope', 'Array(Tuple(channel String, queue String))'), arrayFilter(line -> line.2 = 'part_resumed', life))) AS gone_on,
   arrayLast(line -> line.2 IN ('stopped', 'drained'), life).4 AS counted
 SELECT
   incident_id,
@@ -142,7 +143,8 @@ SELECT
   JSONExtractString(finding, 'reason') AS finding_reason,
   JSONExtractString(opened.4, 'reason') AS reason,
   JSONExtractString(opened.4, 'person', 'by') AS ordered_by,
-  arrayMap(part -> concat(JSONExtractString(part, 'channel'), ' ', JSONExtractString(part, 'queue')), JSONExtractArrayRaw(opened.4, 'scope')) AS scope,
+  arrayMap(part -> concat(part.1, ' ', part.2), arrayFilter(part -> NOT arrayExists(one -> one.1 IN ('', part.1) AND one.2 IN ('', part.2), gone_on),
+    JSONExtract(opened.4, 'scope', 'Array(Tuple(channel String, queue String))'))) AS scope,
   arrayDistinct(arrayConcat([signal], arrayMap(line -> JSONExtractString(line.4, 'finding', 'signal'), arrayFilter(line -> line.2 IN ('opened', 'joined'), journal)))) AS signals,
   multiIf(closed.1 > 0, 'closed', resumed.1 > 0, 'resumed', drained.2 = 'drained', 'drained', stopped.2 = 'stopped', 'stopped',
     notEmpty(acceptances), 'paused', ordered, 'pausing', 'observed') AS state,
