@@ -19,6 +19,8 @@ import { escalateUnaccepted, type ReleaseActivity, type WatchLimits, watch } fro
 /** How often telemetry is asked about a pause that is on its way, and about one that drained or drags on. */
 const WATCH_EVERY_MS = 5_000
 const WATCH_SELDOM_EVERY_MS = 60_000
+/** One tick looks at telemetry for no longer than this. */
+const VERIFY_WITHIN_MS = 1_000
 const DRAGS_ON_AFTER_MS = 3_600_000
 /** One answer of telemetry reopens, stops and drains an incident at most once each. */
 const MAX_WATCH_STEPS = 3
@@ -34,8 +36,8 @@ export type AlerterEdges = Readonly<{
   post: Post
   /** What the store knows of a release; `sinceMs` bounds the counts after the pause. May reject, it is asked again. */
   activityOf: (release: Release, sinceMs: number, scope: readonly Scope[]) => Promise<ReleaseActivity>
-  /** Start of the latest contact of a release, where that is known without asking the store: every millisecond before a pause counts. */
-  lastContactOf?: (release: Release) => number | null
+  /** Start of the latest contact of a release, to the minute at least; at once where it is known: every millisecond before a pause counts. */
+  lastContactOf: (release: Release) => number | null | Promise<number | null>
   /** Evidence starts anew when a person ended an incident; absent: there is none. */
   restartEvidence?: RestartEvidence
   /** The clock of the incidents: wall clock when live, event time in a demo or replay. Its `sleep` paces the retries. */
@@ -101,7 +103,7 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     // Telemetry is only asked when its answer matters: would a release that has traffic be paused, or people told?
     const ifAlive = decide(inputOf(finding, clock.nowMs()))
     if (ifAlive.does === 'nothing') return ifAlive
-    const lastContactMs = ifAlive.does === 'join' ? null : await latestContact(finding.release)
+    const lastContactMs = ifAlive.does === 'join' ? null : await edges.lastContactOf(finding.release)
     const decision = await ledger.serially(async (record) => {
       const decided = decide(inputOf(finding, lastContactMs))
       const { does, incidentId, reason, pause } = decided
@@ -112,11 +114,6 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     log.warn({ ...decision, release: finding.release, signal: finding.signal }, 'breach')
     if (decision.incidentId) courier.dispatch([decision.incidentId])
     return decision
-  }
-
-  async function latestContact(release: Release): Promise<number | null> {
-    const known = edges.lastContactOf?.(release) ?? null
-    return known ?? (await activityOf(release, clock.nowMs(), [])).lastContactStartedAtMs
   }
 
   function inputOf(finding: Finding, lastContactStartedAtMs: number | null): DecideInput {
@@ -183,7 +180,9 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     courier.dispatch()
     restarts.due()
     // one after the other: many open incidents must not crowd the counting out of the store
-    for (const incidentId of [...ledger.cases.keys()]) await verify(incidentId)
+    // and after a restart the first look at each must not hold up what is to be sent: the others come with the next ticks
+    const untilMs = clock.nowMs() + VERIFY_WITHIN_MS
+    for (const incidentId of [...ledger.cases.keys()]) if (clock.nowMs() < untilMs) await verify(incidentId)
   }
 
   async function escalateIfUnaccepted({ incident, order }: Case, record: RecordLine): Promise<void> {

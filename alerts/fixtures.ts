@@ -126,6 +126,7 @@ export function createWorld(
     safety: { ...defaultSafety, ...options.safety },
     journal: options.wrapJournal?.(journal) ?? journal,
     post: options.wrapPost?.(post) ?? post,
+    lastContactOf: ({ agent }) => activity(clock.nowMs(), clock.nowMs(), agent).lastContactStartedAtMs,
     activityOf: async (release, sinceMs) => activity(clock.nowMs(), sinceMs, release.agent),
     restartEvidence:
       options.restartEvidence ??

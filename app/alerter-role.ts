@@ -14,7 +14,7 @@ import type { Incident } from '../facts/incident.ts'
 import { wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
-import { activityOf } from './activity.clickhouse.ts'
+import { followActivity, lastContactIn } from './activity.clickhouse.ts'
 import { untilMigrated } from './detector-role.ts'
 import { createOperations } from './operations.ts'
 import { followRecovery, recoveryOf } from './recovery.ts'
@@ -44,7 +44,8 @@ export function leadAlerter({ config, kafka, env, store, metrics, active, pageUr
         pullers: config.stopSwitch.enforcedBy,
         journal,
         post: whileCurrent(createPost({ clock: wallClock }), term),
-        activityOf: (release, sinceMs, scope) => activityOf(store, release, sinceMs, scope),
+        lastContactOf: (release) => lastContactIn(store, release),
+        activityOf: followActivity(store, wallClock),
         restartEvidence: async (release, trigger) => restartEvidence(detectorHere(active), release, trigger),
         clock: wallClock,
         log,

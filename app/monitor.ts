@@ -20,7 +20,7 @@ import { type Arrivals, type ClockMode, createSequencer, type Sequencer } from '
 import type { Recovery } from '../recovery/recovery.clickhouse.ts'
 import { applyRetention } from '../store/retention.clickhouse.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
-import { activityOf } from './activity.clickhouse.ts'
+import { followActivity, lastContactIn } from './activity.clickhouse.ts'
 import { createDrills, type Drills, drillTrigger } from './drill.ts'
 import { createDrillMetrics } from './drill-metrics.clickhouse.ts'
 import { eventClock } from './event-clock.ts'
@@ -142,8 +142,9 @@ async function assemble(
       'andon.outcome': result?.outcome ?? '',
     })),
     lastContactOf: (release) =>
-      detector.views().find((view) => releaseKeyOf(view.release) === releaseKeyOf(release))?.lastContactMs ?? null,
-    activityOf: (release, sinceMs, scope) => activityOf(store, release, sinceMs, scope),
+      detector.views().find((view) => releaseKeyOf(view.release) === releaseKeyOf(release))?.lastContactMs ??
+      lastContactIn(store, release),
+    activityOf: followActivity(store, wallClock),
     restartEvidence: async (release, trigger) => restartEvidence(detector, release, trigger),
     clock,
     log,
