@@ -67,7 +67,7 @@ export function recoveryCommands(edges: {
     .action(async (options) => {
       const { drillCommand, liveDrillCommand } = await import('./drill-command.ts')
       if (options.running === true) {
-        if (!(await liveDrillCommand({ config: configOf(options), json: options.json === true }))) fail()
+        if (!(await liveDrillCommand({ config: configOf(options), env, json: options.json === true }))) fail()
         return
       }
       const passed = await drillCommand({

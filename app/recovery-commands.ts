@@ -93,7 +93,7 @@ async function withIncident<T>(
   name: string,
   work: (recovery: RecoveryApi, incident: Incident) => Promise<T>,
 ): Promise<T> {
-  const running = await runningRecovery(config)
+  const running = await runningRecovery(config, env)
   if (running) return work(running.api, incidentNamed(running.incidents, name))
   const store = await openExistingStore(config, env)
   try {
