@@ -275,6 +275,7 @@ function textOf(explanation: Explanation, config: Config): string {
             roleOf(target),
           ]),
         )}`,
+    ...(explanation.askers.length > 0 ? [''] : []),
     ...explanation.askers.map(
       ({ token, releases }) =>
         `Stop switch: whoever asks with the token '${token}' stops by its answer (releases: ${releases}).`,

@@ -15,7 +15,7 @@ export function recoveryCommands(edges: {
   stored(program.command('affected'))
     .description('what an incident touched: contacts, customers, records, cases, and what is still to be done')
     .argument('<incident>', 'id of the incident, or how it begins')
-    .option('--format <format>', 'csv or json', 'csv')
+    .option('--format <format>', 'table, csv or json (default: table on a terminal, else csv)')
     .option('--refresh', 'list it anew, with facts that arrived since')
     .action(async (incident: string, options) => {
       const { affectedCommand } = await import('./recovery-commands.ts')

@@ -52,15 +52,16 @@ export async function decideIncident(
 }
 
 function printOperated(operated: Operated, asJson: boolean): void {
-  if (asJson) {
-    printJson(operated)
-    return
-  }
-  const { incident, changed, detail } = operated
+  if (asJson) printJson(operated)
+  else print(operatedText(operated))
+}
+
+/** What a decision came to: what is in the journal now, and how the release stands. */
+export function operatedText({ incident, changed, detail }: Operated): string {
   const parts =
     isHeld(incident) && incident.scope.length > 0 ? `, only ${incident.scope.map(partLabel).join(', ')}` : ''
-  const what = changed ? `${incident.state}${parts}` : `unchanged: ${detail}`
-  print(`${releaseLabelOf(incident.release)}: ${what} (incident ${incident.incidentId})`)
+  const standing = `${releaseLabelOf(incident.release)} is ${incident.state}${parts} (incident ${incident.incidentId})`
+  return `${changed ? detail : `unchanged, ${detail}`}; ${standing}`
 }
 
 /** `andon release list`. */

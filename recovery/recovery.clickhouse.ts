@@ -57,13 +57,14 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
 
   async function take(incident: Incident, because: string): Promise<RecoveryState> {
     const { incidentId, release, finding, clock: times } = incident
+    const takenAtMs = clock.nowMs() // what is ordered while it is read is not in it
     const fromMs =
       finding.onsetLowMs ?? finding.onsetMs ?? finding.firstHarmMs ?? incident.openedAtMs - UNKNOWN_ONSET_MS
     const query = { release, stretches: stretchesOf(incident), fromMs, duplicateWindowMs, scopeOf }
     const contacts = await exposedContacts(store, query)
     const pausedAtMs = times.acceptedMs ?? times.detectedMs
     const items = affectedItems({ incidentId, release, contacts, pausedAtMs, caseIdleMs })
-    await appendSnapshot(store, incidentId, { takenAtMs: clock.nowMs(), because }, items)
+    await appendSnapshot(store, incidentId, { takenAtMs, because }, items)
     outcomesSeq = 0 // an outcome that came before the list may be about it
     return state(incidentId)
   }
@@ -84,7 +85,9 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
     const snapshots = await snapshotsIn(store)
     for (const incident of incidents) {
       const due = dueSnapshot(incident, clock.nowMs())
-      if (due !== null && due !== snapshots.get(incident.incidentId)?.because) await take(incident, due)
+      const last = snapshots.get(incident.incidentId)
+      const isStale = !last || last.takenAtMs < (incident.orderedMs ?? 0)
+      if (due !== null && (isStale || due !== last.because)) await take(incident, due)
     }
     await feed([...snapshots.keys()])
   }
@@ -111,9 +114,11 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
     const { snapshot, items } = await present(incidentId)
     const target = targetOf(incidentId, given, snapshot === null ? null : items)
     const { step, actor, reason } = given
+    // A waiver is about what was listed: after another listing the same words are another waiver.
+    const listed = step === 'waived' ? [String(snapshot?.number ?? 0)] : []
     const entry: RecoveryEntry = {
       incidentId,
-      entryId: idOf('recovery', incidentId, step, target.kind, target.item, actor, reason),
+      entryId: idOf('recovery', incidentId, step, target.kind, target.item, actor, reason, ...listed),
       atMs: clock.nowMs(),
       step,
       ...target,
