@@ -187,6 +187,10 @@ test('one channel is stopped by hand, and nothing without a name, a reason, a kn
     type: 'andon.release.pause',
     data: { scope: [{ channel: 'whatsapp', queue: null }] },
   })
+  expect(await andon(['explain', incidentOf('r50').incidentId])).toMatchObject({
+    code: 1,
+    text: expect.stringContaining('rests on no evidence that could be replayed: Ada ordered it: customers complain'),
+  })
   const show = await andon(['release', 'show', 'order-status', 'r50'])
   expect(show.text).toContain('whatsapp paused')
   expect(show.text).toContain('Ada: customers complain')
