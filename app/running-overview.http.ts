@@ -41,7 +41,7 @@ async function read(config: Config, env: Environment, path: string): Promise<str
   if (status === 401)
     throw new AndonError(
       'monitor',
-      `the monitor at ${url} wants a token with the role read: set ANDON_TOKEN, name where it is kept under page.token of the configuration, or run this beside its store`,
+      `the monitor at ${url} wants a token with the role read (${detailIn(text) ?? 'none was right'}): set ANDON_TOKEN, name where it is kept under page.token of the configuration, or run this beside its store`,
     )
   if (status === 404 && path.startsWith('/api/v1/incidents/'))
     throw new AndonError('unknown', detailIn(text) ?? text.trim().slice(0, 300))
