@@ -163,7 +163,8 @@ export function redeployGate(state: RecoveryState, orderedMs: number | null): Re
     return {
       allowed: false,
       reason: 'recovery_unknown',
-      detail: 'more was stopped since it was listed what the incident touched: the next listing comes in seconds, or now by `andon affected --refresh`',
+      detail:
+        'more was stopped since it was listed what the incident touched: the next listing comes in seconds, or now by `andon affected --refresh`',
     }
   if (done === needed)
     return { allowed: true, reason: 'recovery_complete', detail: `all ${needed} items are dealt with` }
