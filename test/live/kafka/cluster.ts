@@ -84,7 +84,7 @@ export async function startCluster({ parent = tmpdir() }: { parent?: string } = 
         await admin.close()
       }
       const topics = Object.fromEntries(
-        ['spans', 'metrics', 'logs', 'outcomes', 'deadLetters', 'findings', 'leases'].map((topic) => [
+        ['spans', 'metrics', 'logs', 'outcomes', 'deadLetters', 'findings', 'answers', 'leases'].map((topic) => [
           topic,
           `${name}.${topic}`,
         ]),
