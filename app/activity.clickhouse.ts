@@ -142,18 +142,37 @@ async function newsOf(
      FROM contact_changes WHERE ${after} AND release IN {releases:Array(String)}`,
     params,
   )
-  const writes = await rowsOf<News['writes'][number]>(
+  const written = await rowsOf<Written>(
     store,
-    `WITH written AS (
-       SELECT trace_id, span_id, environment, [agent_name, service_name] AS agents, release, channel, queue, started_at FROM spans
-       WHERE ${after} AND action IN {writes:Array(String)} AND release IN {releases:Array(String)}
-         AND started_at > fromUnixTimestamp64Milli({since:Int64}, 'UTC') LIMIT 1 BY trace_id, span_id)
-     SELECT environment, arrayJoin(arrayDistinct(agents)) AS agent, release, channel, queue, toUnixTimestamp64Milli(started_at) AS startedAtMs
-     FROM written WHERE (trace_id, span_id) NOT IN (
-       SELECT trace_id, span_id FROM spans WHERE (trace_id, span_id) IN (SELECT trace_id, span_id FROM written) AND seq <= {seen:UInt64})`,
+    `SELECT trace_id AS traceId, span_id AS spanId, environment, arrayDistinct([agent_name, service_name]) AS agents, release, channel, queue,
+       toUnixTimestamp64Milli(started_at) AS startedAtMs
+     FROM spans WHERE ${after} AND action IN {writes:Array(String)} AND release IN {releases:Array(String)}
+       AND started_at > fromUnixTimestamp64Milli({since:Int64}, 'UTC') LIMIT 1 BY trace_id, span_id`,
     params,
   )
+  const known = await seenBefore(store, written, seen)
+  const fresh = written.filter((span) => !known.has(keyOf(span)))
+  const writes = fresh.flatMap(({ agents, ...span }) => agents.map((agent) => ({ ...span, agent })))
   return { contacts, writes, latest }
+}
+
+type Written = Omit<News['writes'][number], 'agent'> &
+  Readonly<{ traceId: string; spanId: string; agents: readonly string[] }>
+const keyOf = ({ traceId, spanId }: Pick<Written, 'traceId' | 'spanId'>): string => `${traceId} ${spanId}`
+
+/** Spans that came before are the same spans, sent again. */
+async function seenBefore(
+  store: ClickHouseClient,
+  spans: readonly Written[],
+  seen: number,
+): Promise<ReadonlySet<string>> {
+  if (spans.length === 0) return new Set()
+  const rows = await rowsOf<Pick<Written, 'traceId' | 'spanId'>>(
+    store,
+    'SELECT DISTINCT trace_id AS traceId, span_id AS spanId FROM spans WHERE trace_id IN {traces:Array(String)} AND seq <= {seen:UInt64}',
+    { traces: [...new Set(spans.map(({ traceId }) => traceId))], seen },
+  )
+  return new Set(rows.map(keyOf))
 }
 
 /** When a release last took a contact, to the minute: enough to tell one that is served from one that is not. null: never. */
