@@ -1,3 +1,4 @@
+import { unreadable } from './alerts/pull.ts'
 import { includes } from './api/tokens.ts'
 import { type Config, isActing, signalsOf } from './config-schema.ts'
 import { isAgainstUsual, type Signal } from './detectors/signals/definition.ts'
@@ -58,6 +59,11 @@ export function crossMistakes(config: Config, isWhole: (section: Section) => boo
       ['store', 'retentionDays'],
       `must be at least ${Math.ceil(longestDays + 1)}: the longest window of a signal is ${longestDays} days, plus one`,
     )
+  const reads = config.api.tokens.flatMap(({ name, role }) => (includes(role, 'read') ? name : []))
+  if (isWhole('api'))
+    config.stopSwitch.enforcedBy.forEach(({ token }, index) => {
+      if (!reads.includes(token)) add(['stopSwitch', 'enforcedBy', index, 'token'], unreadable(reads))
+    })
   mistakes.push(...triggerMistakes(config, signals, isWhole))
   return mistakes
 }
@@ -119,10 +125,11 @@ function triggerMistakes(
     const isObeyed = config.targets.some(
       (target) => target.enforces && (target.on ?? ['pause', 'rollback']).includes(action),
     )
-    if (trigger && config.targets.length > 0 && !isObeyed && isWhole('targets'))
+    const isPulled = config.stopSwitch.enforcedBy.length > 0 || !isWhole('stopSwitch')
+    if (trigger && config.targets.length > 0 && !isObeyed && !isPulled && isWhole('targets'))
       add(
         ['targets'],
-        `trigger '${trigger.name}' can ${action}, but no target with enforces: true takes '${action}', so nothing would stop`,
+        `trigger '${trigger.name}' can ${action}, but no target with enforces: true takes '${action}' and nobody stands under stopSwitch.enforcedBy, so nothing would stop`,
       )
   }
   return mistakes

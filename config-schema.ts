@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { heartbeatConfig } from './alerts/heartbeat.ts'
+import { stopSwitchConfig } from './alerts/pull.ts'
 import { linksConfig, safetyConfig, secretRefConfig, targetsConfig } from './alerts/targets.ts'
 import { apiConfig } from './api/tokens.ts'
 import { kafkaConfig } from './bus/config.ts'
@@ -121,6 +122,7 @@ export const configSchema = z
       .optional()
       .describe('Limits written down before launch. Default: the four signals against typical shares, notifying only.'),
     targets: targetsConfig,
+    stopSwitch: stopSwitchConfig,
     links: linksConfig,
     safety: safetyConfig,
     recovery: recoveryConfig,

@@ -170,16 +170,6 @@ test('a release that has had no contact for a day opens stale and is not paused,
   expect(world.received).toHaveLength(1)
 })
 
-test('a release whose last contact is as old as it may be is asked for that far back, and paused', async () => {
-  const world = createWorld()
-  const lastContactStartedAtMs = START_MS - 23 * HOUR
-  world.telemetry((nowMs, sinceMs) => ({
-    ...quietActivity(nowMs),
-    lastContactStartedAtMs: sinceMs <= lastContactStartedAtMs ? lastContactStartedAtMs : null,
-  }))
-  expect(await world.alerter.handle(aFinding())).toMatchObject({ reason: 'first_breach', pause: true })
-})
-
 test('a notice under way is replaced by the pause that follows it', async () => {
   const world = createWorld({ targets: [aTarget({ on: ['pause', 'notify'] })] })
   world.answers('platform', 503, 200)

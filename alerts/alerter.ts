@@ -11,6 +11,7 @@ import { type IncidentCommand, type ReleaseCommand, type Ruling, ruleOnIncident,
 import { hasReserve, targetsOf } from './orders.ts'
 import type { Links } from './page.ts'
 import type { Post } from './post.http.ts'
+import { type Heard, type Puller, pulls, ruleOnHeard } from './pull.ts'
 import { createRestarts, type RestartEvidence } from './restarts.ts'
 import type { Target } from './targets.ts'
 import { escalateUnaccepted, type ReleaseActivity, type WatchLimits, watch } from './watch.ts'
@@ -18,6 +19,8 @@ import { escalateUnaccepted, type ReleaseActivity, type WatchLimits, watch } fro
 /** How often telemetry is asked about a pause that is on its way, and about one that drained or drags on. */
 const WATCH_EVERY_MS = 5_000
 const WATCH_SELDOM_EVERY_MS = 60_000
+/** One tick looks at telemetry for no longer than this. */
+const VERIFY_WITHIN_MS = 1_000
 const DRAGS_ON_AFTER_MS = 3_600_000
 /** One answer of telemetry reopens, stops and drains an incident at most once each. */
 const MAX_WATCH_STEPS = 3
@@ -26,13 +29,15 @@ const WATCH_DRAINED_FOR_MS = 24 * 3_600_000
 
 export type AlerterEdges = Readonly<{
   targets: readonly Target[]
+  /** Who obeys by asking the stop switch. Default nobody. */
+  pullers?: readonly Puller[]
   safety: Safety & WatchLimits
   journal: Journal
   post: Post
   /** What the store knows of a release; `sinceMs` bounds the counts after the pause. May reject, it is asked again. */
   activityOf: (release: Release, sinceMs: number, scope: readonly Scope[]) => Promise<ReleaseActivity>
-  /** Start of the latest contact of a release, where that is known without asking the store: every millisecond before a pause counts. */
-  lastContactOf?: (release: Release) => number | null
+  /** Start of the latest contact of a release, to the minute at least; at once where it is known: every millisecond before a pause counts. */
+  lastContactOf: (release: Release) => number | null | Promise<number | null>
   /** Evidence starts anew when a person ended an incident; absent: there is none. */
   restartEvidence?: RestartEvidence
   /** The clock of the incidents: wall clock when live, event time in a demo or replay. Its `sleep` paces the retries. */
@@ -57,6 +62,8 @@ export type Alerter = Readonly<{
   tell: (finding: Finding, reason: 'drill_failed') => Promise<void>
   /** What a person decides about an incident; null = there is no such incident. Durable when resolved, and carried out in the background. */
   decideOn: (incidentId: string, command: IncidentCommand) => Promise<Ruling | null>
+  /** What an answer of the stop switch proves. Durable when resolved; a second time does no harm. */
+  hear: (heard: Heard) => Promise<void>
   /** What a person orders a release, whether an incident is open or not. */
   order: (command: ReleaseCommand) => Promise<Ruling>
   /**
@@ -76,7 +83,17 @@ export type Alerter = Readonly<{
 
 /** Findings become incidents and signed pauses: decide → journal → sign → send → verify. */
 export function createAlerter(edges: AlerterEdges): Alerter {
-  const { targets, safety, activityOf, clock, log, mode = 'live', links = {}, signedAtMs = clock.nowMs } = edges
+  const {
+    targets,
+    pullers = [],
+    safety,
+    activityOf,
+    clock,
+    log,
+    mode = 'live',
+    links = {},
+    signedAtMs = clock.nowMs,
+  } = edges
   const ledger = createLedger(edges)
   const courier = createCourier({ ...edges, ledger, links, signedAtMs, targets: mode === 'replay' ? [] : targets })
   const restarts = createRestarts({ ...edges, ledger, mode })
@@ -86,7 +103,7 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     // Telemetry is only asked when its answer matters: would a release that has traffic be paused, or people told?
     const ifAlive = decide(inputOf(finding, clock.nowMs()))
     if (ifAlive.does === 'nothing') return ifAlive
-    const lastContactMs = ifAlive.does === 'join' ? null : await latestContact(finding.release)
+    const lastContactMs = ifAlive.does === 'join' ? null : await edges.lastContactOf(finding.release)
     const decision = await ledger.serially(async (record) => {
       const decided = decide(inputOf(finding, lastContactMs))
       const { does, incidentId, reason, pause } = decided
@@ -97,12 +114,6 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     log.warn({ ...decision, release: finding.release, signal: finding.signal }, 'breach')
     if (decision.incidentId) courier.dispatch([decision.incidentId])
     return decision
-  }
-
-  async function latestContact(release: Release): Promise<number | null> {
-    const known = edges.lastContactOf?.(release) ?? null
-    // As far back as a release may be paused at all: history that is told late is no silence.
-    return known ?? (await activityOf(release, clock.nowMs() - safety.actWithinMs, [])).lastContactStartedAtMs
   }
 
   function inputOf(finding: Finding, lastContactStartedAtMs: number | null): DecideInput {
@@ -142,17 +153,25 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     return ruling
   }
 
+  const known = (): Incident[] => [...ledger.cases.values()].map(({ incident }) => incident)
+
   const decideOn = (incidentId: string, command: IncidentCommand): Promise<Ruling | null> =>
     carryOut(() => {
       const incident = ledger.cases.get(incidentId)?.incident
-      return incident ? ruleOnIncident(incident, command, clock.nowMs()) : null
+      return incident ? ruleOnIncident(incident, command, clock.nowMs(), known()) : null
     })
 
   async function order(command: ReleaseCommand): Promise<Ruling> {
-    const incidents = () => [...ledger.cases.values()].map(({ incident }) => incident)
-    const ruling = await carryOut(() => ruleOnRelease(command, incidents(), clock.nowMs()))
+    const ruling = await carryOut(() => ruleOnRelease(command, known(), clock.nowMs()))
     return ruling!
   }
+
+  const hear = (heard: Heard): Promise<void> =>
+    ledger.serially(async (record) => {
+      const incident = ledger.cases.get(heard.incidentId)?.incident
+      const event = incident && ruleOnHeard(incident, heard)
+      if (event) await record(heard.incidentId, event)
+    })
 
   async function tick(): Promise<void> {
     await ledger.serially(async (record) => {
@@ -161,7 +180,9 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     courier.dispatch()
     restarts.due()
     // one after the other: many open incidents must not crowd the counting out of the store
-    for (const incidentId of [...ledger.cases.keys()]) await verify(incidentId)
+    // and after a restart the first look at each must not hold up what is to be sent: the others come with the next ticks
+    const untilMs = clock.nowMs() + VERIFY_WITHIN_MS
+    for (const incidentId of [...ledger.cases.keys()]) if (clock.nowMs() < untilMs) await verify(incidentId)
   }
 
   async function escalateIfUnaccepted({ incident, order }: Case, record: RecordLine): Promise<void> {
@@ -169,7 +190,7 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     const event = escalateUnaccepted({
       incident,
       order,
-      enforcing: enforcing.length,
+      enforcing: enforcing.length + pullers.filter((puller) => pulls(puller, incident.release)).length,
       refused: enforcing.filter(({ delivery }) => delivery.state === 'undeliverable').length,
       hasReserve: hasReserve(order, targets),
       nowMs: clock.nowMs(),
@@ -214,10 +235,10 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     handle,
     tell,
     decideOn,
+    hear,
     order,
     tick,
-    incidents: () =>
-      [...ledger.cases.values()].map(({ incident }) => incident).sort((a, b) => a.openedAtMs - b.openedAtMs),
+    incidents: () => known().sort((a, b) => a.openedAtMs - b.openedAtMs),
     lastActivityOf: (incidentId) => seen.get(incidentId)?.activity ?? null,
     resume: async () => {
       await ledger.load()

@@ -1,10 +1,28 @@
-import type { IncidentEventBody } from '../facts/incident.ts'
+import {
+  type Incident,
+  type IncidentEventBody,
+  isHeld,
+  lifts,
+  overlaps,
+  type Scope,
+  staysAway,
+} from '../facts/incident.ts'
+import { releaseKeyOf } from '../facts/slice.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { deliver } from './deliver.ts'
 import type { Ledger } from './ledger.ts'
 import { messageTo } from './message.ts'
-import { type LaterStage, nextStep, type Order, type Step, type Told, targetsOf, webhookIdOf } from './orders.ts'
+import {
+  type LaterStage,
+  nextStep,
+  type Order,
+  orderAt,
+  type Step,
+  type Told,
+  targetsOf,
+  webhookIdOf,
+} from './orders.ts'
 import type { Links } from './page.ts'
 import type { Post, PostResult } from './post.http.ts'
 import type { Target } from './targets.ts'
@@ -47,10 +65,27 @@ export function createCourier(edges: {
     if (!open || stopping.signal.aborted) return null
     const { order, incident } = open
     const isPending = incident.state === 'pausing' || incident.resumed?.acceptedMs === null
-    const step = nextStep({ order, target, delivery, stage, pausing: isPending, nowMs: clock.nowMs() })
+    const next = nextStep({ order, target, delivery, stage, pausing: isPending, nowMs: clock.nowMs() })
+    const because = next?.does === 'attempt' && target.enforces ? overtakenBy(incident, orderAt(order, stage)) : null
+    const step = because ? { does: 'give_up' as const, reason: because } : next
     return (
       step && { step, order, target, stage, key: `${webhookIdOf(order, delivery.escalation, stage)} ${target.name}` }
     )
+  }
+
+  /** Why what is still owed would undo a later decision about the same release, or about a part of it; null: it would not. */
+  function overtakenBy(incident: Incident, { purpose, scope }: Order): string | null {
+    if (purpose !== 'resume' && !staysAway(incident)) return null
+    const key = releaseKeyOf(incident.release)
+    const others = [...ledger.cases.values()]
+      .map((one) => one.incident)
+      .filter((one) => one.incidentId !== incident.incidentId && releaseKeyOf(one.release) === key)
+    if (purpose !== 'resume') {
+      const later = others.find((one) => lifts(one, incident))
+      return later ? `incident ${later.incidentId} has let it go on` : null
+    }
+    const holder = others.filter(isHeld).find((one) => areOverlapping(one.scope, scope))
+    return holder ? `incident ${holder.incidentId} stops it again` : null
   }
 
   const owedIn = (incidentId: string): Owed[] => {
@@ -96,9 +131,9 @@ export function createCourier(edges: {
       }
       const pauseMs = Math.max(step.dueMs - clock.nowMs(), waitMs)
       if (pauseMs > 0) await clock.sleep(pauseMs, stopping.signal)
-      if (!current()) return
       // The pause that a resume replaced arrives first, never after; an order to stop waits for nothing.
-      if (owed.order.purpose === 'resume') await inFlight.get(`${incidentId} ${target.name}`)
+      if (orderAt(owed.order, stage).purpose === 'resume') await inFlight.get(`${incidentId} ${target.name}`)
+      if (current()?.step.does !== 'attempt') continue // another decision came while it waited
       const sending = send(owed, step, record)
       inFlight.set(
         `${incidentId} ${target.name}`,
@@ -118,9 +153,11 @@ export function createCourier(edges: {
     { attempt, escalation, webhookId }: Attempt,
     record: (event: IncidentEventBody) => Promise<boolean>,
   ): Promise<PostResult | null> {
+    const about = orderAt(order, stage)
     const beganMs = order.escalations[escalation - 1]?.atMs ?? order.startedAtMs
-    const atMs = stage ? (order.stages[stage] ?? beganMs) : beganMs
-    const telling = { order, escalation, stage: stage ?? 'opened', atMs, links: edges.links } as const
+    const word = stage === 'acknowledged' || stage === 'resolved' ? stage : 'opened'
+    const atMs = about !== order ? about.startedAtMs : word === 'opened' ? beganMs : (order.stages[word] ?? beganMs)
+    const telling = { order: about, escalation, stage: word, atMs, links: edges.links } as const
     const message = messageTo(target, webhookId, telling)
     const edge = { post: edges.post, record, signedAtMs: edges.signedAtMs, signal: stopping.signal }
     return deliver({ target, attempt, message, webhookId, stage }, edge)
@@ -135,3 +172,7 @@ export function createCourier(edges: {
 }
 
 const webhookIdIn = (key: string): string => key.slice(0, key.indexOf(' '))
+
+/** Empty = the whole release. */
+const areOverlapping = (a: readonly Scope[], b: readonly Scope[]): boolean =>
+  a.length === 0 || b.length === 0 || a.some((part) => b.some((other) => overlaps(part, other)))

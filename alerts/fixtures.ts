@@ -5,6 +5,7 @@ import { silentLog } from '../lib/log.ts'
 import { createAlerter } from './alerter.ts'
 import { type Journal, memoryJournal } from './journal.ts'
 import type { Outcome, Post, PostRequest } from './post.http.ts'
+import type { Puller } from './pull.ts'
 import type { RestartEvidence } from './restarts.ts'
 import { keyOf } from './sign.ts'
 import { safetyConfig, safetyOf, type Target } from './targets.ts'
@@ -88,6 +89,7 @@ export type Answer = number | Exclude<Outcome, 'delivered'> | Readonly<{ status:
 export function createWorld(
   options: Readonly<{
     targets?: readonly Target[]
+    pullers?: readonly Puller[]
     safety?: Partial<typeof defaultSafety>
     lines?: IncidentEvent[]
     startMs?: number
@@ -120,9 +122,11 @@ export function createWorld(
   const journal = memoryJournal(lines)
   const alerter = createAlerter({
     targets,
+    pullers: options.pullers ?? [],
     safety: { ...defaultSafety, ...options.safety },
     journal: options.wrapJournal?.(journal) ?? journal,
     post: options.wrapPost?.(post) ?? post,
+    lastContactOf: ({ agent }) => activity(clock.nowMs(), clock.nowMs(), agent).lastContactStartedAtMs,
     activityOf: async (release, sinceMs) => activity(clock.nowMs(), sinceMs, release.agent),
     restartEvidence:
       options.restartEvidence ??

@@ -10,6 +10,8 @@ import {
   isHeld,
   NOTHING_DECIDED,
   type Scope,
+  staysAway,
+  without,
 } from '../facts/incident.ts'
 import { assert } from '../lib/errors.ts'
 
@@ -34,8 +36,9 @@ const LEGAL: Readonly<Record<IncidentEventBody['type'], readonly (IncidentState 
   escalated: ['pausing', 'paused'],
   acknowledged: OPEN,
   snoozed: OPEN,
-  overridden: HELD,
-  resumed: HELD,
+  overridden: [...HELD, 'closed'],
+  resumed: [...HELD, 'closed'],
+  part_resumed: ['paused', 'stopped', 'drained'],
   rolled_back: HELD,
   closed: [...OPEN, 'resumed'],
   evidence_restarted: ['resumed', 'closed'],
@@ -96,6 +99,7 @@ function open(incident: Incident | null, line: IncidentEvent, event: Body<'opene
     undeliverable: [],
     ...NOTHING_DECIDED, // what was said of it before is not said of this: it is worse
     scope: pause ? scope : [],
+    resumedParts: incident?.resumedParts ?? [],
     ordered: pause ? (finding.action === 'rollback' ? 'rollback' : 'pause') : 'nothing',
     orderedMs: pause ? line.atMs : null,
     orderedBy: (pause && person) || null,
@@ -133,7 +137,7 @@ function changeOf(incident: Incident, { atMs, event }: IncidentEvent): Partial<I
         ...(isHeld(incident) && !event.stage && clock.sentMs === null && { clock: { ...clock, sentMs: atMs } }),
       }
     case 'accepted':
-      return event.enforces ? acceptedBy(incident, event.target, atMs) : {}
+      return event.enforces ? acceptedBy(incident, event, atMs) : {}
     case 'undeliverable':
       return event.stage ? {} : { undeliverable: withOne(incident.undeliverable, event.target) }
     case 'stopped':
@@ -159,10 +163,11 @@ function changeOf(incident: Incident, { atMs, event }: IncidentEvent): Partial<I
   }
 }
 
-type Decision = Body<'acknowledged' | 'snoozed' | 'overridden' | 'resumed' | 'rolled_back' | 'closed'>
+type Decision = Body<'acknowledged' | 'snoozed' | 'overridden' | 'resumed' | 'part_resumed' | 'rolled_back' | 'closed'>
 
 /** What a person decided. */
 function decided(incident: Incident, event: Decision, atMs: number): Partial<Incident> {
+  const { state } = incident
   const { by, reason, via } = event
   const person = { by, reason, ...(via && { via }) }
   const decision = { ...person, atMs }
@@ -173,7 +178,20 @@ function decided(incident: Incident, event: Decision, atMs: number): Partial<Inc
       return { snoozed: { ...decision, untilMs: event.untilMs } }
     case 'overridden':
     case 'resumed':
-      return { state: 'resumed', deliveries: [], resumed: { ...decision, how: event.type, acceptedMs: null } }
+      assert(isHeld(incident) || staysAway(incident), `incident ${incident.incidentId} stops nothing that could go on`)
+      return {
+        state: state === 'closed' ? 'closed' : 'resumed',
+        deliveries: [],
+        resumed: { ...decision, how: event.type, acceptedMs: null },
+      }
+    case 'part_resumed': {
+      const scope = without(incident.scope, event.scope)
+      assert(scope.length > 0, `incident ${incident.incidentId} stops nothing more, which is a resume of all`)
+      // How far the rest has come is read anew: what was seen of it before is mixed with the part that goes on.
+      const clock = { ...incident.clock, stoppedMs: null, drainedMs: null }
+      const resumedParts = [...incident.resumedParts, { ...decision, scope: event.scope }]
+      return { state: 'paused', scope, resumedParts, clock }
+    }
     case 'rolled_back':
       assert(incident.ordered === 'pause', `incident ${incident.incidentId} is rolled back already`)
       return { ordered: 'rollback', deliveries: [], orderedBy: person }
@@ -182,8 +200,11 @@ function decided(incident: Incident, event: Decision, atMs: number): Partial<Inc
   }
 }
 
-/** The first acceptance by a target that enforces ends the pausing; later ones are kept, the clock is not moved. */
-function acceptedBy(incident: Incident, target: string, atMs: number): Partial<Incident> {
+/**
+ * The first acceptance by a target that enforces ends the pausing; later ones are kept, the clock is not moved. An answer of the stop
+ * switch is sent and accepted at once.
+ */
+function acceptedBy(incident: Incident, { target, asked }: Body<'accepted'>, atMs: number): Partial<Incident> {
   assert(
     incident.ordered !== 'nothing',
     `incident ${incident.incidentId} is only observed, no target can accept its pause`,
@@ -193,7 +214,11 @@ function acceptedBy(incident: Incident, target: string, atMs: number): Partial<I
   return {
     state: state === 'pausing' ? 'paused' : state,
     rolledBackMs: incident.rolledBackMs ?? (ordered === 'rollback' ? atMs : null),
-    clock: { ...clock, acceptedMs: clock.acceptedMs ?? atMs },
+    clock: {
+      ...clock,
+      sentMs: clock.sentMs ?? (asked === undefined ? null : atMs),
+      acceptedMs: clock.acceptedMs ?? atMs,
+    },
     acceptedBy: withOne(incident.acceptedBy, target),
   }
 }

@@ -13,7 +13,8 @@ import { firstOfEachVersion } from './journal.ts'
 
 type Connection = NonNullable<NonNullable<Parameters<typeof createClient>[0]>['connection']>
 
-/** Against the real embedded engine. */
+/** Against the real embedded engine, which may be slow on a busy machine. */
+const WAIT = { timeout: 10_000 }
 const folder = mkdtempSync(join(tmpdir(), 'andon-journal-'))
 let client: ClickHouseClient
 
@@ -66,17 +67,17 @@ test('an incident lives through the store: opened, paused, and continued after a
   const first = createWorld({ targets: [aTarget()], wrapJournal: () => journal })
   first.answers('platform', 503)
   await first.alerter.handle(aFinding())
-  await expect.poll(async () => (await journal.load()).length).toBe(3)
+  await expect.poll(async () => (await journal.load()).length, WAIT).toBe(3)
   await first.alerter.close()
 
   const second = createWorld({ targets: [aTarget()], startMs: START_MS + 2 * SECOND, wrapJournal: () => journal })
   await second.alerter.resume()
-  await expect.poll(() => second.incident()?.state).toBe('paused')
+  await expect.poll(() => second.incident()?.state, WAIT).toBe('paused')
   expect([...first.received, ...second.received].map(({ id }) => id)).toEqual(
     Array(2).fill(`${second.incident()?.incidentId}-pause`),
   )
   await second.run(3 * MINUTE)
-  await expect.poll(() => second.incident()?.state).toBe('drained')
+  await expect.poll(() => second.incident()?.state, WAIT).toBe('drained')
   expect([...foldEvents(await journal.load()).values()]).toEqual(second.alerter.incidents())
   await second.alerter.close()
 })

@@ -23,6 +23,7 @@ const bodySchema = z.looseObject({
     'snoozed',
     'overridden',
     'resumed',
+    'part_resumed',
     'rolled_back',
     'closed',
     'evidence_restarted',

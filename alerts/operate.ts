@@ -1,12 +1,18 @@
 import { type Finding, UNMEASURED_BREACH } from '../facts/finding.ts'
 import {
   type ByPerson,
+  covers,
   type Incident,
   type IncidentEventBody,
+  isAccepted,
   isHeld,
   isPast,
+  overlaps,
+  partLabel,
   type Scope,
+  staysAway,
   type Verdict,
+  without,
 } from '../facts/incident.ts'
 import { type Release, releaseLabelOf } from '../facts/slice.ts'
 import type { TriggerAction } from '../facts/trigger.ts'
@@ -19,8 +25,8 @@ export type IncidentCommand = ByPerson &
   (
     | Readonly<{ does: 'acknowledge' | 'override' | 'rollback' | 'accept' }>
     | Readonly<{ does: 'snooze'; forMs: number }>
-    /** `recovery` is what the redeploy gate says. */
-    | Readonly<{ does: 'resume'; recovery: RecoveryGate }>
+    /** `recovery` is what the redeploy gate says, of `part` where only that is to go on. */
+    | Readonly<{ does: 'resume'; recovery: RecoveryGate; part?: Scope }>
     | Readonly<{ does: 'close'; verdict: Verdict; isRetired: boolean }>
   )
 
@@ -44,8 +50,16 @@ const LONGEST_REASON = 2000
 /** Nobody asks for quiet for longer than a shift and a night. */
 export const LONGEST_SNOOZE_MS = 24 * 3_600_000
 
-/** What one wish about one incident does. Pure. */
-export function ruleOnIncident(incident: Incident, command: IncidentCommand, nowMs: number): Ruling {
+/**
+ * What one wish about one incident does. Pure.
+ * @param incidents all of them: what is closed is not taken back while another incident holds its release
+ */
+export function ruleOnIncident(
+  incident: Incident,
+  command: IncidentCommand,
+  nowMs: number,
+  incidents: readonly Incident[],
+): Ruling {
   const unsigned = unsignedOf(command)
   if (unsigned) return unsigned
   const { incidentId, state } = incident
@@ -53,6 +67,8 @@ export function ruleOnIncident(incident: Incident, command: IncidentCommand, now
   const record = (event: IncidentEventBody): Ruling => ({ does: 'record', incidentId, event })
   const stands = (detail: string): Ruling => ({ does: 'stands', incidentId, detail })
   const illegal = (what: string): Ruling => refuse('illegal_transition', `incident ${incidentId} is ${state}: ${what}`)
+  const open = staysAway(incident) ? openIncidentOf(incident.release, incidents) : null
+  const holderNow = open && isHeld(open) ? open : null
   switch (command.does) {
     case 'acknowledge':
       if (incident.acknowledged) return stands(`${incident.acknowledged.by} has acknowledged it`)
@@ -64,12 +80,15 @@ export function ruleOnIncident(incident: Incident, command: IncidentCommand, now
       return record({ type: 'snoozed', untilMs: nowMs + command.forMs, ...person })
     case 'override':
       if (incident.resumed) return stands(`${incident.resumed.by} has let the release go on`)
-      return isHeld(incident)
+      if (holderNow) return illegal(`${holderNow.incidentId} holds its release by now, so that one decides`)
+      return isHeld(incident) || staysAway(incident)
         ? record({ type: 'overridden', ...person })
         : illegal('no pause stands that could be overridden')
     case 'resume':
+      if (command.part && !incident.resumed) return resumingPart(incident, command.part, command.recovery, person)
       if (incident.resumed) return stands(`${incident.resumed.by} has let the release go on`)
-      if (!isHeld(incident)) return illegal('no pause stands that could end')
+      if (holderNow) return illegal(`${holderNow.incidentId} holds its release by now, so that one decides`)
+      if (!isHeld(incident) && !staysAway(incident)) return illegal('no pause stands that could end')
       if (!command.recovery.allowed) return refuse('recovery_open', closedGate(command.recovery))
       return record({ type: 'resumed', recovery: command.recovery.detail, ...person })
     case 'rollback':
@@ -82,20 +101,46 @@ export function ruleOnIncident(incident: Incident, command: IncidentCommand, now
   }
 }
 
+/** One channel or queue goes on; the last one that is stopped ends the order. */
+function resumingPart(incident: Incident, part: Scope, recovery: RecoveryGate, person: ByPerson): Ruling {
+  const { incidentId, state, scope } = incident
+  const illegal = (what: string) => refuse('illegal_transition', `incident ${incidentId} is ${state}: ${what}`)
+  if (!isHeld(incident)) return illegal('no pause stands that could end')
+  if (scope.length === 0)
+    return illegal(
+      'the whole release is stopped, so no part of it goes on alone: resume it, then pause the parts that must stay stopped',
+    )
+  const rest = without(scope, [part])
+  const gone = scope.filter((one) => !rest.includes(one))
+  const stopped = `what is stopped: ${scope.map(partLabel).join(', ')}`
+  if (gone.length === 0) {
+    const goesOn = incident.resumedParts.some((one) => one.scope.some((resumed) => covers(resumed, part)))
+    if (goesOn && !rest.some((one) => overlaps(one, part)))
+      return { does: 'stands', incidentId, detail: `${partLabel(part)} goes on already; ${stopped}` }
+    return illegal(`${partLabel(part)} is not stopped as a part of its own; ${stopped}`)
+  }
+  const held = rest.find((one) => overlaps(one, part))
+  if (held) return illegal(`${partLabel(held)} holds ${partLabel(part)} as well: resume that first`)
+  if (rest.length > 0 && !isAccepted(incident))
+    return illegal(
+      'nobody has accepted the order yet, so it still goes out for all parts: wait, say that it is carried out (`andon accept`), or resume all',
+    )
+  if (!recovery.allowed) return refuse('recovery_open', closedGate(recovery))
+  const how = { recovery: recovery.detail, ...person }
+  const event =
+    rest.length > 0 ? { type: 'part_resumed' as const, scope: gone, ...how } : { type: 'resumed' as const, ...how }
+  return { does: 'record', incidentId, event }
+}
+
 const closedGate = ({ detail }: RecoveryGate): string =>
   `recovery is not complete, ${detail}; finish it, waive it by name and reason (\`andon recover\`), or override the pause if the release is healthy`
 
 /** A person carried the order out where no target could: it counts as accepted now. */
 function acceptedByHand(incident: Incident, person: ByPerson): Ruling {
-  const { incidentId, ordered, state, resumed, rolledBackMs } = incident
-  const isDone = resumed
-    ? resumed.acceptedMs !== null
-    : ordered === 'rollback'
-      ? rolledBackMs !== null
-      : state !== 'pausing'
+  const { incidentId, ordered, state } = incident
   if (ordered === 'nothing' || state === 'closed')
     return refuse('illegal_transition', `incident ${incidentId} is ${state}: no order stands that could be carried out`)
-  if (isDone) return { does: 'stands', incidentId, detail: 'the order is accepted' }
+  if (isAccepted(incident)) return { does: 'stands', incidentId, detail: 'the order is accepted' }
   return {
     does: 'record',
     incidentId,
@@ -129,7 +174,7 @@ export function ruleOnRelease(command: ReleaseCommand, incidents: readonly Incid
   if (open && before) {
     const scope = command.scope.length === 0 ? [] : [...before, ...command.scope]
     if (!isWiderThan(scope, before) && does === 'rollback')
-      return ruleOnIncident(open, { does: 'rollback', ...person }, nowMs)
+      return ruleOnIncident(open, { does: 'rollback', ...person }, nowMs, incidents)
     if (!isWiderThan(scope, before))
       return {
         does: 'stands',

@@ -1,5 +1,14 @@
 import type { Finding } from '../facts/finding.ts'
-import type { ByPerson, DecisionReason, IncidentEvent, IncidentEventBody, Scope } from '../facts/incident.ts'
+import {
+  type ByPerson,
+  type DecisionReason,
+  type IncidentEvent,
+  type IncidentEventBody,
+  type LaterStage,
+  overlaps,
+  type Scope,
+  without,
+} from '../facts/incident.ts'
 import { idOf } from '../lib/hash.ts'
 import { tellsPeople } from './decide.ts'
 import { dueMs, SCHEDULE_MS } from './schedule.ts'
@@ -29,16 +38,18 @@ export type Order = Readonly<{
   /** Who was told by an earlier order of this incident: they are told of the next one, too, reserves included. */
   toldBefore: ReadonlySet<string>
   /** When the incident was acknowledged and resolved: people who were told are told this as well. */
-  stages: Readonly<Partial<Record<LaterStage, number>>>
+  stages: Readonly<Partial<Record<'acknowledged' | 'resolved', number>>>
+  /** The resume of each part that goes on alone, as an order of its own beside this one. */
+  resumedParts: readonly Order[]
 }>
 
-/** What follows an order towards people. */
-export type LaterStage = 'acknowledged' | 'resolved'
+export type { LaterStage }
 
-/** Whose words know these stages; who obeys orders learns them from orders. */
-const STAGE_KINDS: Readonly<Record<LaterStage, readonly TargetKind[]>> = {
+/** Whose words know these stages; who obeys orders learns them from orders. A part that goes on ends no alert. */
+const STAGE_KINDS: Readonly<Record<'acknowledged' | 'resolved' | 'part', readonly TargetKind[]>> = {
   acknowledged: ['pagerduty', 'slack'],
   resolved: ['pagerduty', 'slack', 'alertmanager'],
+  part: ['webhook', 'slack'],
 }
 
 /** One webhook to one target. */
@@ -74,7 +85,14 @@ export function applyToOrder(order: Order | null, { incidentId, atMs, event }: I
       firstAtMs: atMs,
       startedAtMs: atMs,
     }
-    return { ...begun, escalations: [], deliveries: new Map(), toldBefore: toldIn(order), stages: {} }
+    return {
+      ...begun,
+      escalations: [],
+      deliveries: besideIn(order, isPart),
+      toldBefore: toldIn(order),
+      stages: {},
+      resumedParts: order?.resumedParts ?? [],
+    }
   }
   if (!order) return null
   switch (event.type) {
@@ -84,13 +102,19 @@ export function applyToOrder(order: Order | null, { incidentId, atMs, event }: I
       return withDelivery(order, event, { attempt: event.attempt, open, lastEndedAtMs: atMs, state })
     }
     case 'accepted':
-      return event.person ? order : withDelivery(order, event, { state: 'delivered', accepted: true })
+      return event.person || event.asked !== undefined
+        ? order
+        : withDelivery(order, event, { state: 'delivered', accepted: true })
     case 'undeliverable':
       return withDelivery(order, event, { state: 'undeliverable', open: false })
     case 'escalated':
       return escalated(order, atMs, event.because)
     case 'rolled_back':
       return replaced(order, 'rollback', event, atMs)
+    case 'part_resumed': {
+      const resume = { ...replaced(order, 'resume', event, atMs), scope: event.scope }
+      return { ...order, scope: without(order.scope, event.scope), resumedParts: [...order.resumedParts, resume] }
+    }
     case 'resumed':
     case 'overridden':
       return { ...replaced(order, 'resume', event, atMs), stages: { ...order.stages, resolved: atMs } }
@@ -107,16 +131,34 @@ const orderOf = ({ action }: Finding): Purpose => (action === 'rollback' ? 'roll
 
 /** A person's next order in the same incident. One that tells nobody stays silent. */
 function replaced(order: Order, purpose: Purpose, { by, reason }: ByPerson, atMs: number): Order {
-  const toldBefore = toldIn(order)
   return {
     ...order,
     purpose,
     person: { by, reason },
     startedAtMs: atMs,
     escalations: [],
-    deliveries: new Map(),
-    toldBefore,
+    deliveries: besideIn(order),
+    toldBefore: toldIn(order),
   }
+}
+
+/** What was told beside an order, which the next order neither repeats nor takes back. */
+const besideIn = (order: Order | null, isKept = (_: string) => true): ReadonlyMap<string, Delivery> =>
+  new Map(
+    [...(order?.deliveries ?? [])].filter(([key]) => key.includes(' ') && isKept(key.slice(key.indexOf(' ') + 1))),
+  )
+
+const isPart = (stage: string): stage is `part-${number}` => stage.startsWith('part-')
+
+/** The order behind one message: a part that goes on is an order of its own. */
+export const orderAt = (order: Order, stage: LaterStage | undefined): Order =>
+  (stage && isPart(stage) && order.resumedParts[Number(stage.slice('part-'.length)) - 1]) || order
+
+/** When a stage began; parts are counted from 1. */
+function beganAt(order: Order, stage: LaterStage): number | undefined {
+  if (stage === 'acknowledged' || stage === 'resolved') return order.stages[stage]
+  const resume = orderAt(order, stage)
+  return resume === order ? undefined : resume.startedAtMs
 }
 
 function toldIn(order: Order | null): ReadonlySet<string> {
@@ -131,7 +173,7 @@ const keyOf = (target: string, stage: LaterStage | undefined): string => (stage 
 function withDelivery(order: Order, { target, stage }: Sent, change: Partial<Delivery>): Order {
   const key = keyOf(target, stage)
   const begun = stage
-    ? newDelivery(0, order.stages[stage] ?? order.startedAtMs)
+    ? newDelivery(0, beganAt(order, stage) ?? order.startedAtMs)
     : firstDelivery(order, order.escalations.length)
   const delivery = { ...(order.deliveries.get(key) ?? begun), ...change }
   return { ...order, deliveries: new Map(order.deliveries).set(key, delivery) }
@@ -178,7 +220,10 @@ export function targetsOf(order: Order, targets: readonly Target[]): readonly To
       target,
       delivery: order.deliveries.get(target.name) ?? firstDelivery(order, index + 1),
     })),
-    ...(['acknowledged', 'resolved'] as const).flatMap((stage) => toldAfterwards(order, targets, stage)),
+    ...order.resumedParts
+      .map((_, index) => `part-${index + 1}` as const)
+      .flatMap((stage) => toldBeside(order, targets, stage)),
+    ...(['acknowledged', 'resolved'] as const).flatMap((stage) => toldBeside(order, targets, stage)),
   ]
 }
 
@@ -187,22 +232,27 @@ const isFor = ({ match }: Target, { finding: { release } }: Order): boolean =>
   (match.environment ?? release.environment) === release.environment && (match.agent ?? release.agent) === release.agent
 
 /** Those whose words know this stage, and who were told before. */
-function toldAfterwards(order: Order, targets: readonly Target[], stage: LaterStage): Told[] {
-  const atMs = order.stages[stage]
-  if (atMs === undefined) return []
-  const isOrdered = ({ on }: Target) => order.purpose === 'resume' && on.includes('resume') // the order itself tells them
+function toldBeside(order: Order, targets: readonly Target[], stage: LaterStage): Told[] {
+  const atMs = beganAt(order, stage)
+  if (atMs === undefined || isOvertaken(order, stage)) return []
+  const kinds = STAGE_KINDS[isPart(stage) ? 'part' : stage]
+  const isWanted = ({ on }: Target) =>
+    isPart(stage) ? on.includes('resume') : order.purpose !== 'resume' || !on.includes('resume') // the order itself tells them
   const wasTold = ({ name }: Target) => order.toldBefore.has(name) || (order.deliveries.get(name)?.attempt ?? 0) > 0
   return targets
-    .filter(
-      (target) =>
-        STAGE_KINDS[stage].includes(target.kind) && wasTold(target) && !isOrdered(target) && isFor(target, order),
-    )
+    .filter((target) => kinds.includes(target.kind) && wasTold(target) && isWanted(target) && isFor(target, order))
     .map((target) => ({
       target,
       stage,
       delivery: order.deliveries.get(keyOf(target.name, stage)) ?? newDelivery(0, atMs),
     }))
 }
+
+/** A part that is stopped again, or goes on by the present order, is news no more. */
+const isOvertaken = (order: Order, stage: LaterStage): boolean =>
+  isPart(stage) &&
+  (order.scope.length === 0 ||
+    orderAt(order, stage).scope.some((part) => order.scope.some((present) => overlaps(part, present))))
 
 /** Whether another escalation would reach a target that was not told yet. */
 export const hasReserve = (order: Order, targets: readonly Target[]): boolean =>
@@ -220,9 +270,13 @@ export const hasReserve = (order: Order, targets: readonly Target[]): boolean =>
  * retries and restarts; two targets of one order share it, as two copies of one message.
  */
 export function webhookIdOf(order: Order, escalation: number, stage?: LaterStage): string {
-  if (stage) return `${order.incidentId}-${stage}`
+  if (stage) return `${order.incidentId}-${isPart(stage) ? `resume-${stage}` : stage}`
+  // The same parts may be stopped again after one of them went on: that is another pause.
+  const resumes = order.resumedParts.length === 0 ? [] : [String(order.resumedParts.length)]
   const part =
-    order.purpose === 'pause' && order.scope.length > 0 ? `-${idOf('scope', partsOf(order.scope)).slice(0, 8)}` : ''
+    (order.purpose === 'pause' || order.purpose === 'rollback') && order.scope.length > 0
+      ? `-${idOf('scope', partsOf(order.scope), ...resumes).slice(0, 8)}`
+      : ''
   const subject = order.purpose === 'notify' ? order.reason : order.purpose
   return `${order.incidentId}-${subject}${part}${escalation === 0 ? '' : `-refire-${escalation}`}`
 }

@@ -1,5 +1,5 @@
 import type { Finding } from '../facts/finding.ts'
-import type { DecisionReason } from '../facts/incident.ts'
+import { type DecisionReason, partLabel } from '../facts/incident.ts'
 import { releaseLabelOf } from '../facts/slice.ts'
 import type { Order } from './orders.ts'
 
@@ -78,14 +78,13 @@ function drillPage({ reason, release }: Finding, readOn: string): Omit<Page, 'in
 
 /** Which part is stopped, where it is not all of it. */
 const scopeText = ({ scope }: Order): string =>
-  scope.length === 0
-    ? ''
-    : ` Only ${scope.map(({ channel, queue }) => [channel, queue].filter(Boolean).join(' / ')).join(', ')}; the rest goes on.`
+  scope.length === 0 ? '' : ` Only ${scope.map(partLabel).join(', ')}; the rest goes on.`
 
 /** The end of a pause: nobody is to do anything but the platform. */
-function resumedPage({ finding, person, incidentId }: Order, links: Links): Page {
+function resumedPage({ finding, scope, person, incidentId }: Order, links: Links): Page {
   const { incident, runbook } = readOnOf(incidentId, links)
-  const title = `Resuming ${releaseLabelOf(finding.release)}`
+  const parts = scope.length === 0 ? '' : `${scope.map(partLabel).join(', ')} of `
+  const title = `Resuming ${parts}${releaseLabelOf(finding.release)}`
   const what = person ? `Ordered by ${person.by}.` : ''
   const why = person?.reason ?? ''
   const next = 'Next: check that it takes contacts again; its evidence starts anew.'

@@ -200,6 +200,7 @@ test('the whole delivery over a real socket: 503, 503, 200, one webhook-id, thre
     safety: defaultSafety,
     journal: memoryJournal(),
     post: createPost({ clock: wallClock }),
+    lastContactOf: () => quietActivity(clock.nowMs()).lastContactStartedAtMs,
     activityOf: async () => quietActivity(clock.nowMs()),
     clock,
     log: silentLog,

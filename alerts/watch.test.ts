@@ -192,7 +192,7 @@ const unaccepted = (afterMs: number, change: object = {}) =>
 
 test('a pause that nobody accepted is escalated after the limit', () => {
   expect(unaccepted(5 * MINUTE - 1)).toBeNull()
-  expect(unaccepted(5 * MINUTE)).toEqual({ type: 'escalated', because: 'no target has accepted the pause for 5 min' })
+  expect(unaccepted(5 * MINUTE)).toEqual({ type: 'escalated', because: 'nobody has accepted the pause for 5 min' })
 })
 
 test('a pause that every target refused goes to the reserve at once', () => {
@@ -201,7 +201,7 @@ test('a pause that every target refused goes to the reserve at once', () => {
   })
   expect(unaccepted(0, { refused: 1 })).toBeNull()
   expect(unaccepted(0, { enforcing: 2, refused: 1, hasReserve: true })).toBeNull()
-  expect(unaccepted(0, { enforcing: 0, hasReserve: true })).toMatchObject({ because: 'no target enforces it' })
+  expect(unaccepted(0, { enforcing: 0, hasReserve: true })).toMatchObject({ because: 'nobody enforces it' })
 })
 
 test('a pause that was accepted, or escalated enough, is not escalated for want of acceptance', () => {

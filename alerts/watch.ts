@@ -126,7 +126,7 @@ function notStopped(input: Parameters<typeof watch>[0], seen: Seen, acceptedMs: 
 export function escalateUnaccepted(input: {
   incident: Incident
   order: Order
-  /** Targets told so far that enforce, and those of them that are out for good. */
+  /** Targets told so far and agents that ask, those who enforce; and how many of them are out for good. */
   enforcing: number
   refused: number
   hasReserve: boolean
@@ -139,12 +139,12 @@ export function escalateUnaccepted(input: {
   if (refused === enforcing && input.hasReserve)
     return {
       type: 'escalated',
-      because: enforcing === 0 ? 'no target enforces it' : 'every target that enforces has refused it',
+      because: enforcing === 0 ? 'nobody enforces it' : 'every target that enforces has refused it',
     }
   const sinceMs = order.escalations.at(-1)?.atMs ?? order.startedAtMs
   if (input.nowMs < sinceMs + limits.stopWithinMs) return null
   const minutes = Math.round((input.nowMs - order.startedAtMs) / 60_000)
-  return { type: 'escalated', because: `no target has accepted the pause for ${minutes} min` }
+  return { type: 'escalated', because: `nobody has accepted the pause for ${minutes} min` }
 }
 
 /** Somebody asked not to be told again until then; when it ends, what is still not obeyed is told at once. */

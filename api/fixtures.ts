@@ -6,6 +6,7 @@ import { send } from '../lib/door.http.ts'
 import { type Log, silentLog } from '../lib/log.ts'
 import { shared } from '../lib/shared.ts'
 import { type Access, createAccess } from './access.http.ts'
+import type { Answered } from './ofrep.ts'
 import type { Route } from './route.ts'
 import { routesOf } from './routes.ts'
 import { type Api, createApi } from './serve.http.ts'
@@ -20,6 +21,7 @@ export function mounted(
     rates?: Partial<Rates>
     overview: () => Promise<Overview>
     incidents?: () => readonly Incident[]
+    onAnswer?: (answered: Answered) => void
     routes?: readonly Route[]
     clock?: Clock | undefined
     log?: Log
@@ -32,7 +34,12 @@ export function mounted(
   const rates = { ...apiConfig.parse({}).rates, ...options.rates }
   const routes =
     options.routes ??
-    routesOf({ overview, incidents: options.incidents ?? (async () => (await overview()).incidents), clock })
+    routesOf({
+      overview,
+      incidents: options.incidents ?? (async () => (await overview()).incidents),
+      onAnswer: options.onAnswer,
+      clock,
+    })
   return { access, api: createApi({ routes, access, rates, clock, log }) }
 }
 

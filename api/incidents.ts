@@ -69,8 +69,12 @@ export const incidentRoutes = (operate: Operate): Route[] => [
     word: 'resume',
     does: 'resume',
     summary: 'The release is fit again',
-    description: 'Refused while recovery is neither complete nor waived by name.',
-    body: {},
+    description:
+      'Refused while recovery is neither complete nor waived by name. With a channel or a queue only that part of what is stopped goes on, and only its recovery is asked for; the rest stays stopped.',
+    body: {
+      channel: z.string().max(200).default('').describe('Only this channel, of parts that are stopped; empty: all.'),
+      queue: z.string().max(200).default('').describe('Only this queue, of parts that are stopped; empty: all.'),
+    },
   }),
   decision(operate, {
     word: 'rollback',

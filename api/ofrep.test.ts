@@ -172,6 +172,23 @@ describe('what a standing order covers', () => {
     expect(holderOf([held()], { ...R43, ...change }) !== null).toBe(isHeld)
   })
 
+  const closed = { by: 'Ada', reason: 'r43 was bad', atMs: 2_000, verdict: 'confirmed' } as const
+  const later = { by: 'Ada', reason: 'fixed', atMs: 3_000, how: 'resumed', acceptedMs: null } as const
+
+  test('a release that was rolled back or retired stays away when its incident is closed, until somebody resumes all of that', () => {
+    const away = held({ state: 'closed', closed, scope: [whatsapp] })
+    const second = (change: Partial<Incident>) =>
+      held({ incidentId: 'second', state: 'resumed', resumed: later, ...change })
+    expect(holderOf([away], R43)).toBe(away)
+    expect(holderOf([away], { ...R43, channel: 'voice' })).toBeNull()
+    expect(holderOf([{ ...away, resumed: later }], R43)).toBeNull()
+    expect(holderOf([away, second({ scope: [] })], R43)).toBeNull()
+    expect(holderOf([away, second({ scope: [whatsapp] })], R43)).toBeNull()
+    expect(holderOf([away, second({ scope: [orders] })], R43)).toBe(away)
+    expect(holderOf([away, second({ resumed: { ...later, atMs: 1_000 } })], R43)).toBe(away)
+    expect(holderOf([away, second({ release: { ...R43, environment: 'staging' } })], R43)).toBe(away)
+  })
+
   test.each(['observed', 'resumed', 'closed'] as const)('nothing when it is %s', (state) => {
     expect(holderOf([held({ state })], R43)).toBeNull()
   })

@@ -3,7 +3,7 @@ import type { Incident } from '../facts/incident.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Problem } from './problems.ts'
-import { type Route, route } from './route.ts'
+import { type Actor, type Route, route } from './route.ts'
 import { holderOf, type Question } from './stop-switch.ts'
 
 /**
@@ -46,6 +46,7 @@ const evaluation = z
       .object({
         incidentId: z.string(),
         state: z.string(),
+        ordered: z.string().describe('pause, or rollback: back to the previous release.'),
         sinceMs: z.number().describe('When the stop was ordered; milliseconds since 1970 UTC.'),
         trafficGoesTo: z.string().describe('Where contacts should go instead; "" is not said.'),
       })
@@ -54,16 +55,34 @@ const evaluation = z
   })
   .meta({ id: 'Evaluation', description: 'The stop switch of one release.' })
 
-/** @param incidents all incidents, or those with a standing order */
-export function ofrepRoutes(
-  incidents: () => readonly Incident[] | Promise<readonly Incident[]>,
-  clock: Pick<Clock, 'nowMs'>,
-): Route[] {
+/** What was answered to whom, and from which incidents: the stop switch proves that an order reached who asked. */
+export type Answered = Readonly<{
+  token: string
+  asked: Question
+  holder: Incident | null
+  incidents: readonly Incident[]
+}>
+
+export type StopSwitch = Readonly<{
+  /** All incidents, or those with a standing order. */
+  incidents: () => readonly Incident[] | Promise<readonly Incident[]>
+  /** After each answer; must return at once. */
+  onAnswer?: ((answered: Answered) => void) | undefined
+  clock: Pick<Clock, 'nowMs'>
+}>
+
+export function ofrepRoutes({ incidents, onAnswer, clock }: StopSwitch): Route[] {
   let seen: { atMs: number; incidents: readonly Incident[] } | null = null
   const fresh = async (): Promise<readonly Incident[]> => {
     const nowMs = clock.nowMs()
     if (seen === null || Math.abs(nowMs - seen.atMs) >= FRESH_MS) seen = { atMs: nowMs, incidents: await incidents() }
     return seen.incidents
+  }
+  const ask = async (question: Question, { token }: Actor): Promise<Incident | null> => {
+    const all = await fresh()
+    const holder = holderOf(all, question)
+    onAnswer?.({ token, asked: question, holder, incidents: all })
+    return holder
   }
   const shared = { method: 'POST', role: 'read', tag: 'Stop switch', rate: 'evaluations', isQuestion: true } as const
   return [
@@ -80,7 +99,8 @@ export function ofrepRoutes(
       answer: evaluation,
       problems: ['not_found'],
       asProblem: asFailure,
-      handle: async ({ params: { key }, body }) => evaluate(key, questionOf(key, body.context), await fresh()),
+      handle: async ({ params: { key }, body, actor }) =>
+        evaluationOf(key, await ask(questionOf(key, body.context), actor)),
     }),
     route({
       ...shared,
@@ -91,10 +111,10 @@ export function ofrepRoutes(
       body: request,
       answer: z.object({ flags: z.array(evaluation) }),
       asProblem: asFailure,
-      handle: async ({ body }) => {
+      handle: async ({ body, actor }) => {
         const question = questionOf(FLAG, body.context)
-        const all = await fresh()
-        return { flags: [FLAG, `${FLAG}.${question.agent}`].map((key) => evaluate(key, question, all)) }
+        const holder = await ask(question, actor)
+        return { flags: [FLAG, `${FLAG}.${question.agent}`].map((key) => evaluationOf(key, holder)) }
       },
     }),
   ]
@@ -111,11 +131,11 @@ function questionOf(key: string, { agent, release, environment, channel, queue }
   return { agent: asked, release, environment, channel, queue }
 }
 
-function evaluate(key: string, question: Question, incidents: readonly Incident[]): z.output<typeof evaluation> {
-  const incident = holderOf(incidents, question)
+function evaluationOf(key: string, incident: Incident | null): z.output<typeof evaluation> {
   if (incident === null) return { key, value: true, variant: 'serving', reason: 'STATIC', metadata: {} }
-  const { incidentId, state, orderedMs, openedAtMs, finding } = incident
-  const metadata = { incidentId, state, sinceMs: orderedMs ?? openedAtMs, trafficGoesTo: finding.trafficGoesTo }
+  const { incidentId, state, ordered, orderedMs, openedAtMs, finding } = incident
+  const sinceMs = orderedMs ?? openedAtMs
+  const metadata = { incidentId, state, ordered, sinceMs, trafficGoesTo: finding.trafficGoesTo }
   return { key, value: false, variant: 'stopped', reason: 'TARGETING_MATCH', metadata }
 }
 

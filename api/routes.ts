@@ -5,7 +5,7 @@ import type { AuditRow } from '../releases/audit.ts'
 import { auditRoutes } from './audit.ts'
 import { type Explain, explanationRoutes } from './explanation.ts'
 import { incidentRoutes } from './incidents.ts'
-import { ofrepRoutes } from './ofrep.ts'
+import { type Answered, ofrepRoutes } from './ofrep.ts'
 import { openApiRoute } from './openapi.ts'
 import { overviewRoutes } from './overview.ts'
 import { type RecoveryApi, recoveryRoutes } from './recovery.ts'
@@ -17,6 +17,8 @@ export type ApiEdges = Readonly<{
   overview: () => Promise<Overview>
   /** All incidents, from memory: the stop switch asks often. */
   incidents: () => readonly Incident[] | Promise<readonly Incident[]>
+  /** Told of every answer of the stop switch. */
+  onAnswer?: ((answered: Answered) => void) | undefined
   /** Why an incident was opened, computed again from the store; absent where the process has none. */
   explain?: Explain
   clock: Pick<Clock, 'nowMs'>
@@ -27,13 +29,13 @@ export type ApiEdges = Readonly<{
 }>
 
 /** Every route of the API. */
-export function routesOf({ overview, incidents, explain, clock, people, recovery }: ApiEdges): Route[] {
+export function routesOf({ overview, incidents, onAnswer, explain, clock, people, recovery }: ApiEdges): Route[] {
   const routes: Route[] = [
     ...overviewRoutes(overview),
     ...explanationRoutes(explain),
     ...(people ? [...incidentRoutes(people.operate), ...releaseRoutes(people), ...auditRoutes(people.audit)] : []),
     ...recoveryRoutes(recovery),
-    ...ofrepRoutes(incidents, clock),
+    ...ofrepRoutes({ incidents, onAnswer, clock }),
     openApiRoute(() => routes),
   ]
   return routes

@@ -123,6 +123,10 @@ export const incidentSchema: z.ZodType<Incident> = z
       .readonly()
       .describe('How the present order, or notice, fares with each target that was tried.'),
     scope: z.array(scopeSchema).readonly().describe('What is stopped; empty is the whole release.'),
+    resumedParts: z
+      .array(decided.extend({ scope: z.array(scopeSchema).readonly() }))
+      .readonly()
+      .describe('Parts that were stopped and go on again, in order.'),
     ordered: z.enum(['nothing', 'pause', 'rollback']),
     orderedMs: maybeTime,
     orderedBy: byPerson.nullable().describe('Who ordered it; null: a trigger, or nothing is ordered.'),

@@ -1,4 +1,4 @@
-import { type Incident, isHeld, type Scope } from '../facts/incident.ts'
+import { type Incident, isHeld, lifts, overlaps, staysAway } from '../facts/incident.ts'
 import type { Release } from '../facts/slice.ts'
 
 /**
@@ -13,18 +13,18 @@ export type Question = Readonly<
   }
 >
 
-/** null: it may serve. Else the incident that holds it, or a part of what was asked for. */
+/**
+ * null: it may serve. Else the incident that holds it, or a part of what was asked for: one whose order stands, or one that was closed
+ * while its release was rolled back or retired, as long as nobody has resumed all of that since.
+ */
 export const holderOf = (incidents: readonly Incident[], question: Question): Incident | null =>
-  incidents.find((incident) => isHeld(incident) && holds(incident, question)) ?? null
+  incidents.find((incident) => isHeld(incident) && holds(incident, question)) ??
+  incidents.find((one) => staysAway(one) && holds(one, question) && !incidents.some((later) => lifts(later, one))) ??
+  null
 
 const holds = ({ release, scope }: Incident, asked: Question): boolean =>
   release.agent === asked.agent &&
   release.release === asked.release &&
   (asked.environment ?? release.environment) === release.environment &&
-  (scope.length === 0 || scope.some((part) => overlaps(part, asked)))
-
-/** Whether some contact belongs to both; '' and absent are every channel, or every queue. */
-const overlaps = (part: Scope, asked: Question): boolean =>
-  isOne(part.channel, asked.channel) && isOne(part.queue, asked.queue)
-
-const isOne = (part: string, asked: string | undefined): boolean => part === '' || !asked || part === asked
+  (scope.length === 0 ||
+    scope.some((part) => overlaps(part, { channel: asked.channel ?? '', queue: asked.queue ?? '' })))

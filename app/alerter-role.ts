@@ -5,6 +5,7 @@ import { createIncidentMetrics } from '../alerts/incident-metrics.ts'
 import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import type { Journal } from '../alerts/journal.ts'
 import { createPost, type Post } from '../alerts/post.http.ts'
+import type { Heard } from '../alerts/pull.ts'
 import { resolveTargets, safetyOf } from '../alerts/targets.ts'
 import { type LeadOptions, partitionKey, type Term } from '../bus/bus.ts'
 import { isDrill } from '../facts/drill.ts'
@@ -13,7 +14,7 @@ import type { Incident } from '../facts/incident.ts'
 import { wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
-import { activityOf } from './activity.clickhouse.ts'
+import { followActivity, lastContactIn } from './activity.clickhouse.ts'
 import { untilMigrated } from './detector-role.ts'
 import { createOperations } from './operations.ts'
 import { followRecovery, recoveryOf } from './recovery.ts'
@@ -42,7 +43,7 @@ export function leadAlerter(shared: Shared): LeadOptions {
   })
   return {
     group: `${kafka.groupPrefix}-alerter`,
-    topics: [kafka.topics.findings],
+    topics: [kafka.topics.findings, kafka.topics.answers],
     run: async (term) => {
       await untilMigrated(store, term)
       const lost = new AbortController()
@@ -55,9 +56,11 @@ export function leadAlerter(shared: Shared): LeadOptions {
       const alerter = createAlerter({
         targets: await resolveTargets(config.targets, (ref) => readSecret(ref, env)),
         safety: safetyOf(config.safety),
+        pullers: config.stopSwitch.enforcedBy,
         journal,
         post: whileCurrent(createPost({ clock: wallClock }), term),
-        activityOf: (release, sinceMs, scope) => activityOf(store, release, sinceMs, scope),
+        lastContactOf: (release) => lastContactIn(store, release),
+        activityOf: followActivity(store, wallClock),
         restartEvidence: evidence.restartEvidence,
         clock: wallClock,
         log,
@@ -77,15 +80,19 @@ export function leadAlerter(shared: Shared): LeadOptions {
           followReleaseFile({ path: config.releases.file, registry: operations.registry, log, signal }),
         drills?.follow(signal),
       ])
+      const take = async (said: Finding | RestartAnswer) => {
+        if (isAnswer(said)) evidence.hear(said)
+        else if (isDrill(said.release)) await drills?.take(said)
+        else await alerter.handle(said)
+      }
       try {
         await term.seek(await term.committed())
         let tickedMs = 0
         while (term.isCurrent() && !lost.signal.aborted) {
           for (const record of await term.poll({ maxBytes: MAX_BYTES, waitMs: TICK_MS })) {
-            const said = JSON.parse(Buffer.from(record.value).toString()) as Finding | RestartAnswer
-            if (isAnswer(said)) evidence.hear(said)
-            else if (isDrill(said.release)) await drills?.take(said)
-            else await alerter.handle(said)
+            const said: unknown = JSON.parse(Buffer.from(record.value).toString())
+            if (record.topic === kafka.topics.answers) await alerter.hear(said as Heard)
+            else await take(said as Finding | RestartAnswer)
             await term.commit({ [partitionKey(record.topic, record.partition)]: record.offset + 1 })
           }
           if (wallClock.nowMs() - tickedMs < TICK_MS) continue

@@ -73,6 +73,8 @@ export type Explanation = Readonly<{
     escalation: boolean
     takes: readonly string[]
   }>[]
+  /** Who obeys the stop switch by asking: the token, and whose releases. */
+  askers: readonly Readonly<{ token: string; releases: string }>[]
   warnings: readonly string[]
 }>
 
@@ -100,6 +102,10 @@ export function explanationOf(config: Config, plan: Plan = NO_PLAN): Explanation
       enforces: target.enforces,
       escalation: target.escalation,
       takes: target.on ?? (target.enforces ? ['pause', 'rollback', 'resume'] : [...purposes]),
+    })),
+    askers: config.stopSwitch.enforcedBy.map(({ token, match }) => ({
+      token,
+      releases: Object.values(match).filter(Boolean).join(', ') || 'all',
     })),
     warnings: [...warningsOf(config, triggers), ...powerWarnings(triggers, plan.lifeDays)],
   }
@@ -180,8 +186,12 @@ function warningsOf(config: Config, triggers: readonly TriggerExplanation[]): st
       acting.length === 0 &&
       'There is no target: breaches are shown on the page and by `andon status` only.',
     config.targets.length === 0 &&
+      config.stopSwitch.enforcedBy.length === 0 &&
       acting.length > 0 &&
-      `There is no target, so a pause by ${acting.map((trigger) => `'${trigger.trigger}'`).join(', ')} reaches nobody and nothing stops. Add one with enforces: true.`,
+      `There is no target, so a pause by ${acting.map((trigger) => `'${trigger.trigger}'`).join(', ')} reaches nobody and nothing stops. Add one with enforces: true, or say under stopSwitch.enforcedBy who obeys the stop switch.`,
+    config.targets.length === 0 &&
+      config.stopSwitch.enforcedBy.length > 0 &&
+      'There is no target: agents that ask the stop switch stop, but no person is told. Add one that tells people.',
     acting.length > 0 &&
       enforcing.length > 0 &&
       enforcing.every((target) => target.escalation) &&
@@ -271,6 +281,11 @@ function textOf(explanation: Explanation, config: Config): string {
             roleOf(target),
           ]),
         )}`,
+    ...(explanation.askers.length > 0 ? [''] : []),
+    ...explanation.askers.map(
+      ({ token, releases }) =>
+        `Stop switch: whoever asks with the token '${token}' stops by its answer (releases: ${releases}).`,
+    ),
     '',
     ...(warnings.length === 0 ? ['No warnings.'] : ['Warnings', '', ...warnings.map((warning) => `  ! ${warning}`)]),
   ].join('\n')

@@ -57,6 +57,8 @@ export function decisionCommands(edges: Edges): void {
   )
   onIncident('override', 'the pause was wrong: the release goes on, and is judged anew')
   onIncident('resume', 'the release is fit again: refused until recovery is complete, or waived by name')
+    .option('--channel <name>', 'only this channel of what is stopped; the rest stays stopped')
+    .option('--queue <name>', 'only this queue of what is stopped')
   onIncident('accept', 'the order was carried out by hand')
   onIncident('close', 'the verdict on an incident').addOption(
     new Option('--verdict <verdict>', 'was the release bad?').choices(VERDICTS).makeOptionMandatory(),

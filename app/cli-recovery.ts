@@ -15,7 +15,7 @@ export function recoveryCommands(edges: {
   stored(program.command('affected'))
     .description('what an incident touched: contacts, customers, records, cases, and what is still to be done')
     .argument('<incident>', 'id of the incident, or how it begins')
-    .option('--format <format>', 'csv or json', 'csv')
+    .option('--format <format>', 'table, csv or json (default: table on a terminal, else csv)')
     .option('--refresh', 'list it anew, with facts that arrived since')
     .action(async (incident: string, options) => {
       const { affectedCommand } = await import('./recovery-commands.ts')
@@ -67,7 +67,7 @@ export function recoveryCommands(edges: {
     .action(async (options) => {
       const { drillCommand, liveDrillCommand } = await import('./drill-command.ts')
       if (options.running === true) {
-        if (!(await liveDrillCommand({ config: configOf(options), json: options.json === true }))) fail()
+        if (!(await liveDrillCommand({ config: configOf(options), env, json: options.json === true }))) fail()
         return
       }
       const passed = await drillCommand({

@@ -231,6 +231,12 @@ First steps:
   andon check andon.yaml            is my configuration right, and what does it do?
   andon replay traces.jsonl.gz      what would Andon have said about last month?
 
+A release was paused:
+  andon status                      what is stopped, since when, and how far it came
+  andon ack INCIDENT                you have it; then affected, recover, and resume or close
+
+ANDON_URL and ANDON_TOKEN: the monitor that commands speak to, where it runs elsewhere, and the token they show.
+
 Every command explains itself: andon <command> --help. Documentation: README.md and docs/.
 `
 

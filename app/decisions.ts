@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import type { Config } from '../config.ts'
-import type { Incident } from '../facts/incident.ts'
+import { type Incident, isHeld, partLabel } from '../facts/incident.ts'
 import type { Operated } from '../facts/operation.ts'
 import { releaseLabelOf } from '../facts/slice.ts'
 import { AndonError } from '../lib/errors.ts'
@@ -38,25 +38,30 @@ export async function orderRelease(
 export async function decideIncident(
   config: Config,
   env: Environment,
-  options: Signed & Readonly<{ incident: string; word: string; for?: number; verdict?: string }>,
+  options: Signed &
+    Readonly<{ incident: string; word: string; for?: number; verdict?: string; channel?: string; queue?: string }>,
 ): Promise<void> {
-  const { word, by, reason, verdict } = options
+  const { word, by, reason, verdict, channel, queue } = options
   const ask = runningApi(config, env)
   const { incidents } = (await ask('GET', '/api/v1/overview')).json() as { incidents: Incident[] }
   const { incidentId } = incidentNamed(incidents, options.incident)
-  const body = { reason, ...(word === 'snooze' && { minutes: options.for }), ...(verdict && { verdict }) }
+  const minutes = word === 'snooze' ? options.for : undefined
+  const body = given({ reason, minutes, verdict, channel, queue })
   const answer = await ask('POST', `/api/v1/incidents/${incidentId}/${word}`, { by, body })
   printOperated(answer.json() as Operated, options.json === true)
 }
 
 function printOperated(operated: Operated, asJson: boolean): void {
-  if (asJson) {
-    printJson(operated)
-    return
-  }
-  const { incident, changed, detail } = operated
-  const what = changed ? incident.state : `unchanged: ${detail}`
-  print(`${releaseLabelOf(incident.release)}: ${what} (incident ${incident.incidentId})`)
+  if (asJson) printJson(operated)
+  else print(operatedText(operated))
+}
+
+/** What a decision came to: what is in the journal now, and how the release stands. */
+export function operatedText({ incident, changed, detail }: Operated): string {
+  const parts =
+    isHeld(incident) && incident.scope.length > 0 ? `, only ${incident.scope.map(partLabel).join(', ')}` : ''
+  const standing = `${releaseLabelOf(incident.release)} is ${incident.state}${parts} (incident ${incident.incidentId})`
+  return `${changed ? detail : `unchanged, ${detail}`}; ${standing}`
 }
 
 /** `andon release list`. */
@@ -102,13 +107,13 @@ export async function showRelease(
   const { record, registered, seen, transitions, parts } = known
   const lines = [
     releaseLabelOf(known.release),
-    `State      ${known.state}${parts.map(({ channel, queue, state }) => `; ${[channel, queue].filter(Boolean).join(' / ')} ${state}`).join('')}`,
+    `State      ${known.state}${parts.map((part) => `; ${partLabel(part)} ${part.state}`).join('')}`,
     `Seen       ${seen ? `${seen.contacts} contacts` : 'no contact yet'}`,
     `Record     ${registered ? `by ${registered.by}, ${isoOf(registered.atMs)}: ${registered.reason}` : 'none: andon release register'}`,
     ...(record ? [JSON.stringify(record, null, 2)] : []),
     ...transitions.map(
       ({ atMs, from, to, by, reason, scope }) =>
-        `${isoOf(atMs)}  ${from} → ${to}${scope.length > 0 ? ` (${scope.map(({ channel, queue }) => [channel, queue].filter(Boolean).join(' / ')).join(', ')})` : ''}  ${by || 'andon'}: ${reason}`,
+        `${isoOf(atMs)}  ${from} → ${to}${scope.length > 0 ? ` (${scope.map(partLabel).join(', ')})` : ''}  ${by || 'andon'}: ${reason}`,
     ),
   ]
   print(lines.join('\n'))

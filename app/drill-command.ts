@@ -50,8 +50,9 @@ const ASK_EVERY_MS = 2_000
 const SPARE_MS = 60_000
 
 /** `andon drill --running`: the monitor that serves drills itself; waits for the result. Throws AndonError `monitor` where none runs. */
-export async function liveDrillCommand({ config, json }: { config: Config; json: boolean }): Promise<boolean> {
-  const running = await runningRecovery(config)
+export async function liveDrillCommand(options: { config: Config; env: Environment; json: boolean }): Promise<boolean> {
+  const { config, env, json } = options
+  const running = await runningRecovery(config, env)
   if (!running?.api.startDrill)
     throw new AndonError('monitor', 'no monitor runs on this configuration: start `andon serve`')
   const beganMs = wallClock.nowMs()

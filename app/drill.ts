@@ -18,7 +18,7 @@ import { type DrillSent, sendDrill } from '../simulator/drill.http.ts'
 import { startPlatform } from '../simulator/platform.http.ts'
 import { createRouting } from '../simulator/routing.ts'
 import type { Receiver } from '../simulator/telemetry.http.ts'
-import { activityOf } from './activity.clickhouse.ts'
+import { followActivity, lastContactIn } from './activity.clickhouse.ts'
 import { lastDrillMs, storeDrill } from './drill.clickhouse.ts'
 import { type DrillLimits, drillFinding, drillVerdict, isDrillDue } from './drill-verdict.ts'
 
@@ -209,7 +209,8 @@ async function openStage({ store, log, release }: { store: ClickHouseClient; log
     safety: safetyOf(safetyConfig.parse({})),
     journal: clickhouseJournal(store, 'drill_events'),
     post: createPost({ clock: wallClock }),
-    activityOf: (one, sinceMs) => activityOf(store, one, sinceMs),
+    lastContactOf: (one) => lastContactIn(store, one),
+    activityOf: followActivity(store, wallClock),
     clock: wallClock,
     log,
   })

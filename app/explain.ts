@@ -90,11 +90,17 @@ export async function explainIncident(
 ): Promise<Explained> {
   const incident = incidentOf([...foldEvents(await clickhouseJournal(store).load()).values()], id)
   const findings = [incident.finding, ...incident.joined]
-  const finding = trigger === null ? incident.finding : findings.find((one) => one.trigger === trigger)
+  const measured = findings.filter(({ by }) => by !== 'person' && by !== 'silence')
+  if (measured.length === 0)
+    throw new AndonError(
+      'unknown',
+      `incident ${incident.incidentId} rests on no evidence that could be replayed: ${incident.finding.reason}`,
+    )
+  const finding = trigger === null ? measured[0] : measured.find((one) => one.trigger === trigger)
   if (!finding)
     throw new AndonError(
       'unknown',
-      `no trigger '${trigger}' took part in incident ${incident.incidentId}; there are ${findings.map((one) => one.trigger).join(', ')}`,
+      `no trigger '${trigger}' took part in incident ${incident.incidentId}; there are ${measured.map((one) => one.trigger).join(', ')}`,
     )
   const retraced = await retrace(store, finding)
   return {

@@ -21,7 +21,7 @@ import { type Arrivals, type ClockMode, createSequencer, type Sequencer } from '
 import type { Recovery } from '../recovery/recovery.clickhouse.ts'
 import { applyRetention } from '../store/retention.clickhouse.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
-import { activityOf } from './activity.clickhouse.ts'
+import { followActivity, lastContactIn } from './activity.clickhouse.ts'
 import { createDrills, type Drills, drillTrigger } from './drill.ts'
 import { createDrillMetrics } from './drill-metrics.clickhouse.ts'
 import { eventClock } from './event-clock.ts'
@@ -68,6 +68,8 @@ export type Monitor = Readonly<{
   settle: () => Promise<void>
   overview: () => Promise<Overview>
   incidents: () => Incident[]
+  /** Keeps what an answer of the stop switch proves. */
+  hear: Alerter['hear']
   /** What people do with releases and incidents. */
   operations: Operations
   recovery: Recovery
@@ -133,6 +135,7 @@ async function assemble(
   const journal = clickhouseJournal(store)
   alerter = createAlerter({
     targets,
+    pullers: config.stopSwitch.enforcedBy,
     safety: safetyOf(config.safety),
     journal,
     post: recorded('andon.deliver', createPost({ clock: wallClock }), (request, result) => ({
@@ -141,8 +144,9 @@ async function assemble(
       'andon.outcome': result?.outcome ?? '',
     })),
     lastContactOf: (release) =>
-      detector.views().find((view) => releaseKeyOf(view.release) === releaseKeyOf(release))?.lastContactMs ?? null,
-    activityOf: (release, sinceMs, scope) => activityOf(store, release, sinceMs, scope),
+      detector.views().find((view) => releaseKeyOf(view.release) === releaseKeyOf(release))?.lastContactMs ??
+      lastContactIn(store, release),
+    activityOf: followActivity(store, wallClock),
     restartEvidence: async (release, trigger) => restartEvidence(detector, release, trigger),
     clock,
     log,
@@ -232,6 +236,7 @@ async function assemble(
     },
     overview,
     incidents: () => alerter.incidents(),
+    hear: alerter.hear,
     operations,
     recovery,
     drills,

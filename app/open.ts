@@ -47,11 +47,11 @@ export function busOf(kafka: KafkaConfig, env: Environment, log: Log): Bus {
  */
 export async function ensureTopics(bus: Bus, config: KafkaConfig): Promise<void> {
   const { topics, partitions, lanes } = config
-  const { spans, metrics, logs, outcomes, deadLetters, findings, requests } = topics
+  const { spans, metrics, logs, outcomes, deadLetters, findings, answers, requests } = topics
   if (config.createTopics)
     await bus.createTopics([
       ...[spans, metrics, logs].map((topic) => ({ topic, partitions })),
-      ...[outcomes, deadLetters, findings, requests].map((topic) => ({ topic, partitions: 1 })),
+      ...[outcomes, deadLetters, findings, answers, requests].map((topic) => ({ topic, partitions: 1 })),
       ...(lanes > 1 ? [{ topic: topics.lanes, partitions: lanes }] : []),
     ])
   if (lanes === 1) return

@@ -4,7 +4,7 @@ import { applyEvent } from '../alerts/incident.ts'
 import type { Journal } from '../alerts/journal.ts'
 import type { IncidentCommand, Ruling } from '../alerts/operate.ts'
 import { type Config, isActing, triggersOf } from '../config.ts'
-import type { Incident } from '../facts/incident.ts'
+import { type Incident, type IncidentEventBody, partLabel, without } from '../facts/incident.ts'
 import type { Operate, Operated, Operation, ReleaseName } from '../facts/operation.ts'
 import type { ReleaseView } from '../facts/overview.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
@@ -49,7 +49,7 @@ export function createOperations(edges: {
     if (ruling.does === 'refuse') throw refusal(ruling)
     const incident = incidentsOf().find(({ incidentId }) => incidentId === ruling.incidentId)!
     const changed = ruling.does === 'record'
-    return { incident, changed, detail: changed ? `${ruling.event.type} is in the journal` : ruling.detail }
+    return { incident, changed, detail: changed ? wordsOf(ruling.event, incident) : ruling.detail }
   }
 
   async function order(operation: Extract<Operation, { release: ReleaseName }>): Promise<Ruling> {
@@ -84,8 +84,14 @@ export function createOperations(edges: {
         const isRetired = events.some(({ type, release }) => type === 'retired' && releaseKeyOf(release) === key)
         return { does: 'close', verdict: operation.verdict, isRetired, ...person }
       }
-      case 'resume':
-        return { does: 'resume', recovery: redeployGate(await recovery.state(incident.incidentId)), ...person }
+      case 'resume': {
+        const { channel, queue } = operation
+        const part = channel === '' && queue === '' ? undefined : { channel, queue }
+        // Who resumes the last part that is stopped resumes all, and all of it must be recovered.
+        const isAll = !part || without(incident.scope, [part]).length === 0
+        const state = await recovery.state(incident.incidentId, isAll ? undefined : part)
+        return { does: 'resume', recovery: redeployGate(state, incident.orderedMs), ...(part && { part }), ...person }
+      }
       case 'rollback_incident':
         return { does: 'rollback', ...person }
       default:
@@ -104,7 +110,10 @@ export function createOperations(edges: {
         ordered !== 'nothing' && closed?.verdict !== 'false_alarm' && keys.has(releaseKeyOf(release)),
     )
     const recoveries = await Promise.all(
-      stopped.map(async ({ incidentId }) => ({ incidentId, ...redeployGate(await recovery.state(incidentId)) })),
+      stopped.map(async ({ incidentId, orderedMs }) => ({
+        incidentId,
+        ...redeployGate(await recovery.state(incidentId), orderedMs),
+      })),
     )
     const view = (await views()).find(({ release }) => releaseKeyOf(release) === releaseKeyOf(known.release))
     const findings = (view?.triggers ?? []).filter(({ shadow }) => !shadow)
@@ -120,6 +129,31 @@ export function createOperations(edges: {
   }
 
   return { operate, registry, gate: gateOf, audit }
+}
+
+/** What was decided, as the person who decided reads it. */
+function wordsOf(event: IncidentEventBody, { ordered }: Incident): string {
+  switch (event.type) {
+    case 'opened':
+      return ordered === 'rollback' ? 'rollback ordered' : 'pause ordered'
+    case 'rolled_back':
+      return 'rollback ordered'
+    case 'acknowledged':
+      return `acknowledged by ${event.by}`
+    case 'snoozed':
+      return `quiet until ${new Date(event.untilMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+    case 'accepted':
+      return 'accepted by hand'
+    case 'part_resumed':
+      return `${event.scope.map(partLabel).join(', ')} may go on`
+    case 'resumed':
+    case 'overridden':
+      return `${event.type} by ${event.by}`
+    case 'closed':
+      return `closed as ${event.verdict.replace('_', ' ')}`
+    default:
+      return event.type
+  }
 }
 
 function refusal({ reason, detail }: Extract<Ruling, { does: 'refuse' }>): AndonError {

@@ -29,15 +29,21 @@ export function recoveryApiOf(edges: {
     if (!found) throw new AndonError('not_found', 'there is no incident of this id; /api/v1/incidents lists them')
     return found
   }
-  const gated = (state: RecoveryState) => ({ ...state, gate: redeployGate(state) })
+  const gated = (state: RecoveryState, { orderedMs }: Incident) => ({ ...state, gate: redeployGate(state, orderedMs) })
   return {
-    state: async (incidentId) => gated(await recovery.state((await incidentOf(incidentId)).incidentId)),
+    state: async (incidentId) => {
+      const incident = await incidentOf(incidentId)
+      return gated(await recovery.state(incidentId), incident)
+    },
     rows: async (incidentId) => {
       const rows = await recovery.rows((await incidentOf(incidentId)).incidentId)
       return { rows, csv: () => csvOf(rows) }
     },
     entries: async (incidentId) => recovery.entries((await incidentOf(incidentId)).incidentId),
-    refresh: async (incidentId) => gated(await recovery.take(await incidentOf(incidentId), 'asked for')),
+    refresh: async (incidentId) => {
+      const incident = await incidentOf(incidentId)
+      return gated(await recovery.take(incident, 'asked for'), incident)
+    },
     record: async (incidentId, entry) => recovery.record((await incidentOf(incidentId)).incidentId, entry),
     drills: () => drillsIn(store),
     startDrill:

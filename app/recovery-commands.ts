@@ -7,7 +7,9 @@ import { releaseLabelOf } from '../facts/slice.ts'
 import { AndonError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
 import { ITEM_KINDS } from '../recovery/affected.ts'
+import type { AffectedRow } from '../recovery/export.ts'
 import { STEPS } from '../recovery/ledger.ts'
+import { affectedText } from './affected-text.ts'
 import { openExistingStore } from './existing-store.clickhouse.ts'
 import { storedRecoveryApi } from './recovery-api.ts'
 import { runningRecovery } from './running-recovery.http.ts'
@@ -20,18 +22,19 @@ export async function affectedCommand(options: {
   config: Config
   env: Environment
   incident: string
-  format: string
+  /** Absent: a table on a terminal, else CSV. */
+  format: string | undefined
   refresh: boolean
 }): Promise<void> {
-  const { format, refresh } = options
-  if (format !== 'csv' && format !== 'json')
-    throw new AndonError('config', `--format: there is csv and json, found ${format}`)
+  const { refresh } = options
+  const format = oneOf(['table', 'csv', 'json'], options.format ?? (process.stdout.isTTY ? 'table' : 'csv'), '--format')
   await withIncident(options, options.incident, async (recovery, incident) => {
     const state = await recovery.state(incident.incidentId)
     if (refresh || state.snapshot === null) await recovery.refresh(incident.incidentId)
     const { rows, csv } = await recovery.rows(incident.incidentId)
     if (format === 'csv') return void process.stdout.write(csv())
     const now = await recovery.state(incident.incidentId)
+    if (format === 'table') return void process.stdout.write(affectedText(rows as AffectedRow[], now))
     const document = { ...now, items: rows, entries: await recovery.entries(incident.incidentId) }
     process.stdout.write(`${JSON.stringify(document, null, 2)}\n`)
   })
@@ -93,7 +96,7 @@ async function withIncident<T>(
   name: string,
   work: (recovery: RecoveryApi, incident: Incident) => Promise<T>,
 ): Promise<T> {
-  const running = await runningRecovery(config)
+  const running = await runningRecovery(config, env)
   if (running) return work(running.api, incidentNamed(running.incidents, name))
   const store = await openExistingStore(config, env)
   try {

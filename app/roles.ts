@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Alerter } from '../alerts/alerter.ts'
+import type { Heard } from '../alerts/pull.ts'
 import type { Bus, Membership } from '../bus/bus.ts'
 import type { KafkaConfig } from '../bus/config.ts'
 import { createNamer, type Namer } from '../collector/name-span.ts'
@@ -26,7 +27,8 @@ import { leadPipeline, shareLanes } from './pipeline-role.ts'
 import { storedRecoveryApi } from './recovery-api.ts'
 import { createRoleMetrics, type RoleMetrics } from './role-metrics.ts'
 import { type Environment, identitySecret } from './secrets.ts'
-import { storedOverview } from './stored-overview.clickhouse.ts'
+import { listenToAnswers } from './stop-switch.ts'
+import { storedIncidents, storedOverview } from './stored-overview.clickhouse.ts'
 import { recordsOf } from './telemetry-records.ts'
 
 export const ROLES = ['collector', 'pipeline', 'detector', 'alerter'] as const
@@ -131,7 +133,13 @@ export async function startRoles(options: {
         access,
         log,
         overview,
-        incidents: incidentsOf(tables && overview),
+        incidents: incidentsOf(tables),
+        onAnswer: listenToAnswers({
+          pullers: config.stopSwitch.enforcedBy,
+          hear: hearOver(shared),
+          clock: wallClock,
+          log,
+        }),
         ...(tables && { recovery: storedRecoveryApi(tables, config, log, shared.drills), explain: explainer(tables) }),
         ...(roles.includes('alerter') && { people: whereActive(shared.active) }),
       }),
@@ -252,25 +260,31 @@ async function untilItWorks<T>(what: string, work: () => Promise<T>, log: Log, s
 const INCIDENTS_FRESH_MS = 1_000
 
 /** What the stop switch reads where another process holds the incidents. A process without tables does not know, and must not say "serving". */
-function incidentsOf(overview: (() => Promise<Overview>) | null): () => Promise<readonly Incident[]> {
+function incidentsOf(store: ClickHouseClient | null): () => Promise<readonly Incident[]> {
   let seen: { atMs: number; incidents: Promise<readonly Incident[]> } | null = null
   return () => {
-    if (overview === null)
+    if (store === null)
       throw new AndonError('unavailable', 'this process only collects; ask one that detects or alerts', {
         retryable: true,
       })
     const nowMs = wallClock.nowMs()
     if (seen !== null && nowMs - seen.atMs < INCIDENTS_FRESH_MS) return seen.incidents
-    const incidents = overview().then(
-      (read) => read.incidents,
-      (cause) => {
-        throw new AndonError('unavailable', 'the incidents cannot be read at the moment', { retryable: true, cause })
-      },
-    )
+    const incidents = presentIncidents(store).catch((cause) => {
+      throw new AndonError('unavailable', 'the incidents cannot be read at the moment', { retryable: true, cause })
+    })
     seen = { atMs: nowMs, incidents }
     return incidents
   }
 }
+
+const presentIncidents = async (store: ClickHouseClient): Promise<readonly Incident[]> =>
+  (await isMigrated(store)) ? storedIncidents(store) : []
+
+/** Whichever process answers, the active alerter is told: only it may journal what the answer proves. */
+const hearOver =
+  ({ bus, kafka }: Shared) =>
+  (heard: Heard): Promise<void> =>
+    bus.send(kafka.topics.answers, [{ value: Buffer.from(JSON.stringify(heard)) }])
 
 const EMPTY_OVERVIEW = (): Overview => ({
   clock: 'wall',

@@ -14,6 +14,7 @@ import { createMonitor, type Monitor, type MonitorOptions } from './monitor.ts'
 import { recoveryApiOf } from './recovery-api.ts'
 import { ROLES, type Role, startRoles } from './roles.ts'
 import { type Environment, identitySecret } from './secrets.ts'
+import { listenToAnswers } from './stop-switch.ts'
 import { recorded, traceMonitor } from './telemetry.ts'
 
 export type Running = Readonly<{
@@ -88,6 +89,7 @@ export async function startMonitor(options: {
         log,
         overview: monitor.overview,
         incidents: monitor.incidents,
+        onAnswer: listenToAnswers({ pullers: config.stopSwitch.enforcedBy, hear: monitor.hear, clock: wallClock, log }),
         people: monitor.operations,
         recovery,
         explain: explainer(monitor.store),

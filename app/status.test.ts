@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { Finding } from '../facts/finding.ts'
 import { type Incident, NOTHING_DECIDED } from '../facts/incident.ts'
 import type { Overview, ReleaseView } from '../facts/overview.ts'
-import { pageUrlOf } from './running-overview.http.ts'
+import { pageUrlOf } from './running-monitor.http.ts'
 import { statusText } from './status.ts'
 
 const AT = Date.UTC(2026, 10, 16, 8)

@@ -6,7 +6,8 @@ import { wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { duration } from './duration.ts'
 import { openExistingStore } from './existing-store.clickhouse.ts'
-import { pageUrlOf, runningOverview } from './running-overview.http.ts'
+import { monitorUrlOf } from './running-monitor.http.ts'
+import { runningOverview } from './running-overview.http.ts'
 import type { Environment } from './secrets.ts'
 import { storedOverview } from './stored-overview.clickhouse.ts'
 import { printable, table } from './table.ts'
@@ -28,7 +29,7 @@ export async function status(options: {
     const running = await runningOverview(config, env)
     const overview = running ?? (await fromStore(config, env))
     const source = running
-      ? `monitor at ${pageUrlOf(config.page)}`
+      ? `monitor at ${monitorUrlOf(config, env)}`
       : `no monitor runs; store in ${config.store.path} as it was left`
     if (watch && process.stdout.isTTY) process.stdout.write('\u001b[H\u001b[2J')
     console.log(json ? JSON.stringify(overview, null, watch ? 0 : 2) : statusText(overview, source))
@@ -38,7 +39,7 @@ export async function status(options: {
 }
 
 async function fromStore(config: Config, env: Environment): Promise<Overview> {
-  const url = pageUrlOf(config.page)
+  const url = monitorUrlOf(config, env)
   if (!config.store.server && !existsSync(config.store.path))
     throw new AndonError(
       'monitor',

@@ -3,6 +3,7 @@ import { foldEvents } from '../alerts/incident.ts'
 import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import { type Config, triggersOf } from '../config.ts'
 import { createDetector } from '../detectors/detector.clickhouse.ts'
+import type { Incident } from '../facts/incident.ts'
 import type { Overview } from '../facts/overview.ts'
 import { wallClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
@@ -33,9 +34,7 @@ export async function storedOverview(
     store,
     'SELECT toUnixTimestamp64Milli(max(clock_at)) AS clockMs FROM batches',
   )
-  const incidents = [...foldEvents(await clickhouseJournal(store).load()).values()].sort(
-    (a, b) => b.openedAtMs - a.openedAtMs,
-  )
+  const incidents = [...(await storedIncidents(store))].sort((a, b) => b.openedAtMs - a.openedAtMs)
   const nowMs = liveMs ?? last?.clockMs ?? 0
   return {
     clock: liveMs === null ? 'event' : 'wall',
@@ -47,3 +46,8 @@ export async function storedOverview(
     incidents,
   }
 }
+
+/** The incidents alone, as the journal has them. */
+export const storedIncidents = async (store: ClickHouseClient): Promise<readonly Incident[]> => [
+  ...foldEvents(await clickhouseJournal(store).load()).values(),
+]

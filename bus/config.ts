@@ -55,6 +55,7 @@ export const kafkaConfig = z
         outcomes: topicName('andon_outcomes', 'Outcomes as CloudEvents.'),
         deadLetters: topicName('andon_dead_letters', 'Records that could not be read, with the reason.'),
         findings: topicName('andon_findings', 'What the detector tells the alerter; one partition.'),
+        answers: topicName('andon_answers', 'What the stop switch told whom, for the alerter; one partition.'),
         requests: topicName('andon_requests', 'What the alerter asks the detector; one partition.'),
         lanes: topicName('andon_lanes', 'What lanes hand to each other; a partition for every lane.'),
       })

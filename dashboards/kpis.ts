@@ -65,7 +65,7 @@ export const KPIS: readonly Kpi[] = [
     title: 'Time to pause',
     unit: 'seconds',
     numerator: 'accepted − detected',
-    denominator: `${EVENTS} accepted by a target that enforces`,
+    denominator: `${EVENTS} accepted: by a target that enforces, an agent that asked the stop switch and obeys, or by hand`,
     note: '',
   },
   {

@@ -1,3 +1,4 @@
+import { DRILL, isDrill } from '../facts/drill.ts'
 import { type Release, releaseKeyOf } from '../facts/slice.ts'
 import { type Baseline, designsOf, writtenBaselineOf } from './baseline.ts'
 import { type Ceiling, emptyCeiling, overCeiling, seeCeiling } from './ceiling.ts'
@@ -127,8 +128,10 @@ export const emptyEvidence = (release: Release): ReleaseEvidence => ({
   breachedSeq: null,
 })
 
+/** Drills are judged by their own trigger and by no other: those of the configuration share one alpha, which it would overdraw. */
 export const isFor = ({ trigger }: Test, release: Release): boolean =>
-  trigger.match.agent === undefined || trigger.match.agent === release.agent
+  isDrill(release) === (trigger.name === DRILL.trigger) &&
+  (trigger.match.agent === undefined || trigger.match.agent === release.agent)
 
 /** Deltas of every release in a batch, by release key: a comparison reads two of them. */
 export type BatchByRelease = ReadonlyMap<string, readonly Delta[]>

@@ -1,5 +1,5 @@
 import type { Finding } from './finding.ts'
-import type { Release, Slice } from './slice.ts'
+import { type Release, releaseKeyOf, type Slice } from './slice.ts'
 
 /**
  * The life of an incident.
@@ -69,7 +69,8 @@ export type IncidentEventBody =
       elapsedMs: number
     }> &
       Sent)
-  | (Readonly<{ type: 'accepted'; target: string; enforces: boolean; person?: ByPerson }> & Sent)
+  /** `person` carried it out by hand; `asked` is the token of whoever asked the stop switch and was told what is ordered. */
+  | (Readonly<{ type: 'accepted'; target: string; enforces: boolean; person?: ByPerson; asked?: string }> & Sent)
   | (Readonly<{ type: 'undeliverable'; target: string; reason: string }> & Sent)
   | Readonly<{ type: 'stopped'; stoppedAtMs: number; contactsAfterPause: number; writesAfterPause: number }>
   | Readonly<{ type: 'drained'; drainedAtMs: number; contactsAfterPause: number; writesAfterPause: number }>
@@ -80,12 +81,17 @@ export type IncidentEventBody =
   /** overridden: the pause was wrong. resumed: the release is fit again; `recovery` says what the redeploy gate said. */
   | (Readonly<{ type: 'overridden' }> & ByPerson)
   | (Readonly<{ type: 'resumed'; recovery: string }> & ByPerson)
+  /** These parts go on, while the order stands for the rest of what is stopped. */
+  | (Readonly<{ type: 'part_resumed'; scope: readonly Scope[]; recovery: string }> & ByPerson)
   | (Readonly<{ type: 'rolled_back' }> & ByPerson)
   | (Readonly<{ type: 'closed'; verdict: Verdict }> & ByPerson)
   | Readonly<{ type: 'evidence_restarted'; restarts: readonly EvidenceRestart[]; because: string }>
 
-/** Which webhook a line is about; absent in lines of earlier versions. `stage`: a word to people after the order itself. */
-type Sent = Readonly<{ webhookId?: string; stage?: 'acknowledged' | 'resolved' }>
+/** Which webhook a line is about; absent in lines of earlier versions. */
+type Sent = Readonly<{ webhookId?: string; stage?: LaterStage }>
+
+/** What is told beside the order itself: words to people about it, and to all that the n-th part goes on. */
+export type LaterStage = 'acknowledged' | 'resolved' | `part-${number}`
 
 /** The clock of one incident; null = has not happened (yet), so it is never read as zero. Times in ms since 1970. */
 export type IncidentClock = Readonly<{
@@ -117,6 +123,8 @@ export type Incident = Readonly<{
   deliveries: readonly Delivered[]
   /** What is stopped; empty = the whole release. */
   scope: readonly Scope[]
+  /** Parts that were stopped and go on again, in order. */
+  resumedParts: readonly ResumedPart[]
   ordered: 'nothing' | 'pause' | 'rollback'
   /** When a trigger or a person ordered to stop; null = nothing is ordered. */
   orderedMs: number | null
@@ -133,6 +141,9 @@ export type Incident = Readonly<{
   restarts: readonly EvidenceRestart[] | null
 }>
 
+/** `scope` is what a person let go on. */
+export type ResumedPart = Decided & Readonly<{ scope: readonly Scope[] }>
+
 /** The latest attempt to tell one target. outcome: as Post names it, `sending` while it is under way. */
 export type Delivered = Readonly<{ target: string; attempts: number; outcome: string; status: number; atMs: number }>
 
@@ -140,6 +151,7 @@ export type Delivered = Readonly<{ target: string; attempts: number; outcome: st
 export const NOTHING_DECIDED = {
   deliveries: [],
   scope: [],
+  resumedParts: [],
   ordered: 'nothing',
   orderedMs: null,
   orderedBy: null,
@@ -155,9 +167,40 @@ export const NOTHING_DECIDED = {
 export const isHeld = ({ state }: Pick<Incident, 'state'>): boolean =>
   state === 'pausing' || state === 'paused' || state === 'stopped' || state === 'drained'
 
+/** Whether an incident is closed and its order stands all the same: what is rolled back or retired takes no contact, until somebody resumes it. */
+export const staysAway = ({ closed, resumed, ordered }: Incident): boolean =>
+  closed !== null && resumed === null && ordered !== 'nothing'
+
+/** Whether a resume after the end of an incident lets go on all that stayed away by it. */
+export const lifts = ({ release, scope, resumed }: Incident, away: Incident): boolean =>
+  resumed !== null &&
+  resumed.atMs >= (away.closed?.atMs ?? Infinity) &&
+  releaseKeyOf(release) === releaseKeyOf(away.release) &&
+  (scope.length === 0 || (away.scope.length > 0 && without(away.scope, scope).length === 0))
+
+/** Whether somebody who enforces has accepted what is ordered now: to stop, to roll back, or to go on. */
+export function isAccepted({ state, ordered, rolledBackMs, resumed }: Incident): boolean {
+  if (ordered === 'nothing') return false
+  if (resumed) return resumed.acceptedMs !== null
+  return ordered === 'rollback' ? rolledBackMs !== null : state !== 'pausing'
+}
+
 /** Whether an incident is over for the cord: the next breach of its release is another incident. */
 export const isPast = ({ state }: Pick<Incident, 'state'>): boolean => state === 'resumed' || state === 'closed'
+
+/** What is left of the parts that are stopped when these go on. */
+export const without = (stopped: readonly Scope[], gone: readonly Scope[]): readonly Scope[] =>
+  stopped.filter((part) => !gone.some((one) => covers(one, part)))
 
 /** Whether one part of a release holds all of another. */
 export const covers = (part: Scope, other: Scope): boolean =>
   (part.channel === '' || part.channel === other.channel) && (part.queue === '' || part.queue === other.queue)
+
+/** Whether some contact may belong to both. */
+export const overlaps = (part: Scope, other: Scope): boolean =>
+  (part.channel === '' || other.channel === '' || part.channel === other.channel) &&
+  (part.queue === '' || other.queue === '' || part.queue === other.queue)
+
+/** A part as people read it. */
+export const partLabel = ({ channel, queue }: Scope): string =>
+  [channel, queue].filter(Boolean).join(' / ') || 'everything'

@@ -6,7 +6,9 @@ export type ReleaseName = Readonly<{ environment?: string | undefined; agent: st
 /** What a person asks of the cord. */
 export type Operation = ByPerson &
   (
-    | Readonly<{ does: 'acknowledge' | 'override' | 'resume' | 'accept' | 'rollback_incident'; incidentId: string }>
+    | Readonly<{ does: 'acknowledge' | 'override' | 'accept' | 'rollback_incident'; incidentId: string }>
+    /** Of all that is stopped, or of one channel or queue of it; '' = every one. */
+    | Readonly<{ does: 'resume'; incidentId: string; channel: string; queue: string }>
     | Readonly<{ does: 'snooze'; incidentId: string; minutes: number }>
     | Readonly<{ does: 'close'; incidentId: string; verdict: Verdict }>
     | Readonly<{ does: 'pause' | 'rollback'; release: ReleaseName; scope: Scope; trafficGoesTo?: string | undefined }>

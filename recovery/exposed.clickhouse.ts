@@ -11,20 +11,19 @@ import type { ExposedContact } from './affected.ts'
 
 /** Keys in one statement. */
 const KEYS_PER_READ = 2000
-/** 2200: the store's times end in 2299. */
-const FAR_AWAY_MS = Date.UTC(2200, 0)
 
 export type ExposedQuery = Readonly<{
   release: Release
-  /** The parts of the release that are stopped; empty = all of it. */
-  scope: readonly Scope[]
-  /** Start of the harm: contacts begun from here on, until the release was let go on (null: it was not). */
+  stretches: readonly Stretch[]
+  /** Start of the harm: contacts begun from here on. */
   fromMs: number
-  untilMs: number | null
   /** How long before a create an earlier one of the same record makes it a duplicate. */
   duplicateWindowMs: number
   scopeOf: ScopeOf
 }>
+
+/** Parts of the release that were stopped, empty = all of it; and when they were let go on, null: they were not. */
+export type Stretch = Readonly<{ scope: readonly Scope[]; untilMs: number | null }>
 
 type ContactRow = Omit<ExposedContact, 'writes' | 'duplicates'>
 
@@ -36,11 +35,15 @@ export async function exposedContacts(store: ClickHouseClient, query: ExposedQue
        toUnixTimestamp64Milli(started_at) AS startedAtMs, toUnixTimestamp64Milli(ended_at) AS endedAtMs, marks
      FROM (SELECT * FROM contacts WHERE started_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') ORDER BY seq DESC LIMIT 1 BY contact_id)
      WHERE gone = 0 AND environment = {environment:String} AND agent = {agent:String} AND release = {release:String}
-       AND started_at < fromUnixTimestamp64Milli({until:Int64}, 'UTC')
      ORDER BY started_at, contact_id`,
-    { ...query.release, from: Math.floor(query.fromMs), until: Math.floor(query.untilMs ?? FAR_AWAY_MS) },
+    { ...query.release, from: Math.floor(query.fromMs) },
   )
-  const rows = found.filter((row) => query.scope.length === 0 || query.scope.some((part) => covers(part, row)))
+  const rows = found.filter((row) =>
+    query.stretches.some(
+      ({ scope, untilMs }) =>
+        row.startedAtMs < (untilMs ?? Infinity) && (scope.length === 0 || scope.some((part) => covers(part, row))),
+    ),
+  )
   // The sessions of one conversation share the parts of its id.
   const sessions = Map.groupBy(rows, (row) => partsIdOf(row.contactId))
   const parts = await partsOf(store, [...sessions.keys()])

@@ -73,9 +73,12 @@ test('the gate opens for a complete recovery or a waiver by name, and for nothin
     fc.property(anyItems, fc.array(anyEntry, { maxLength: 20 }), fc.boolean(), (items, entries, isListed) => {
       const state = recoveryState('i', isListed ? snapshot : null, isListed ? items : [], entries)
       const isWaived = entries.some((entry) => entry.step === 'waived')
-      const gate = redeployGate(state)
+      const gate = redeployGate(state, null)
       expect(gate.allowed).toBe(isWaived || (isListed && state.done === state.needed))
       if (isWaived) expect(gate.detail).toContain('waived by Ada')
+      // What was known before more was stopped opens nothing.
+      const latestMs = Math.max(0, snapshot.takenAtMs, ...entries.map((entry) => entry.atMs))
+      expect(redeployGate(state, latestMs + 1).allowed).toBe(false)
     }),
   )
 })

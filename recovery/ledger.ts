@@ -100,6 +100,7 @@ export type RecoveryState = Readonly<{
   /** done / needed; null when nothing needs anything. */
   completeness: number | null
   open: Readonly<Partial<Record<ItemKind, number>>>
+  /** The latest one. */
   waiver: Readonly<{ actor: string; reason: string; atMs: number }> | null
 }>
 
@@ -114,7 +115,7 @@ export function recoveryState(
   const dealtWith = needing.filter((item) => steps.has(nameOf(item)))
   const open: Partial<Record<ItemKind, number>> = {}
   for (const item of needing) if (!steps.has(nameOf(item))) open[item.kind] = (open[item.kind] ?? 0) + 1
-  const waiver = entries.find((entry) => entry.step === 'waived')
+  const waiver = entries.filter((entry) => entry.step === 'waived').sort((a, b) => b.atMs - a.atMs)[0]
   return {
     incidentId,
     snapshot,
@@ -144,18 +145,29 @@ export type RedeployVerdict = Readonly<{
   detail: string
 }>
 
-/** The redeploy gate: closed until everything that needs something is dealt with, or a named person waived it with a reason. Pure. */
-export function redeployGate(state: RecoveryState): RedeployVerdict {
-  if (state.waiver)
+/**
+ * The redeploy gate: closed until everything that needs something is dealt with, or a named person waived it with a reason. Pure.
+ * @param orderedMs when what is stopped now was ordered: what was listed or waived before that did not know how much it would be; null: nothing was
+ */
+export function redeployGate(state: RecoveryState, orderedMs: number | null): RedeployVerdict {
+  const { waiver, snapshot, done, needed } = state
+  if (waiver && waiver.atMs >= (orderedMs ?? 0))
     return {
       allowed: true,
       reason: 'recovery_waived',
-      detail: `waived by ${state.waiver.actor} with ${state.needed - state.done} of ${state.needed} open: ${state.waiver.reason}`,
+      detail: `waived by ${waiver.actor} with ${needed - done} of ${needed} open: ${waiver.reason}`,
     }
-  if (!state.snapshot)
+  if (!snapshot)
     return { allowed: false, reason: 'recovery_unknown', detail: 'nobody has listed yet what the incident touched' }
-  if (state.done === state.needed)
-    return { allowed: true, reason: 'recovery_complete', detail: `all ${state.needed} items are dealt with` }
+  if (snapshot.takenAtMs < (orderedMs ?? 0))
+    return {
+      allowed: false,
+      reason: 'recovery_unknown',
+      detail:
+        'more was stopped since it was listed what the incident touched: the next listing comes in seconds, or now by `andon affected --refresh`',
+    }
+  if (done === needed)
+    return { allowed: true, reason: 'recovery_complete', detail: `all ${needed} items are dealt with` }
   const open = Object.entries(state.open).map(([kind, n]) => `${n} ${kind}${n === 1 ? '' : 's'}`)
   return { allowed: false, reason: 'recovery_open', detail: `still open: ${open.join(', ')}` }
 }

@@ -166,7 +166,7 @@ test('at the pause everything that the release touched since the onset is listed
     completeness: 0,
     open: { record: 2, customer: 1, case: 1, audit: 1 },
   })
-  expect(redeployGate(state)).toMatchObject({
+  expect(redeployGate(state, null)).toMatchObject({
     allowed: false,
     reason: 'recovery_open',
     detail: 'still open: 1 customer, 2 records, 1 case, 1 audit',
@@ -210,7 +210,10 @@ test('corrections and recontacts that systems report fill the ledger, once each;
   await recovery.record('inc', { step: 'case_routed', item: openCase, ...by })
   await recovery.record('inc', { step: 'case_routed', item: openCase, ...by }) // a second click
   await recovery.record('inc', { step: 'audit_closed', ...by })
-  expect(redeployGate(await recovery.state('inc'))).toMatchObject({ allowed: false, detail: 'still open: 1 record' })
+  expect(redeployGate(await recovery.state('inc'), null)).toMatchObject({
+    allowed: false,
+    detail: 'still open: 1 record',
+  })
   await recovery.record('inc', {
     step: 'unrecoverable',
     kind: 'record',
@@ -220,7 +223,7 @@ test('corrections and recontacts that systems report fill the ledger, once each;
   })
   const state = await recovery.state('inc')
   expect(state).toMatchObject({ needed: 5, done: 5, unrecoverable: 1, completeness: 1 })
-  expect(redeployGate(state)).toMatchObject({ allowed: true, reason: 'recovery_complete' })
+  expect(redeployGate(state, null)).toMatchObject({ allowed: true, reason: 'recovery_complete' })
   expect(await recovery.entries('inc')).toHaveLength(5)
 })
 
@@ -230,7 +233,7 @@ test('a waiver opens the gate under a name and with a reason, and leaves the com
   await recovery.record('inc', { step: 'waived', actor: 'Grace', reason: 'the rest is test data' })
   const state = await recovery.state('inc')
   expect(state.completeness).toBe(0)
-  expect(redeployGate(state)).toEqual({
+  expect(redeployGate(state, null)).toEqual({
     allowed: true,
     reason: 'recovery_waived',
     detail: 'waived by Grace with 5 of 5 open: the rest is test data',
@@ -268,7 +271,7 @@ test('an entry that says too little, or names what was not touched, is refused a
 })
 
 test('nothing is listed before the pause, and the gate stays closed while nobody knows what was touched', async () => {
-  expect(redeployGate(await recovery.state('inc'))).toMatchObject({ allowed: false, reason: 'recovery_unknown' })
+  expect(redeployGate(await recovery.state('inc'), null)).toMatchObject({ allowed: false, reason: 'recovery_unknown' })
   await expect(recovery.record('inc', { step: 'audit_closed', actor: 'Ada', reason: '' })).rejects.toThrow(
     /has no affected set yet/,
   )
@@ -328,6 +331,47 @@ test('a part of a release that is stopped alone is listed alone, and what it doe
   expect((await listed('contact')).map(([item]) => item)).toEqual([expect.stringMatching(/^in\//)])
   await recovery.tick([{ ...accepted, state: 'resumed', resumed }])
   expect((await recovery.state('inc')).snapshot?.because).toBe('asked for')
+})
+
+const voice = { channel: 'voice', queue: '' }
+const whatsapp = { channel: 'whatsapp', queue: '' }
+
+test('when more is stopped, what was listed or waived before opens no gate, and the next tick lists all of it', async () => {
+  await count([
+    ...contact('spoken', ONSET + 1000, [ok], { channel: 'voice' }),
+    ...contact('typed', ONSET + 2000, [failed]),
+  ])
+  const first = { ...incidentAt('accepted'), scope: [voice] }
+  await recovery.tick([first])
+  await recovery.record('inc', { step: 'waived', actor: 'Grace', reason: 'voice is harmless' })
+  expect(redeployGate(await recovery.state('inc'), first.orderedMs)).toMatchObject({ reason: 'recovery_waived' })
+
+  await clock.advance(10_000)
+  const wider = { ...first, scope: [voice, whatsapp], orderedMs: clock.nowMs() }
+  const gate = async () => redeployGate(await recovery.state('inc'), wider.orderedMs)
+  expect(await gate()).toMatchObject({ allowed: false, reason: 'recovery_unknown' })
+  await recovery.tick([wider])
+  expect(await gate()).toMatchObject({ allowed: false, detail: 'still open: 1 customer, 1 record, 1 audit' })
+  await recovery.record('inc', { step: 'waived', actor: 'Grace', reason: 'voice is harmless' })
+  expect(await gate()).toMatchObject({ allowed: true, reason: 'recovery_waived' })
+})
+
+test('a part is recovered by itself: only what belongs to it is asked for, and it stays listed when it goes on', async () => {
+  await count([
+    ...contact('spoken', ONSET + 1000, [{ ...failed, recordId: 'v1' }], { channel: 'voice' }),
+    ...contact('typed', ONSET + 2000, [{ ...failed, recordId: 'w1' }]),
+    ...contact('spoken later', PAUSED + 90_000, [{ ...failed, recordId: 'v2' }], { channel: 'voice' }),
+  ])
+  const incident = { ...incidentAt('accepted'), scope: [voice, whatsapp] }
+  await recovery.take(incident, 'accepted')
+  expect(await recovery.state('inc', voice)).toMatchObject({ needed: 4, open: { record: 2, customer: 2 } })
+  await recovery.record('inc', { step: 'record_corrected', item: 'crm/order/v1', actor: 'Ada', reason: '' })
+  expect(await recovery.state('inc', voice)).toMatchObject({ needed: 4, done: 1 })
+  expect(await recovery.state('inc', whatsapp)).toMatchObject({ needed: 2, done: 0 })
+
+  const goesOn = { by: 'Ada', reason: 'fixed', atMs: PAUSED + 60_000, scope: [voice] }
+  await recovery.take({ ...incident, scope: [whatsapp], resumedParts: [goesOn] }, 'asked for')
+  expect((await listed('record')).map(([item]) => item).sort()).toEqual(['crm/order/v1', 'crm/order/w1'])
 })
 
 test('the reply window of WhatsApp counts down from the last activity of the customer, with any agent', async () => {

@@ -1,12 +1,12 @@
 import type { ClickHouseClient } from '@clickhouse/client'
-import { type Incident, isHeld } from '../facts/incident.ts'
+import { covers, type Incident, isHeld, type Scope } from '../facts/incident.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { idOf } from '../lib/hash.ts'
 import type { ScopeOf } from '../pipeline/places.ts'
 import { type AffectedItem, affectedItems, ITEM_KINDS, type ItemKind } from './affected.ts'
 import { type AffectedRow, affectedRows } from './export.ts'
-import { exposedContacts, lastActivities } from './exposed.clickhouse.ts'
+import { exposedContacts, lastActivities, type Stretch } from './exposed.clickhouse.ts'
 import { appendEntries, appendSnapshot, entriesIn, itemsIn, outcomesAfter, snapshotsIn } from './ledger.clickhouse.ts'
 import {
   entriesOfOutcome,
@@ -43,7 +43,8 @@ export type Recovery = Readonly<{
   take: (incident: Incident, because: string) => Promise<RecoveryState>
   /** Snapshots that are due (ordered, accepted, stopped, drained, then daily), and what outcomes say since the last call. To be called every few seconds. */
   tick: (incidents: readonly Incident[]) => Promise<void>
-  state: (incidentId: string) => Promise<RecoveryState>
+  /** `part`: only of contacts, customers, records and cases of one channel or queue. */
+  state: (incidentId: string, part?: Scope) => Promise<RecoveryState>
   /** Throws AndonError `unknown_item`, `bad_entry`. Saying the same thing twice is one entry. */
   record: (incidentId: string, entry: RecoveryByHand) => Promise<RecoveryEntry>
   rows: (incidentId: string) => Promise<AffectedRow[]>
@@ -56,15 +57,14 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
 
   async function take(incident: Incident, because: string): Promise<RecoveryState> {
     const { incidentId, release, finding, clock: times } = incident
+    const takenAtMs = clock.nowMs() // what is ordered while it is read is not in it
     const fromMs =
       finding.onsetLowMs ?? finding.onsetMs ?? finding.firstHarmMs ?? incident.openedAtMs - UNKNOWN_ONSET_MS
-    // What the release does after it was let go on is another story.
-    const untilMs = incident.resumed?.atMs ?? null
-    const query = { release, scope: incident.scope, fromMs, untilMs, duplicateWindowMs, scopeOf }
+    const query = { release, stretches: stretchesOf(incident), fromMs, duplicateWindowMs, scopeOf }
     const contacts = await exposedContacts(store, query)
     const pausedAtMs = times.acceptedMs ?? times.detectedMs
     const items = affectedItems({ incidentId, release, contacts, pausedAtMs, caseIdleMs })
-    await appendSnapshot(store, incidentId, { takenAtMs: clock.nowMs(), because }, items)
+    await appendSnapshot(store, incidentId, { takenAtMs, because }, items)
     outcomesSeq = 0 // an outcome that came before the list may be about it
     return state(incidentId)
   }
@@ -75,16 +75,19 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
     return { snapshot, items, entries: await entriesIn(store, incidentId) }
   }
 
-  async function state(incidentId: string): Promise<RecoveryState> {
+  async function state(incidentId: string, part?: Scope): Promise<RecoveryState> {
     const { snapshot, items, entries } = await present(incidentId)
-    return recoveryState(incidentId, snapshot, items, entries)
+    const own = part ? items.filter((item) => item.kind !== 'audit' && covers(part, item)) : items
+    return recoveryState(incidentId, snapshot, own, entries)
   }
 
   async function tick(incidents: readonly Incident[]): Promise<void> {
     const snapshots = await snapshotsIn(store)
     for (const incident of incidents) {
       const due = dueSnapshot(incident, clock.nowMs())
-      if (due !== null && due !== snapshots.get(incident.incidentId)?.because) await take(incident, due)
+      const last = snapshots.get(incident.incidentId)
+      const isStale = !last || last.takenAtMs < (incident.orderedMs ?? 0)
+      if (due !== null && (isStale || due !== last.because)) await take(incident, due)
     }
     await feed([...snapshots.keys()])
   }
@@ -111,9 +114,11 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
     const { snapshot, items } = await present(incidentId)
     const target = targetOf(incidentId, given, snapshot === null ? null : items)
     const { step, actor, reason } = given
+    // A waiver is about what was listed: after another listing the same words are another waiver.
+    const listed = step === 'waived' ? [String(snapshot?.number ?? 0)] : []
     const entry: RecoveryEntry = {
       incidentId,
-      entryId: idOf('recovery', incidentId, step, target.kind, target.item, actor, reason),
+      entryId: idOf('recovery', incidentId, step, target.kind, target.item, actor, reason, ...listed),
       atMs: clock.nowMs(),
       step,
       ...target,
@@ -136,6 +141,12 @@ export function createRecovery(edges: RecoveryEdges): Recovery {
   }
 
   return { take, tick, state, record, rows, entries: (incidentId) => entriesIn(store, incidentId) }
+}
+
+/** What is stopped, until it was let go on: what a release does after that is another story. */
+function stretchesOf({ scope, resumed, resumedParts }: Incident): readonly Stretch[] {
+  const ofParts = resumedParts.map((resume) => ({ scope: resume.scope, untilMs: resume.atMs }))
+  return [{ scope, untilMs: resumed?.atMs ?? null }, ...ofParts]
 }
 
 /** Why a snapshot is due, by how far the pause came; null: nothing is ordered (any more), so nothing is listed unasked. */

@@ -1,4 +1,4 @@
-import type { ByPerson, IncidentEventBody } from '../facts/incident.ts'
+import { type ByPerson, type IncidentEventBody, partLabel } from '../facts/incident.ts'
 import type { Told } from './life.ts'
 import type { ReleaseEvent } from './record.ts'
 
@@ -125,7 +125,7 @@ function whoOf(event: IncidentEventBody, trigger: string): Pick<AuditRow, 'actor
     case 'attempted':
       return { actor: 'andon', reason: event.outcome, via: '' }
     case 'accepted':
-      return event.person ? byPerson(event.person) : { actor: `target ${event.target}`, reason: '', via: '' }
+      return event.person ? byPerson(event.person) : acceptedBy(event)
     case 'undeliverable':
       return { actor: `target ${event.target}`, reason: event.reason, via: '' }
     case 'stopped':
@@ -142,12 +142,17 @@ function whoOf(event: IncidentEventBody, trigger: string): Pick<AuditRow, 'actor
   }
 }
 
+const acceptedBy = ({ target, asked }: Extract<IncidentEventBody, { type: 'accepted' }>) =>
+  asked === undefined
+    ? { actor: `target ${target}`, reason: '', via: '' }
+    : { actor: 'stop switch', reason: 'an instance of the release asked, and was told what is ordered', via: asked }
+
 /** What the other columns do not say. */
 function detailOf(event: IncidentEventBody): string {
   switch (event.type) {
     case 'opened': {
       const order = event.pause ? (event.finding.action === 'rollback' ? 'rollback' : 'pause') : 'nothing ordered'
-      const parts = (event.scope ?? []).map(({ channel, queue }) => [channel, queue].filter(Boolean).join(' / '))
+      const parts = (event.scope ?? []).map(partLabel)
       return parts.length > 0 ? `${order} of ${parts.join(', ')}` : order
     }
     case 'attempted':
@@ -161,6 +166,8 @@ function detailOf(event: IncidentEventBody): string {
       return `until ${rfc3339(event.untilMs)}`
     case 'resumed':
       return event.recovery
+    case 'part_resumed':
+      return `${event.scope.map(partLabel).join(', ')} goes on; ${event.recovery}`
     case 'closed':
       return event.verdict
     case 'evidence_restarted':

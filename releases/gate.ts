@@ -1,4 +1,5 @@
 import type { FindingKind } from '../facts/finding.ts'
+import { partLabel } from '../facts/incident.ts'
 import type { GateLimits } from './limits.ts'
 import type { ReleaseMeasures } from './measures.clickhouse.ts'
 import { AUTONOMY_LEVELS, levelOf, type ReleaseRecord } from './record.ts'
@@ -94,7 +95,7 @@ function least(name: Name, part: number, whole: number, limit: number, what: str
 
 function stateCheck({ known }: GateInput): GateCheck {
   const isFree = known.state === 'live' || known.state === 'resumed'
-  const parts = known.parts.map(({ channel, queue }) => [channel, queue].filter(Boolean).join(' / '))
+  const parts = known.parts.map(partLabel)
   if (isFree && parts.length > 0) return told('release_state', 'failed', `stopped on ${parts.join(', ')}`)
   return told('release_state', isFree ? 'passed' : 'failed', `it is ${known.state.replace('_', ' ')}`)
 }

@@ -1,4 +1,4 @@
-import { type Incident, type IncidentEvent, isPast, type Scope } from '../facts/incident.ts'
+import { covers, type Incident, type IncidentEvent, isPast, type Scope } from '../facts/incident.ts'
 import { type Release, releaseKeyOf } from '../facts/slice.ts'
 import { assert } from '../lib/errors.ts'
 import type { ReleaseEvent } from './record.ts'
@@ -69,14 +69,13 @@ export type Told = Readonly<{ incident: Incident; line: IncidentEvent; before: I
  */
 export function livesOf(lines: readonly Told[], events: readonly ReleaseEvent[]): ReadonlyMap<string, ReleaseLife> {
   const lives = new Map<string, ReleaseLife>()
-  const apply = (release: Release, step: Omit<Transition, 'from' | 'to'>) => {
+  const apply = (release: Release, step: Step) => {
     const key = releaseKeyOf(release)
     lives.set(key, withMove(lives.get(key) ?? NEW, step))
   }
   const steps = [
     ...lines.flatMap((told) => {
-      const step = stepOf(told)
-      return step ? [{ release: told.incident.release, step }] : []
+      return stepsOf(told).map((step) => ({ release: told.incident.release, step }))
     }),
     ...events
       .filter(({ type }) => type === 'retired')
@@ -90,14 +89,19 @@ export function livesOf(lines: readonly Told[], events: readonly ReleaseEvent[])
   return lives
 }
 
-function withMove(life: ReleaseLife, step: Omit<Transition, 'from' | 'to'>): ReleaseLife {
+function withMove(life: ReleaseLife, step: Step): ReleaseLife {
   const { move, scope } = step
   if (scope.length > 0) {
-    const from = life.parts[0]?.state ?? 'live'
+    const from =
+      life.parts.find((part) => scope.some((one) => covers(one, part)))?.state ?? life.parts[0]?.state ?? 'live'
     const to = legal(from, move)
-    const isOver = to === 'resumed'
-    const parts = isOver ? [] : scope.map((part) => ({ ...part, state: to }))
-    return { ...life, parts, transitions: [...life.transitions, { ...step, from, to }] }
+    const kept = life.parts.filter((part) => !scope.some((one) => covers(one, part)))
+    const parts = to === 'resumed' ? kept : [...kept, ...scope.map((part) => ({ ...part, state: to }))]
+    return {
+      ...life,
+      parts,
+      transitions: to === from && move !== 'ordered' ? life.transitions : [...life.transitions, { ...step, from, to }],
+    }
   }
   const to = legal(life.state, move)
   if (to === life.state && move !== 'ordered') return life
@@ -111,8 +115,22 @@ function legal(from: ReleaseState, move: Move): ReleaseState {
   return result.to
 }
 
-/** What one line of an incident does to its release; null: nothing. */
-function stepOf({ incident, line, before }: Told): Omit<Transition, 'from' | 'to'> | null {
+type Step = Omit<Transition, 'from' | 'to'>
+
+/** What one line of an incident does to its release, or to the parts that are stopped. */
+function stepsOf(told: Told): Step[] {
+  const { incident, line } = told
+  const { event, atMs, incidentId } = line
+  if (event.type !== 'part_resumed') return [stepOf(told)].filter((step) => step !== null)
+  const { by, reason } = event
+  const rest = 'what is still stopped is looked at anew'
+  return [
+    { atMs, move: 'resumed', by, reason, incidentId, scope: event.scope },
+    { atMs, move: 'reopened', by: '', reason: rest, incidentId, scope: incident.scope },
+  ]
+}
+
+function stepOf({ incident, line, before }: Told): Step | null {
   const { event, atMs, incidentId } = line
   const { scope } = incident
   const step = (move: Move, reason: string, by = '') => ({ atMs, move, by, reason, incidentId, scope })

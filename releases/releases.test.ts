@@ -3,8 +3,10 @@ import { expect, test } from 'vitest'
 import { aFinding, aTarget, createWorld, drainMicrotasks, MINUTE, quietActivity, SECOND } from '../alerts/fixtures.ts'
 import { applyEvent } from '../alerts/incident.ts'
 import type { IncidentCommand } from '../alerts/operate.ts'
+import { heardIn, type Puller } from '../alerts/pull.ts'
+import { holderOf } from '../api/stop-switch.ts'
 import type { Incident, IncidentEvent } from '../facts/incident.ts'
-import { isHeld, isPast, type Scope, VERDICTS } from '../facts/incident.ts'
+import { isHeld, isPast, overlaps, partLabel, type Scope, VERDICTS, without } from '../facts/incident.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
 import { livesOf, type Move, moved, type ReleaseState, type Told, TRANSITIONS } from './life.ts'
 
@@ -76,6 +78,11 @@ const scope = fc.constantFrom<readonly Scope[]>(
   [{ channel: 'voice', queue: '' }],
   [{ channel: 'chat', queue: 'orders' }],
 )
+const part = fc.constantFrom<Scope | undefined>(
+  undefined,
+  { channel: 'voice', queue: '' },
+  { channel: 'chat', queue: '' },
+)
 const step = fc.oneof(
   fc.record({
     does: fc.constant('find' as const),
@@ -93,7 +100,9 @@ const step = fc.oneof(
     which: fc.nat(3),
     verdict: fc.constantFrom(...VERDICTS),
     flag: fc.boolean(),
+    part,
   }),
+  fc.record({ does: fc.constant('ask' as const), isLate: fc.boolean() }),
   fc.record({ does: fc.constant('pass' as const), ms: fc.constantFrom(300, 2 * SECOND, 90 * SECOND, 6 * MINUTE) }),
   fc.record({ does: fc.constant('answer' as const), status: fc.constantFrom(200, 503, 410) }),
   fc.record({ does: fc.constant('traffic' as const), goesOn: fc.boolean() }),
@@ -105,6 +114,8 @@ test('whatever people and telemetry do: no illegal state, at most one order per 
     fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 30 }), async (steps) => {
       const lines: IncidentEvent[] = []
       const targets = [aTarget({ on: ['pause', 'rollback', 'resume'] })]
+      const platform: Message[] = []
+      let past: readonly Incident[] = []
       let goesOn = true
       let status = 200
       let seq = 1
@@ -114,6 +125,13 @@ test('whatever people and telemetry do: no illegal state, at most one order per 
           lines,
           ...(startMs !== undefined && { startMs }),
           safety: { maxPauses: 100 },
+          pullers,
+          wrapPost: (post) => async (request) => {
+            const result = await post(request)
+            if (result.outcome === 'delivered')
+              platform.push({ id: request.headers['webhook-id']!, ...JSON.parse(request.body) })
+            return result
+          },
         })
         world.answers('platform', status)
         world.telemetry((nowMs, sinceMs) => {
@@ -146,9 +164,17 @@ test('whatever people and telemetry do: no illegal state, at most one order per 
             recovery,
             verdict: done.verdict,
             isRetired: done.flag,
+            ...(done.part && { part: done.part }),
             ...ada,
           }
           if (incident) await world.alerter.decideOn(incident.incidentId, command as IncidentCommand)
+        }
+        if (done.does === 'ask') {
+          const seen = done.isLate ? past : world.alerter.incidents()
+          const holder = seen.find(isHeld) ?? null
+          for (const heard of heardIn({ token: 'agents', asked: release, holder, incidents: seen }, pullers))
+            await world.alerter.hear(heard)
+          past = world.alerter.incidents()
         }
         if (done.does === 'pass') await world.run(done.ms)
         if (done.does === 'answer') {
@@ -181,17 +207,62 @@ test('whatever people and telemetry do: no illegal state, at most one order per 
                   ? 'recovering'
                   : 'paused',
           )
-        if (held && held.scope.length > 0) expect(life!.parts.length).toBe(held.scope.length)
+        if (held && held.scope.length > 0)
+          expect(life!.parts.map(partLabel)).toEqual(expect.arrayContaining(held.scope.map(partLabel)))
+        if (held && held.scope.length > 0 && !isClosedHeld(incidents))
+          expect(life!.parts.length).toBe(held.scope.length)
         if (!held)
           expect(['pausing', 'paused', 'recovering']).not.toContain(
             life?.state === undefined || isClosedHeld(incidents) ? '' : life.state,
           )
       }
+      const isGone = steps.some((done) => done.does === 'answer' && done.status === 410)
+      world.answers('platform', 200)
+      for (let hour = 0; hour < 25; hour += 1) {
+        await world.clock.advance(60 * MINUTE)
+        await world.alerter.tick()
+        await drainMicrotasks()
+      }
+      // What the stop switch holds a platform holds as well, and nothing more, unless a resume was given up for a later pause.
+      const stopped = stoppedBy(platform)
+      const isGivenUp = lines.some(({ event }) => event.type === 'undeliverable')
+      for (const asked of isGone ? [] : ASKED) {
+        const byWebhook = stopped.some((one) => overlaps(one, asked))
+        const byAsking = holderOf(world.alerter.incidents(), { ...release, ...asked }) !== null
+        expect([asked, byWebhook]).toEqual([asked, byAsking || (isGivenUp && byWebhook)])
+      }
       await world.alerter.close()
     }),
-    { numRuns: 80 },
+    { numRuns: 150 },
   )
 })
+
+const ASKED: readonly Scope[] = [
+  { channel: '', queue: '' },
+  { channel: 'voice', queue: 'orders' },
+  { channel: 'chat', queue: 'orders' },
+  { channel: 'chat', queue: 'returns' },
+  { channel: 'email', queue: 'orders' },
+]
+const pullers: readonly Puller[] = [{ token: 'agents', match: {} }]
+type Message = Readonly<{
+  id: string
+  type: string
+  data: { scope: readonly Readonly<Record<keyof Scope, string | null>>[] | null }
+}>
+
+/** What a platform holds stopped that follows webhooks in the order in which they came, each id once. */
+function stoppedBy(messages: readonly Message[]): readonly Scope[] {
+  let stopped: readonly Scope[] = []
+  const firsts = messages.filter(({ id }, index) => messages.findIndex((other) => other.id === id) === index)
+  for (const { type, data } of firsts) {
+    const parts = data.scope ?? [{ channel: null, queue: null }]
+    const scope = parts.map(({ channel, queue }) => ({ channel: channel ?? '', queue: queue ?? '' }))
+    stopped = without(stopped, scope)
+    if (type !== 'andon.release.resume') stopped = [...stopped, ...scope]
+  }
+  return stopped
+}
 
 /** An incident that was closed because its release is retired leaves the state to the retirement, which this test does not write. */
 const isClosedHeld = (incidents: readonly Incident[]): boolean =>

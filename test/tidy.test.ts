@@ -42,7 +42,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   dashboards: ['api', 'detectors/signals'],
   simulator: ['agent'],
   'config.ts': ['config-schema.ts', 'config-checks.ts'],
-  'config-checks.ts': ['config-schema.ts', 'api', 'detectors'],
+  'config-checks.ts': ['config-schema.ts', 'alerts', 'api', 'detectors'],
   'config-schema.ts': ['alerts', 'api', 'bus', 'collector', 'detectors', 'recovery', 'releases', 'simulator', 'store'],
   'main.ts': ['app'],
 }

@@ -54,7 +54,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     lookBackHours: WEEK_HOURS,
     forMinutes: 1,
     severity: 'page',
-    summary: 'No platform accepts the pause of {{ .Labels.agent }} {{ .Labels.release }}',
+    summary: 'Nobody accepts the pause of {{ .Labels.agent }} {{ .Labels.release }}',
     description: 'Stop the release by hand where traffic is routed.',
     runbook: 'runbooks/release-paused.md#the-pause-is-not-accepted',
   },

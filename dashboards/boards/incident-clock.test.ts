@@ -47,6 +47,18 @@ const LIVES: Readonly<Record<string, readonly IncidentEventBody[]>> = {
   ],
   ordered: [opened(true), attempted],
   'refused by one target': [opened(true), attempted, { type: 'undeliverable', target: 'pager', reason: 'gone' }],
+  'asked for at the stop switch': [
+    opened(true),
+    { type: 'accepted', target: 'stop switch (agents)', enforces: true, asked: 'agents' },
+    attempted,
+    stopped,
+  ],
+  'only its resume was asked for': [
+    opened(true),
+    { type: 'overridden', ...person },
+    { type: 'accepted', target: 'stop switch (agents)', enforces: true, asked: 'agents' },
+    attempted,
+  ],
   'told to people only': [opened(true), attempted, { type: 'accepted', target: 'pager', enforces: false }],
   accepted: [opened(true), attempted, accepted(), accepted('second')],
   escalated: [opened(true), attempted, accepted(), { type: 'escalated', because: 'not obeyed' }],
@@ -105,6 +117,29 @@ const LIVES: Readonly<Record<string, readonly IncidentEventBody[]>> = {
       stage: 'resolved',
     },
   ],
+  'rolled back, closed, and taken back later': [
+    opened(true),
+    attempted,
+    accepted(),
+    { type: 'rolled_back', ...person },
+    accepted(),
+    { type: 'closed', verdict: 'confirmed', ...person },
+    { type: 'resumed', recovery: 'complete', ...person },
+  ],
+  'one part of two goes on': [
+    opened(true, {
+      scope: [
+        { channel: 'voice', queue: '' },
+        { channel: 'chat', queue: 'orders' },
+      ],
+      person,
+    }),
+    attempted,
+    accepted(),
+    stopped,
+    drained,
+    { type: 'part_resumed', scope: [{ channel: 'chat', queue: 'orders' }], recovery: 'complete', ...person },
+  ],
   'a part, then the whole': [
     opened(true, { scope: [{ channel: 'voice', queue: '' }], person }),
     attempted,
@@ -140,6 +175,7 @@ const expectedOf = (incident: Incident) => ({
   writes_after_pause: incident.writesAfterPause,
   accepted_by: incident.acceptedBy,
   undeliverable: incident.undeliverable,
+  scope: incident.scope.map(({ channel, queue }) => `${channel} ${queue}`),
   signals: [...new Set([incident.finding, ...incident.joined].map(({ signal }) => signal))],
 })
 
@@ -175,7 +211,7 @@ test('the view of incidents says of every life what the fold in memory says', as
       ms('closed_at', 'closed'),
     ].join(
       ', ',
-    )}, verdict, contacts_after_pause, writes_after_pause, accepted_by, undeliverable, signals FROM incident_clock`,
+    )}, verdict, contacts_after_pause, writes_after_pause, accepted_by, undeliverable, scope, signals FROM incident_clock`,
   )
   const folded = foldEvents(lines)
   expect(rows).toHaveLength(folded.size)

@@ -127,7 +127,7 @@ const unaccepted = (): PanelSource =>
   now(
     {
       title: 'Pauses under way',
-      description: 'Incidents whose pause no platform has accepted yet.',
+      description: 'Incidents whose pause nobody has accepted yet: no platform, no agent that asks, no person.',
       expr: `sum(andon_incidents_open${and('state="pausing"')})`,
       unit: 'short',
       careful: 1,

@@ -36,7 +36,8 @@ const undrained = (): PanelSource =>
 const unaccepted = (): PanelSource =>
   stat({
     title: 'Pauses not accepted',
-    description: 'Pauses that were ordered and that no platform has accepted yet. Stop these releases by hand.',
+    description:
+      'Pauses that were ordered and that nobody has accepted yet: no platform, no agent that asks, no person. Stop these releases by hand.',
     unit: 'short',
     width: 6,
     height: 4,

@@ -304,7 +304,7 @@ const deliveries = (): PanelSource =>
   table({
     title: 'How the order travelled',
     description:
-      'Every attempt to tell a target, newest first. `accepted` is a 2xx of a target that enforces; `told` is a notification.',
+      'Every attempt to tell a target, newest first. `accepted` is a 2xx of a target that enforces, or an agent that was told to stop when it asked; `told` is a notification.',
     unit: 'short',
     width: 12,
     height: 8,
@@ -339,7 +339,7 @@ const nextSteps = (): PanelSource =>
     'The beginning of the runbook docs/runbooks/release-paused.md.',
     24,
     7,
-    `1. **Has it stopped?** Look at *State* above. *pausing*: no platform has accepted; stop the release by hand where traffic is routed.
+    `1. **Has it stopped?** Look at *State* above. *pausing*: nobody has accepted; stop the release by hand where traffic is routed.
 2. **Where do customers go now?** *Traffic goes to* names it. Tell whoever staffs that queue.
 3. **Is it only this release?** Several agents at once point to something shared: a model, a tool, a system of record.
 4. **Was it right?** Look at *Rate* against *Baseline*, and at the evidence: did it climb at one point in time?

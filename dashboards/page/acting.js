@@ -1,4 +1,12 @@
-import { acknowledgementOf, commandLinesOf, deliveriesOf, isHeld, nextStepsOf, quietFor } from './decisions.js'
+import {
+  acknowledgementOf,
+  commandLinesOf,
+  deliveriesOf,
+  isHeld,
+  nextStepsOf,
+  partText,
+  quietFor,
+} from './decisions.js'
 import { el } from './element.js'
 import { count, dateTime, rfc3339, visible } from './format.js'
 import { name } from './releases.js'
@@ -64,9 +72,8 @@ function deliveries(incident) {
 
 /** @param {Incident} incident */
 function affected({ scope, finding, contactsAfterPause, writesAfterPause, clock, ordered }) {
-  const parts = scope.map(({ channel, queue }) => [channel, queue].filter((part) => part !== '').join(' · '))
-  const what =
-    ordered === 'nothing' ? [] : [scope.length === 0 ? 'The whole release' : `Only ${parts.map(visible).join(', ')}`]
+  const parts = scope.map(partText)
+  const what = ordered === 'nothing' ? [] : [scope.length === 0 ? 'The whole release' : `Only ${parts.join(', ')}`]
   return [
     ...what,
     ...(finding.by === 'person' ? [] : [`${count(finding.contactsExposed)} contacts exposed before the decision`]),
@@ -91,7 +98,7 @@ function runbook() {
 
 /** What people decided so far, in their words. @param {Incident} incident */
 function decisions(incident) {
-  const { orderedBy, orderedMs, resumed, closed, restarts } = incident
+  const { orderedBy, orderedMs, resumed, resumedParts, closed, restarts } = incident
   const said = [
     orderedBy &&
       orderedMs !== null && {
@@ -99,6 +106,7 @@ function decisions(incident) {
         ...orderedBy,
         atMs: orderedMs,
       },
+    ...resumedParts.map((part) => ({ what: `Resume of ${part.scope.map(partText).join(', ')}`, ...part })),
     resumed && { what: resumed.how === 'overridden' ? 'Override' : 'Resume', ...resumed },
     closed && { what: `Closed: ${closed.verdict.replace('_', ' ')}`, ...closed },
   ].filter((one) => one !== null && one !== false)
@@ -112,7 +120,7 @@ function decisions(incident) {
       ...said.map(({ what, by, reason, atMs }) =>
         el(
           'li',
-          { 'data-key': what },
+          { 'data-key': `${what} ${atMs}` },
           `${what} by ${visible(by)}, `,
           el('time', { datetime: rfc3339(atMs) }, dateTime(atMs)),
           `: ${visible(reason)}`,

@@ -70,7 +70,7 @@ export function nextStepsOf(incident) {
     return [
       undeliverable.length > 0
         ? 'A target refused for good: stop the release by hand, then say so with andon accept.'
-        : 'No platform has accepted the order: if that lasts, stop the release by hand, then say so with andon accept.',
+        : 'Nobody has accepted the order: if that lasts, stop the release by hand, then say so with andon accept.',
       `Check that new contacts go to ${goesTo}.`,
     ]
   if (state === 'paused')
@@ -98,13 +98,17 @@ export function shellWord(text) {
  * @returns {readonly CommandLine[]}
  */
 export function commandLinesOf(incident) {
-  const { incidentId, state, acknowledged, ordered, rolledBackMs, resumed, closed, release } = incident
+  const { incidentId, state, acknowledged, ordered, rolledBackMs, resumed, closed, release, scope } = incident
   const id = incidentId.slice(0, 12)
   const signed = '--by NAME --reason "WHY"'
   /** @type {(does: string, line: string) => CommandLine} */
   const command = (does, line) => ({ does, line })
   const look = command('Evidence', `andon explain ${id}`)
-  if (closed) return [look, command('Every line of it', `andon audit --incident ${incidentId}`)]
+  if (closed) {
+    const every = command('Every line of it', `andon audit --incident ${incidentId}`)
+    const isAway = ordered !== 'nothing' && !resumed // rolled back or retired: it takes no contact until somebody says so
+    return [look, every, ...(isAway ? [command('Let it go on again', `andon resume ${id} ${signed}`)] : [])]
+  }
   const close = command('Verdict', `andon close ${id} --verdict confirmed|false_alarm|unclear ${signed}`)
   if (resumed) return [close, look]
   const lines = acknowledged ? [] : [command('Acknowledge', `andon ack ${id} ${signed}`)]
@@ -120,12 +124,33 @@ export function commandLinesOf(incident) {
     command('Recovered', `andon resume ${id} ${signed}`),
     command('Pause was wrong', `andon override ${id} ${signed}`),
   )
+  if (scope.length > 1 && state !== 'pausing')
+    for (const part of scope) {
+      const named = partOptions(part)
+      if (named) lines.push(command(`Only ${partText(part)}`, `andon resume ${id} ${named} ${signed}`))
+    }
   const words = [shellWord(release.agent), shellWord(release.release), shellWord(release.environment)]
   if (ordered !== 'rollback' && words.every((word) => word !== null))
     lines.push(command('Roll back', `andon rollback ${words[0]} ${words[1]} --environment ${words[2]} ${signed}`))
   lines.push(command('Quiet for a while', `andon snooze ${id} --for 30m ${signed}`))
   if (rolledBackMs !== null) lines.push(close)
   return [...lines, look]
+}
+
+/** A part of a release as people read it. @param {import('../../facts/incident.ts').Scope} part */
+export const partText = ({ channel, queue }) =>
+  [channel, queue]
+    .filter((name) => name !== '')
+    .map(visible)
+    .join(' · ')
+
+/** The options that name one part; null where a name cannot be typed. @param {import('../../facts/incident.ts').Scope} part */
+function partOptions({ channel, queue }) {
+  const words = [shellWord(channel), shellWord(queue)]
+  if (words.includes(null)) return null
+  return [channel && `--channel ${words[0]}`, queue && `--queue ${words[1]}`]
+    .filter((option) => option !== '')
+    .join(' ')
 }
 
 /** Until when nobody is told again; null when that is over. @param {Incident} incident @param {number} nowMs */

@@ -51,3 +51,21 @@ test('a snooze is shown as long as it lasts', () => {
   expect(quietFor(snoozed, 0)).not.toBeNull()
   expect(quietFor(snoozed, 60_000)).toBeNull()
 })
+
+test('each part that is stopped can be resumed alone, once somebody has accepted the order and more than one is', () => {
+  const scope = [
+    { channel: 'whatsapp', queue: '' },
+    { channel: 'voice', queue: "it's late" },
+    { channel: 'a\u202eb', queue: '' },
+  ]
+  const lines = (change: object) =>
+    commandLinesOf(anIncident(aFinding(), { scope, ...change })).filter((one: { does: string }) =>
+      one.does.startsWith('Only'),
+    )
+  expect(lines({}).map(({ does, line }: { does: string; line: string }) => [does, line.split(' --by')[0]])).toEqual([
+    ['Only whatsapp', 'andon resume 4be07cfd2c1a --channel whatsapp'],
+    ["Only voice · it's late", "andon resume 4be07cfd2c1a --channel voice --queue 'it'\\''s late'"],
+  ])
+  expect(lines({ state: 'pausing' })).toEqual([])
+  expect(lines({ scope: scope.slice(0, 1) })).toEqual([])
+})

@@ -260,8 +260,12 @@ export function stepsOf(incident, releaseStartMs) {
   if (state === 'observed') return steps
   return [
     ...steps,
-    next('Sent', clock.sentMs, 'The order left as a signed webhook.'),
-    next('Accepted', clock.acceptedMs, 'A platform that enforces said yes.'),
+    next('Sent', clock.sentMs, 'The order left as a signed webhook, or with an answer of the stop switch.'),
+    next(
+      'Accepted',
+      clock.acceptedMs,
+      'A platform that enforces said yes, an agent that asks was told to stop, or a person carried it out.',
+    ),
     next('Stopped', clock.stoppedMs, 'Start of the last contact begun after acceptance.'),
     next('Drained', clock.drainedMs, 'End of the last span of the release.'),
   ]

@@ -44,6 +44,10 @@ async function start(drill: object): Promise<void> {
       receive: { port: 0, token: { env: 'TOKEN' } },
       page: { port: 0 },
       store: { path: join(folder, 'store') },
+      // A drill must pass beside a trigger that judges every agent with the whole alpha.
+      triggers: [
+        { name: 'failures', signal: 'failed_updates', baseline: 0.02, action: 'pause', trafficGoesTo: 'people' },
+      ],
       targets: [
         { ...target, name: 'platform', url: `${url}/platform`, enforces: true },
         { ...target, name: 'people', url: `${url}/people` },

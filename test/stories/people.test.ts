@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { run } from '../../app/cli.ts'
 import { type Running, startMonitor } from '../../app/serve.ts'
 import { configSchema } from '../../config.ts'
 import { wallClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
+import { typed } from '../fixtures/cli.ts'
 import { postTraces, type TestContact } from '../fixtures/otlp.ts'
 
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
@@ -103,24 +103,8 @@ async function until<T>(what: () => T | Promise<T>, done: (value: T) => boolean)
   }
 }
 
-/** The command line as on-call types it; what it prints, and its exit code. */
-async function andon(args: readonly string[], token = OPERATE) {
-  const written: string[] = []
-  const stdout = process.stdout.write
-  const stderr = console.error
-  process.stdout.write = ((text: string) => written.push(text) > 0) as typeof process.stdout.write
-  console.error = (text: string) => void written.push(text)
-  try {
-    const code = await run([...args, '--store', join(folder, 'store')], {
-      ANDON_TOKEN: token,
-      ANDON_URL: running.pageUrl,
-    })
-    return { code, text: written.join('') }
-  } finally {
-    process.stdout.write = stdout
-    console.error = stderr
-  }
-}
+const andon = (args: readonly string[], token = OPERATE) =>
+  typed(args, { store: join(folder, 'store'), pageUrl: running.pageUrl, token })
 
 const as = (word: string) => ['--by', 'Ada', '--reason', word]
 const incidents = () => running.monitor.incidents()
@@ -202,6 +186,10 @@ test('one channel is stopped by hand, and nothing without a name, a reason, a kn
   expect(received.at(-1)).toMatchObject({
     type: 'andon.release.pause',
     data: { scope: [{ channel: 'whatsapp', queue: null }] },
+  })
+  expect(await andon(['explain', incidentOf('r50').incidentId])).toMatchObject({
+    code: 1,
+    text: expect.stringContaining('rests on no evidence that could be replayed: Ada ordered it: customers complain'),
   })
   const show = await andon(['release', 'show', 'order-status', 'r50'])
   expect(show.text).toContain('whatsapp paused')

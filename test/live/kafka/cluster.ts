@@ -77,10 +77,9 @@ export async function startCluster({ parent = tmpdir() }: { parent?: string } = 
       const server = process.env.CLICKHOUSE_URL ? null : await startServer(join(folder, name))
       const admin = server ? server.as('andon_admin') : await databaseOf(process.env.CLICKHOUSE_URL!, name)
       const topics = Object.fromEntries(
-        ['spans', 'metrics', 'logs', 'outcomes', 'deadLetters', 'findings', 'requests', 'lanes'].map((topic) => [
-          topic,
-          `${name}.${topic}`,
-        ]),
+        ['spans', 'metrics', 'logs', 'outcomes', 'deadLetters', 'findings', 'answers', 'requests', 'lanes'].map(
+          (topic) => [topic, `${name}.${topic}`],
+        ),
       )
       const kafka = { brokers: [...broker.brokers], topics, groupPrefix: name, ...more }
       const configFile = join(folder, `${name}.yaml`)
