@@ -82,7 +82,7 @@ async function replayInto(
     let taken = 0
     let rejected = 0
     let rows = 0
-    const pending = createChunks(monitor.accept)
+    const pending = createChunks((batch) => monitor.accept(batch).catch(tellWhy))
     for (const file of options.files) {
       const requests = readOtlpFile(file, {
         namer,
@@ -122,6 +122,13 @@ async function replayInto(
   } finally {
     await monitor.close()
   }
+}
+
+/** A sender is told to come again; whoever waits here, what the store said (a full disk, as a rule). */
+function tellWhy(error: unknown): never {
+  const { cause } = error as Error
+  if (!(error instanceof AndonError) || error.code !== 'unavailable' || !(cause instanceof Error)) throw error
+  throw new AndonError('store_failed', `the store cannot go on: ${cause.message}`, { cause })
 }
 
 function sizeOf(file: string): number {
