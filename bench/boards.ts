@@ -9,8 +9,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ClickHouseClient } from '@clickhouse/client'
 import { allBoards } from '../dashboards/boards/all.ts'
-import { ALL, expanded, type Range, type Selection } from '../dashboards/boards/macros.fixtures.ts'
+import { ALL, expanded, type Selection } from '../dashboards/boards/macros.fixtures.ts'
 import { clickhouseQueriesOf } from '../dashboards/boards/read.fixtures.ts'
+import type { Range } from '../dashboards/boards/server-macros.fixtures.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 
 const { values } = parseArgs({

@@ -13,11 +13,7 @@ const MOST_WAITING = 5_000
  */
 export type History = Readonly<{
   /** Takes how a release, and the slices that the batch touched, stand after it; the last word of a minute stays. */
-  note: (
-    view: ReleaseView,
-    slices: readonly SliceStanding[],
-    batch: Readonly<{ seq: number; clockMs: number }>,
-  ) => void
+  note: (view: ReleaseView, slices: readonly SliceStanding[], batch: Readonly<{ seq: number; clockMs: number }>) => void
   /** Stores what waits when it is much, or `isUrgent`. A failed store is tried again with the next call. */
   store: (isUrgent: boolean) => Promise<void>
 }>

@@ -19,12 +19,12 @@ import {
   unit,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { type SliceColumn, sliceSelected, valuesOf } from './sql.ts'
+import { JUDGED_COLUMNS, sliceSelected, valuesOf } from './sql.ts'
 import { sql } from './text.ts'
 import { clickhouseSource, sliceVariables, type Variable } from './variables.ts'
 
 /** Slices of the KPIs: the views know no region. */
-const WHERE: readonly SliceColumn[] = ['environment', 'agent', 'release', 'channel', 'queue']
+const WHERE = JUDGED_COLUMNS
 
 /** For leaders: how often releases are taken back, how fast, how rightly, and what it cost customers. */
 export function leaders(): Dashboard {

@@ -32,11 +32,13 @@ import {
 import { clickhouse } from './query.ts'
 import {
   COUNTS,
+  JUDGED_COLUMNS,
   latestReleases,
   MOST_SERIES,
   releaseName,
   releaseSelected,
   share,
+  sliceName,
   sliceSelected,
   wilson,
 } from './sql.ts'
@@ -62,7 +64,7 @@ export function live(): Dashboard {
   builder.withRow(row('The four signals'))
   for (const signal of FOUR_SIGNALS) builder.withPanel(rate(signal))
   builder.withRow(row('Evidence and traffic'))
-  for (const panel of [evidence(), traffic(), coverage(), silence()]) builder.withPanel(panel)
+  for (const panel of [evidence(), evidenceBySlice(), traffic(), coverage(), silence()]) builder.withPanel(panel)
   return builder.build()
 }
 
@@ -201,6 +203,42 @@ const evidence = (): PanelSource =>
         SELECT $__timeInterval(minute) AS time, ${releaseName} AS series, argMax(log_e / log_threshold, (at, seq)) AS evidence_ratio
         FROM evidence_history
         WHERE trigger = '' AND $__timeFilter(minute) AND ${latestReleases()}
+        GROUP BY time, series
+        ORDER BY time`,
+        'series',
+      ),
+    ],
+  })
+
+/** A slice is told apart from its release: what a pause needs may come from one channel alone. */
+const evidenceBySlice = (): PanelSource =>
+  series({
+    title: 'Evidence by slice',
+    description: `The ${MOST_SERIES} slices (channel and queue) of the selection with the strongest evidence in the range: how far each carries its release towards the pause, over all signals. At 100 % the slice alone pauses the release; the release may reach its line earlier, from several slices together. A slice has a point only where it had something new; kept for 30 days.`,
+    unit: 'percentunit',
+    width: 12,
+    height: 9,
+    min: 0,
+    whenEmpty: 'No evidence for this selection in the range: no contact of a judged release, or more than 30 days ago.',
+    lines: true,
+    thresholds: [
+      { value: null, color: 'transparent' },
+      { value: 1, color: BAD },
+    ],
+    queries: [
+      clickhouse(
+        sql`
+        SELECT $__timeInterval(minute) AS time, ${sliceName} AS series, greatest(0, argMax(log_e / log_threshold, (at, seq))) AS evidence_ratio
+        FROM evidence_slices
+        WHERE $__timeFilter(minute)
+          AND (agent, release, environment, channel, queue) IN (
+            SELECT agent, release, environment, channel, queue
+            FROM evidence_slices
+            WHERE $__timeFilter(minute) AND ${sliceSelected(JUDGED_COLUMNS)}
+            GROUP BY agent, release, environment, channel, queue
+            ORDER BY max(log_e / log_threshold) DESC, agent, release, environment, channel, queue
+            LIMIT ${MOST_SERIES}
+          )
         GROUP BY time, series
         ORDER BY time`,
         'series',

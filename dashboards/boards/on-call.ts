@@ -166,7 +166,7 @@ const affected = (): PanelSource =>
   table({
     title: 'Contacts since the onset',
     description:
-      'Contacts of each affected release that began between the onset of the harm and the stop (or the end of the range), with what was written in them. Each incident counts its own stretch of time.',
+      'Contacts of each affected release that began between the onset of the harm and the stop (or the end of the range), with what was written in them, and how far the evidence of this channel and queue carries the release to its pause: 100 % pauses it alone. Each incident counts its own stretch of time.',
     unit: 'short',
     width: 12,
     height: 8,
@@ -176,7 +176,8 @@ const affected = (): PanelSource =>
         sql`
         SELECT agent, release, channel, queue,
           sumIf(n, measure = 'contacts') AS contacts, sumIf(n, measure = 'writes') AS writes,
-          sumIf(n, measure = 'failed_writes') AS failed_writes, sumIf(n, measure = 'duplicate_writes') AS duplicate_writes
+          sumIf(n, measure = 'failed_writes') AS failed_writes, sumIf(n, measure = 'duplicate_writes') AS duplicate_writes,
+          any(slice_evidence) AS evidence_ratio
         FROM (
           SELECT agent, release, environment, channel, queue, measure, minute, n
           FROM rollup_minutes
@@ -190,6 +191,13 @@ const affected = (): PanelSource =>
           WHERE ${shown()}
           GROUP BY agent, release, environment
         ) AS stretch USING (agent, release, environment)
+        LEFT JOIN (
+          SELECT agent, release, environment, channel, queue, toNullable(greatest(0, argMax(log_e / log_threshold, (at, seq)))) AS slice_evidence
+          FROM evidence_slices
+          WHERE minute <= $__toTime
+            AND (agent, release, environment) IN (SELECT agent, release, environment FROM incident_clock WHERE ${shown()})
+          GROUP BY agent, release, environment, channel, queue
+        ) AS slices USING (agent, release, environment, channel, queue)
         WHERE minute >= toStartOfMinute(since) AND minute <= until
         GROUP BY agent, release, channel, queue
         ORDER BY contacts DESC
@@ -206,6 +214,7 @@ const affected = (): PanelSource =>
       writes: named('Writes'),
       failed_writes: named('Failed'),
       duplicate_writes: named('Duplicated'),
+      evidence_ratio: named('Evidence', unit('percentunit', 0)),
     },
   })
 

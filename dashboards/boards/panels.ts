@@ -201,7 +201,10 @@ export const unit = (value: string, decimals?: number): DynamicConfigValue[] => 
   { id: 'unit', value },
   ...(decimals === undefined ? [] : [{ id: 'decimals', value: decimals }]),
 ]
-export const hidden: DynamicConfigValue[] = [{ id: 'custom.hidden', value: true }]
+/** A column that only links read. */
+export const hidden: DynamicConfigValue[] = [
+  { id: 'custom.hideFrom', value: { legend: true, tooltip: true, viz: true } },
+]
 export const width = (pixels: number): DynamicConfigValue => ({ id: 'custom.width', value: pixels })
 export const colouredText = (mappings: readonly ValueMapping[]): DynamicConfigValue[] => [
   { id: 'custom.cellOptions', value: { type: TableCellDisplayMode.ColorText } },

@@ -3,8 +3,9 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { allBoards, pluginBoards } from './all.ts'
 import { type DemoStore, HOSTILE_NAME, openDemoStore, openEmptyStore } from './demo.fixtures.ts'
 import { faultsOf, frameOf } from './frame.fixtures.ts'
-import { ALL, expanded, type Range, type Selection } from './macros.fixtures.ts'
+import { ALL, expanded, type Selection } from './macros.fixtures.ts'
 import { clickhouseQueriesOf, panelsOf, variablesOf } from './read.fixtures.ts'
+import type { Range } from './server-macros.fixtures.ts'
 
 /** Seconds on a quiet machine: hundreds of queries on an engine that others may share. */
 vi.setConfig({ testTimeout: 180_000 })

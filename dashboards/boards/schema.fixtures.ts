@@ -56,7 +56,6 @@ const PROPERTIES: Readonly<Record<string, z.ZodType>> = {
   thresholds,
   mappings: z.array(mapping),
   links: z.array(z.strictObject({ title: z.string().min(1), url: z.string().min(1), targetBlank: z.boolean() })),
-  'custom.hidden': z.boolean(),
   'custom.width': z.number(),
   'custom.cellOptions': z.union([
     z.strictObject({ type: z.literal('color-text') }),

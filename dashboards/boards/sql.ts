@@ -30,6 +30,8 @@ export const NO_DRILLS = `environment != '${DRILL.environment}'`
 export const sliceSelected = (columns: readonly SliceColumn[] = SLICE_COLUMNS): string =>
   [NO_DRILLS, ...columns.map((column) => selected(column))].join('\nAND ')
 
+/** What is judged apart: region is a dimension of boards only. */
+export const JUDGED_COLUMNS: readonly SliceColumn[] = ['environment', 'agent', 'release', 'channel', 'queue']
 const RELEASE_COLUMNS: readonly SliceColumn[] = ['environment', 'agent', 'release']
 export const releaseSelected = (): string => sliceSelected(RELEASE_COLUMNS)
 
@@ -39,6 +41,9 @@ export const IS_OPEN =
 
 /** What a release is called in legends and tables. */
 export const releaseName = "concat(agent, ' ', release)"
+/** What a slice of a release is called. */
+export const sliceName =
+  "concat(agent, ' ', release, ': ', if(channel = '', 'no channel', channel), ', ', if(queue = '', 'no queue', queue))"
 
 /**
  * Counts of the range, as a table (signal, measure, slice columns, at, n): by minute, or by hour where a point of the panel is an hour or
