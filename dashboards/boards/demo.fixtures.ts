@@ -20,13 +20,16 @@ const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 /** Long enough that the windows of 72 h of the first contacts are over. */
 const DAYS = 3.25
 
+/** Contacts of the demo's lines that this one has: enough for every panel, and soon counted. */
+const TRAFFIC = 0.5
+
 /** The demo's contact centre in short: two bad releases of which the cord stops both, and a healthy one with a hostile name. */
 const LAUNCHES: readonly (readonly [agent: string, release: string, day: number, fault?: Launch['fault']])[] = [
   ['order-status', '2026.11.0', 0],
   ['collections', HOSTILE_NAME, 0],
   ['crm-hygiene', '4.1.0', 0],
-  ['crm-hygiene', '4.2.0', 0.5, { harm: 'failed_updates', onsetMs: 0.75 * DAY_MS, rate: 0.3 }],
-  ['collections', 'r17', 0.5, { harm: 'complaints', onsetMs: 0.5 * DAY_MS, rate: 0.3 }],
+  ['crm-hygiene', '4.2.0', 0.5, { harm: 'failed_updates', onsetMs: 0.75 * DAY_MS, rate: 0.5 }],
+  ['collections', 'r17', 0.5, { harm: 'complaints', onsetMs: 0.5 * DAY_MS, rate: 0.5 }],
   ['order-status', '2026.11.1', 1],
 ]
 
@@ -70,8 +73,10 @@ export async function openEmptyStore(): Promise<Pick<DemoStore, 'store' | 'close
 }
 
 async function play(path: string, startMs: number): Promise<Overview> {
+  const demo = demoScenario({ startMs })
   const scenario = {
-    ...demoScenario({ startMs }),
+    ...demo,
+    lines: demo.lines.map((line) => ({ ...line, perHour: line.perHour * TRAFFIC })),
     endMs: startMs + DAYS * DAY_MS,
     launches: LAUNCHES.map(([agent, release, day, fault]) => ({
       agent,
@@ -120,7 +125,7 @@ async function play(path: string, startMs: number): Promise<Overview> {
       routing,
       clock: wallClock,
       speed: Infinity,
-      stepMs: 3 * HOUR_MS,
+      stepMs: 6 * HOUR_MS,
       onStep: (step) => {
         eventMs = step.eventMs
       },

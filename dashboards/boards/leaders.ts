@@ -19,7 +19,7 @@ import {
   unit,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { JUDGED_COLUMNS, sliceSelected, valuesOf } from './sql.ts'
+import { concerned, incidentSelected, JUDGED_COLUMNS, releaseSelected, selected, valuesOf } from './sql.ts'
 import { sql } from './text.ts'
 import { clickhouseSource, sliceVariables, type Variable } from './variables.ts'
 
@@ -83,17 +83,34 @@ const period = (): Variable =>
 
 const PERIOD_START = `multiIf(has(${valuesOf('period')}, 'day'), day, has(${valuesOf('period')}, 'month'), toStartOfMonth(day), toMonday(day))`
 
-const days = (kpis: readonly string[]): string => `(
+/** Only the view that has them is read: the others would be computed in vain. */
+const viewOf = (kpis: readonly string[]): string => {
+  const views = new Set(kpis.map((name) => kpiOf(name).view))
+  return views.size === 1 ? [...views][0]! : 'kpi_days'
+}
+
+const days = (kpis: readonly string[]): string => sql`
+        (
           SELECT day, kpi, channel, queue, agent, release, environment, currency, numerator, denominator, is_ratio
-          FROM kpi_days
-          WHERE day >= toDate($__fromTime) AND day <= toDate($__toTime) AND kpi IN (${kpis.map((kpi) => `'${kpi}'`).join(', ')})
-            AND ${sliceSelected(WHERE)}
+          FROM ${viewOf(kpis)}
+          WHERE day >= toDate($__fromTime) AND day <= toDate($__toTime) AND kpi IN (${namesOf(kpis)})
+            AND ${releaseSelected()} AND ${ofSlice('channel', kpis)} AND ${ofSlice('queue', kpis)}
         )`
+
+const namesOf = (kpis: readonly string[]): string => kpis.map((kpi) => `'${kpi}'`).join(', ')
+
+/** Figures of a selected slice, and those of incidents that concern all slices. */
+function ofSlice(column: 'channel' | 'queue', kpis: readonly string[]): string {
+  const ofIncidents = kpis.filter((name) => kpiOf(name).view === 'kpi_incident_days')
+  if (ofIncidents.length === 0) return selected(column)
+  if (ofIncidents.length === kpis.length) return concerned(column)
+  return `(${selected(column)} OR ${column} = '' AND kpi IN (${namesOf(ofIncidents)}))`
+}
 
 /** Sums of both parts, then their quotient: KPIs are never averaged. */
 const VALUE = 'if(max(is_ratio) = 1, if(sum(denominator) > 0, sum(numerator) / sum(denominator), NULL), sum(numerator))'
 
-const inRange = (): string => `opened_at >= $__fromTime AND opened_at <= $__toTime\nAND ${sliceSelected(WHERE)}`
+const inRange = (): string => `opened_at >= $__fromTime AND opened_at <= $__toTime\nAND ${incidentSelected()}`
 
 function total(name: string, width: number): PanelSource {
   const kpi = kpiOf(name)

@@ -1,7 +1,7 @@
 import { boardUrl } from './links.ts'
 import { BAD, CAREFUL, cellLink, GOOD, NO_CONTACTS, type PanelSource, stat } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { COUNTS, IS_OPEN, latestReleases, releaseSelected, share, sliceSelected } from './sql.ts'
+import { COUNTS, IS_OPEN, incidentSelected, latestReleases, share, sliceSelected } from './sql.ts'
 import { sql } from './text.ts'
 
 export const plainTotal = (measure: string): string => `sumIf(n, measure = '${measure}')`
@@ -100,7 +100,7 @@ const openIncidents = (): PanelSource =>
       clickhouse(
         sql`
         SELECT count() AS incidents FROM incident_clock
-        WHERE ${IS_OPEN} AND ${releaseSelected()}`,
+        WHERE ${IS_OPEN} AND ${incidentSelected()}`,
         'table',
       ),
     ],

@@ -21,6 +21,9 @@ export const valuesOf = (variable: string): string =>
 export const selected = (column: string, variable: string = column): string =>
   `$__conditionalAll(has(${valuesOf(variable)}, ${column}), $${variable})`
 
+/** True for incidents of a selected slice; one whose evidence stands over all of them has an empty channel or queue, and concerns each. */
+export const concerned = (column: 'channel' | 'queue'): string => `(${column} = '' OR ${selected(column)})`
+
 /** True where the column holds the one selected value: for variables without All. */
 export const chosen = (column: string, variable: string): string => `has(${valuesOf(variable)}, ${column})`
 
@@ -34,6 +37,9 @@ export const sliceSelected = (columns: readonly SliceColumn[] = SLICE_COLUMNS): 
 export const JUDGED_COLUMNS: readonly SliceColumn[] = ['environment', 'agent', 'release', 'channel', 'queue']
 const RELEASE_COLUMNS: readonly SliceColumn[] = ['environment', 'agent', 'release']
 export const releaseSelected = (): string => sliceSelected(RELEASE_COLUMNS)
+/** For incidents: of the releases selected, and concerning the channels and queues selected. */
+export const incidentSelected = (): string =>
+  `${releaseSelected()} AND ${concerned('channel')} AND ${concerned('queue')}`
 
 /** True for incidents whose release may still take contacts at the end of the range: not drained, not resumed, not closed. */
 export const IS_OPEN =
