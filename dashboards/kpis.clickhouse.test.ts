@@ -330,7 +330,7 @@ test('completeness counts what needs something; money is kept by currency', asyn
 
 test('the views have the KPIs of the definition list, each where it says, and no other', () => {
   const sql = readFileSync(new URL('../store/migrations/0008_recovery.sql', import.meta.url), 'utf8')
-  const views = [...sql.matchAll(/^CREATE VIEW IF NOT EXISTS (kpi_\w+_days) AS\n([\s\S]*?);\n/gm)].map(
+  const views = [...sql.matchAll(/^CREATE VIEW IF NOT EXISTS (kpi_\w+_parts) AS\n([\s\S]*?);\n/gm)].map(
     ([, view, body]) => ({
       view: view!,
       names: new Set([...body!.matchAll(/^ +\('([a-z_]+)', /gm)].map(([, name]) => name!)),

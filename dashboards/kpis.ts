@@ -11,15 +11,15 @@ export type Kpi = Readonly<{
   denominator: string
   /** Which time decides about day, week and month. */
   countedAt: 'start of the contact' | 'opening of the incident'
-  /** The view with its parts by day; `kpi_days` has those of all. */
-  view: 'kpi_contact_days' | 'kpi_incident_days' | 'kpi_affected_days'
+  /** The view with its parts by day; `kpi_parts` has those of all. */
+  view: 'kpi_contact_parts' | 'kpi_incident_parts' | 'kpi_affected_parts'
   /** When the row is absent, beyond "nothing was counted", and what else a reader must know. */
   note: string
 }>
 
-const contact = { countedAt: 'start of the contact', view: 'kpi_contact_days' } as const
-const incident = { countedAt: 'opening of the incident', view: 'kpi_incident_days' } as const
-const affected = { countedAt: 'opening of the incident', view: 'kpi_affected_days' } as const
+const contact = { countedAt: 'start of the contact', view: 'kpi_contact_parts' } as const
+const incident = { countedAt: 'opening of the incident', view: 'kpi_incident_parts' } as const
+const affected = { countedAt: 'opening of the incident', view: 'kpi_affected_parts' } as const
 const EVENTS = 'rollback events'
 const mature = (window: string) => `Only contacts whose window of ${window} is over.`
 const silence = (kind: string) => `Absent until the first ${kind} ever arrives: what nobody reports is not zero.`

@@ -7,6 +7,7 @@ import {
   BAD,
   CAREFUL,
   cellLink,
+  FEW,
   GOOD,
   NO_CONTACTS,
   NO_INCIDENT,
@@ -17,6 +18,8 @@ import {
   stat,
   table,
   unit,
+  WHEN,
+  width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { concerned, incidentSelected, JUDGED_COLUMNS, releaseSelected, selected, valuesOf } from './sql.ts'
@@ -86,7 +89,7 @@ const PERIOD_START = `multiIf(has(${valuesOf('period')}, 'day'), day, has(${valu
 /** Only the view that has them is read: the others would be computed in vain. */
 const viewOf = (kpis: readonly string[]): string => {
   const views = new Set(kpis.map((name) => kpiOf(name).view))
-  return views.size === 1 ? [...views][0]! : 'kpi_days'
+  return views.size === 1 ? [...views][0]! : 'kpi_parts'
 }
 
 const days = (kpis: readonly string[]): string => sql`
@@ -101,7 +104,7 @@ const namesOf = (kpis: readonly string[]): string => kpis.map((kpi) => `'${kpi}'
 
 /** Figures of a selected slice, and those of incidents that concern all slices. */
 function ofSlice(column: 'channel' | 'queue', kpis: readonly string[]): string {
-  const ofIncidents = kpis.filter((name) => kpiOf(name).view === 'kpi_incident_days')
+  const ofIncidents = kpis.filter((name) => kpiOf(name).view === 'kpi_incident_parts')
   if (ofIncidents.length === 0) return selected(column)
   if (ofIncidents.length === kpis.length) return concerned(column)
   return `(${selected(column)} OR ${column} = '' AND kpi IN (${namesOf(ofIncidents)}))`
@@ -134,7 +137,7 @@ const precision = (): PanelSource => {
     width: 4,
     height: 4,
     decimals: 0,
-    whenEmpty: 'No incident of the range is closed with a verdict yet.',
+    whenEmpty: FEW.noVerdict,
     thresholds: [
       { value: null, color: BAD },
       { value: 0.8, color: CAREFUL },
@@ -161,7 +164,7 @@ const median = ({ title, column, what }: (typeof TIMES)[number]): PanelSource =>
     unit: 's',
     width: 4,
     height: 4,
-    whenEmpty: NO_INCIDENT,
+    whenEmpty: FEW.noIncident,
     queries: [
       clickhouse(
         sql`
@@ -183,7 +186,7 @@ const recovery = (): PanelSource => {
     width: 4,
     height: 4,
     decimals: 0,
-    whenEmpty: 'Nothing needs recovery: no incident of the range left anything to correct.',
+    whenEmpty: FEW.nothingToRecover,
     thresholds: [
       { value: null, color: BAD },
       { value: 0.9, color: CAREFUL },
@@ -206,6 +209,7 @@ function perPeriod(name: string, unitName: string): PanelSource {
     ...(name !== 'update_success_rate' && { min: 0 }),
     ...(isCount && { draw: 'bars' as const, stacked: true }),
     interval: '1d',
+    marked: true,
     whenEmpty: kpi.countedAt === 'opening of the incident' ? NO_INCIDENT : `${NO_CONTACTS} ${kpi.note}`.trim(),
     queries: [
       clickhouse(
@@ -231,6 +235,7 @@ const timesPerPeriod = (): PanelSource =>
     height: 8,
     min: 0,
     interval: '1d',
+    marked: true,
     legend: '${__field.name}',
     whenEmpty: NO_INCIDENT,
     queries: [
@@ -277,7 +282,7 @@ const clocks = (): PanelSource =>
       ),
     ],
     overrides: {
-      opened_at: named('Opened'),
+      opened_at: named('Opened', [width(WHEN)]),
       agent: named('Agent'),
       release: named('Release', [
         cellLink(
@@ -299,8 +304,10 @@ const clocks = (): PanelSource =>
     },
   })
 
-/** KPIs that a table shows side by side; money has a table of its own, as it must not be summed over currencies. */
-const TABLED = KPIS.filter((kpi) => kpi.unit !== 'money')
+/** KPIs that a table shows side by side, what customers went through first; money has a table of its own, as it must not be summed over currencies. */
+const TABLED = KPIS.filter((kpi) => kpi.unit !== 'money').sort(
+  (a, b) => Number(a.view !== 'kpi_contact_parts') - Number(b.view !== 'kpi_contact_parts'),
+)
 
 const pivot = (by: string, byName: string): string => sql`
         SELECT ${byName},
@@ -316,7 +323,10 @@ const pivot = (by: string, byName: string): string => sql`
 
 const kpiColumns = () =>
   Object.fromEntries(
-    TABLED.map((kpi) => [kpi.name, named(kpi.title, unit(UNITS[kpi.unit], kpi.unit === 'share' ? 1 : undefined))]),
+    TABLED.map((kpi) => [
+      kpi.name,
+      named(kpi.title, [width(140), ...unit(UNITS[kpi.unit], kpi.unit === 'share' ? 1 : undefined)]),
+    ]),
   )
 
 const byChannel = (): PanelSource =>
@@ -329,7 +339,7 @@ const byChannel = (): PanelSource =>
     height: 7,
     whenEmpty: NO_CONTACTS,
     queries: [clickhouse(pivot("if(channel = '', 'all channels', channel)", 'channel_name'), 'table')],
-    overrides: { channel_name: named('Channel'), ...kpiColumns() },
+    overrides: { channel_name: named('Channel', [width(130)]), ...kpiColumns() },
   })
 
 const byRelease = (): PanelSource =>
@@ -342,7 +352,7 @@ const byRelease = (): PanelSource =>
     height: 9,
     whenEmpty: NO_CONTACTS,
     queries: [clickhouse(pivot("concat(agent, ' ', release)", 'release_name'), 'table')],
-    overrides: { release_name: named('Release'), ...kpiColumns() },
+    overrides: { release_name: named('Release', [width(220)]), ...kpiColumns() },
   })
 
 const money = (): PanelSource => {
@@ -360,6 +370,7 @@ const money = (): PanelSource => {
         SELECT if(currency = '', 'not told', currency) AS currency_name, sum(numerator) AS amount
         FROM ${days([kpi.name])}
         GROUP BY currency_name
+        HAVING amount != 0
         ORDER BY amount DESC`,
         'table',
       ),

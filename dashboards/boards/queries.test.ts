@@ -62,6 +62,7 @@ const SELECTIONS = {
 const ranges = (toMs: number) => ({
   minutes: { fromMs: toMs - 6 * DAY_MS, toMs, intervalMs: 300_000 },
   hours: { fromMs: toMs - 90 * DAY_MS, toMs, intervalMs: 2 * HOUR_MS },
+  days: { fromMs: toMs - 90 * DAY_MS, toMs, intervalMs: 2 * DAY_MS },
 })
 
 /** Many selections make the same SQL of a query (nothing selected is All): each is asked once per store. */
@@ -106,7 +107,7 @@ async function failuresOf(
   return found.flat()
 }
 
-test('with All every query runs on the data of the demo, by minutes and over a quarter of a year by hours', async () => {
+test('with All every query runs on the data of the demo, by minutes, and over a quarter of a year by hours and by days', async () => {
   for (const range of Object.values(ranges(demo.toMs)))
     expect(await failuresOf(demo.store, queries, SELECTIONS.All, range, ({ mayBeEmpty }) => mayBeEmpty)).toEqual([])
 })
@@ -137,8 +138,9 @@ test.each(['several values each', 'nothing selected', 'hostile values', 'one hos
   },
 )
 
-test('hostile values run over a quarter of a year as well, read by hours', async () => {
-  expect(await failuresOf(demo.store, shapes, SELECTIONS['hostile values'], ranges(demo.toMs).hours)).toEqual([])
+test('hostile values run over a quarter of a year as well, read by hours or days', async () => {
+  for (const range of [ranges(demo.toMs).hours, ranges(demo.toMs).days])
+    expect(await failuresOf(demo.store, shapes, SELECTIONS['hostile values'], range)).toEqual([])
 })
 
 test('on an empty store every query runs with All, and with several and with hostile values', async () => {
@@ -249,15 +251,16 @@ test('incidents and their clocks are those of the API', async () => {
     )
 })
 
-test('counts by hour and by minute are the same counts', async () => {
+test('counts by day, by hour and by minute are the same counts', async () => {
   const [row] = (
     await frameOf(
       demo.store,
-      `SELECT (SELECT sum(n) FROM rollup_minutes WHERE measure = 'contacts') AS by_minute, (SELECT sum(n) FROM rollup_hours WHERE measure = 'contacts') AS by_hour,
+      `SELECT (SELECT sum(n) FROM rollup_minutes WHERE measure = 'contacts') AS by_minute, (SELECT sum(n) FROM rollup_hours WHERE measure = 'contacts') AS by_hour, (SELECT sum(n) FROM rollup_days WHERE measure = 'contacts') AS by_day,
          (SELECT sum(contacts) FROM slice_times) AS by_slice, (SELECT uniqExact(region) FROM rollup_minutes WHERE measure = 'contacts') AS regions`,
     )
   ).rows
   expect(row!.by_hour).toBe(row!.by_minute)
+  expect(row!.by_day).toBe(row!.by_minute)
   expect(row!.by_slice).toBe(row!.by_minute)
   expect(row!.regions).toBeGreaterThan(1)
 })

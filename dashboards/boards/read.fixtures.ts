@@ -10,6 +10,8 @@ export type PanelJson = Readonly<{
   description?: string
   datasource?: Readonly<{ type: string; uid: string }>
   gridPos: Readonly<{ x: number; y: number; w: number; h: number }>
+  maxDataPoints?: number
+  interval?: string
   targets?: readonly TargetJson[]
   panels?: readonly PanelJson[]
   fieldConfig?: Readonly<{
@@ -36,6 +38,9 @@ export type Query = Readonly<{
   rawSql: string
   format: Format
   mayBeEmpty: boolean
+  /** Most points that its panel asks for, and the shortest in text ('1d'); undefined: by the width of the panel. */
+  mostPoints?: number | undefined
+  shortest?: string | undefined
 }>
 
 export const panelsOf = (board: BoardJson): PanelJson[] =>
@@ -61,13 +66,27 @@ const RIGHTLY_EMPTY =
 /** Every query of panels, annotations and variables that goes to ClickHouse. */
 export function clickhouseQueriesOf(board: BoardJson): Query[] {
   const ofPanels = panelsOf(board).flatMap((panel) =>
-    (panel.targets ?? []).map((target) => ({ where: panel.title, target, isMark: false })),
+    (panel.targets ?? []).map((target) => ({
+      where: panel.title,
+      target,
+      isMark: false,
+      mostPoints: panel.maxDataPoints,
+      shortest: panel.interval,
+    })),
   )
-  const ofAnnotations = annotationsOf(board).map(({ name, target }) => ({ where: name, target, isMark: true }))
+  const ofAnnotations = annotationsOf(board).map(({ name, target }) => ({
+    where: name,
+    target,
+    isMark: true,
+    mostPoints: undefined,
+    shortest: undefined,
+  }))
   const found = [...ofPanels, ...ofAnnotations]
     .filter(({ target }) => target.datasource?.type === CLICKHOUSE_PLUGIN.type || target.rawSql !== undefined)
     .map(
-      ({ where, target, isMark }): Query => ({
+      ({ where, target, isMark, mostPoints, shortest }): Query => ({
+        mostPoints,
+        shortest,
         where,
         refId: target.refId,
         rawSql: target.rawSql ?? '',

@@ -48,6 +48,7 @@ const color = z.strictObject({ mode: z.string(), fixedColor: z.string().optional
 /** Properties that an override may set, by id. */
 const PROPERTIES: Readonly<Record<string, z.ZodType>> = {
   displayName: z.string().min(1),
+  noValue: z.string().min(1),
   unit: z.string(),
   decimals: z.number().int(),
   min: z.number(),

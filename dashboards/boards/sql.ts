@@ -51,19 +51,28 @@ export const releaseName = "concat(agent, ' ', release)"
 export const sliceName =
   "concat(agent, ' ', release, ': ', if(channel = '', 'no channel', channel), ', ', if(queue = '', 'no queue', queue))"
 
+const COUNTED = 'signal, measure, environment, agent, release, channel, queue'
+/** Totals per day know no region. */
+const BY_DAY = '($__interval_s >= 86400 AND $__conditionalAll(1 = 0, $region))'
+
 /**
- * Counts of the range, as a table (signal, measure, slice columns, at, n): by minute, or by hour where a point of the panel is an hour or
- * longer. Only one half is ever read, and ClickHouse takes the conditions around it into that half.
+ * Counts of the range, as a table (signal, measure, slice columns, at, n): by minute, by hour where a point of the panel is an hour or longer, by
+ * day (UTC) where it is a day or longer and no region is selected. What began before the range does not count, so a first hour or day that the
+ * range cuts is left out. Only one part is ever read, and ClickHouse takes the conditions around it into that part.
  */
 export const COUNTS = sql`
   (
-    SELECT signal, measure, environment, agent, release, channel, queue, region, minute AS at, n
+    SELECT ${COUNTED}, region, minute AS at, n
     FROM rollup_minutes
     WHERE $__interval_s < 3600 AND $__timeFilter(minute)
     UNION ALL
-    SELECT signal, measure, environment, agent, release, channel, queue, region, hour AS at, n
+    SELECT ${COUNTED}, region, hour AS at, n
     FROM rollup_hours
-    WHERE $__interval_s >= 3600 AND $__timeFilter(hour)
+    WHERE $__interval_s >= 3600 AND NOT ${BY_DAY} AND $__timeFilter(hour)
+    UNION ALL
+    SELECT ${COUNTED}, '' AS region, toDateTime(day, 'UTC') AS at, n
+    FROM rollup_days
+    WHERE ${BY_DAY} AND day >= toDate($__fromTime) + 1 AND day <= toDate($__toTime)
   )`
 
 /** The latest releases of the selection that had a contact in the range. */

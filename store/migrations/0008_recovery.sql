@@ -163,14 +163,14 @@ ENGINE = SummingMergeTree(n)
 ORDER BY (signal, measure, day, agent, release, environment, channel, queue)
 SETTINGS non_replicated_deduplication_window = 1000;
 
--- Parts of the KPIs that count contacts, by day of their start: numerator and denominator, which may be summed over any dimension; docs/kpis.md has
--- the formulas. A row stands only where something was counted. Delayed signals: only contacts whose window is over, by the monitor's clock. So
+-- Parts of the KPIs that count contacts, by day of their start: numerators and denominators to be summed, over any dimension; docs/kpis.md has the
+-- formulas. Rows are many to a day and slice, as whoever reads them sums them anyway. Delayed signals: only contacts whose window is over, by the monitor's clock. So
 -- a day counts as a whole before the one in which that time lies, and that one by minute.
-CREATE VIEW IF NOT EXISTS kpi_contact_days AS
+CREATE VIEW IF NOT EXISTS kpi_contact_parts AS
 WITH (SELECT max(clock_at) FROM batches) AS clock_at,
   clock_at - INTERVAL 72 HOUR AS over_72h, clock_at - INTERVAL 7 DAY AS over_7d
 SELECT day, environment, agent, release, channel, queue, part.1 AS kpi, '' AS currency,
-  sum(if(part.2 = 'n', part.5, 0) * n) AS numerator, sum(if(part.2 = 'd', part.5, 0) * n) AS denominator, max(part.6) AS is_ratio
+  if(part.2 = 'n', part.5, 0) * n AS numerator, if(part.2 = 'd', part.5, 0) * n AS denominator, part.6 AS is_ratio
 FROM (
   SELECT day, environment, agent, release, channel, queue, signal, measure, n
   FROM rollup_days
@@ -204,12 +204,10 @@ INNER JOIN (
 -- What nobody reports is not zero: rates over outcomes wait for the first outcome of their kind.
 WHERE kpi NOT IN ('complaint_rate', 'reopened_rate', 'review_minutes_per_action')
   OR transform(kpi, ['complaint_rate', 'reopened_rate', 'review_minutes_per_action'], ['complaints', 'reopened_cases', 'human_reviews'], '') IN (
-    SELECT signal FROM rollup_days WHERE signal IN ('complaints', 'reopened_cases', 'human_reviews') AND measure IN ('events', 'unattributed'))
-GROUP BY day, environment, agent, release, channel, queue, kpi
-HAVING numerator != 0 OR denominator != 0;
+    SELECT signal FROM rollup_days WHERE signal IN ('complaints', 'reopened_cases', 'human_reviews') AND measure IN ('events', 'unattributed'));
 
 -- Parts of the KPIs that count rollback events, by day of their opening.
-CREATE VIEW IF NOT EXISTS kpi_incident_days AS
+CREATE VIEW IF NOT EXISTS kpi_incident_parts AS
 SELECT toDate(opened_at) AS day, environment, agent, release, channel, queue, part.1 AS kpi, '' AS currency,
   sum(assumeNotNull(part.2)) AS numerator, sum(assumeNotNull(part.3)) AS denominator, max(part.4) AS is_ratio
 FROM kpi_incidents
@@ -231,7 +229,7 @@ WHERE part.2 IS NOT NULL
 GROUP BY day, environment, agent, release, channel, queue, kpi;
 
 -- Parts of the KPIs that count what rollback events touched, by day of their opening.
-CREATE VIEW IF NOT EXISTS kpi_affected_days AS
+CREATE VIEW IF NOT EXISTS kpi_affected_parts AS
 SELECT toDate(taken.opened_at) AS day, affected.environment AS environment, affected.agent AS agent, affected.release AS release,
   affected.channel AS channel, affected.queue AS queue, part.1 AS kpi, part.4 AS currency,
   sum(part.2) AS numerator, sum(part.3) AS denominator, max(part.5) AS is_ratio
@@ -248,17 +246,17 @@ GROUP BY day, environment, agent, release, channel, queue, kpi, currency
 HAVING numerator != 0 OR denominator != 0;
 
 -- Parts of all KPIs.
-CREATE VIEW IF NOT EXISTS kpi_days AS
-SELECT * FROM kpi_contact_days UNION ALL SELECT * FROM kpi_incident_days UNION ALL SELECT * FROM kpi_affected_days;
+CREATE VIEW IF NOT EXISTS kpi_parts AS
+SELECT * FROM kpi_contact_parts UNION ALL SELECT * FROM kpi_incident_parts UNION ALL SELECT * FROM kpi_affected_parts;
 
 -- The KPIs of leaders per day, week (from Monday) and month, in UTC: filter by period and kpi. value = numerator / denominator where there is a
 -- denominator, else numerator; to sum up rows (over releases, channels …) sum both parts first.
 CREATE VIEW IF NOT EXISTS kpis AS
 SELECT period, multiIf(period = 'day', day, period = 'week', toMonday(day), toStartOfMonth(day)) AS period_start,
   environment, agent, release, channel, queue, kpi, currency,
-  sum(kpi_days.numerator) AS numerator, if(max(is_ratio) = 1, sum(kpi_days.denominator), NULL) AS denominator,
+  sum(kpi_parts.numerator) AS numerator, if(max(is_ratio) = 1, sum(kpi_parts.denominator), NULL) AS denominator,
   numerator / ifNull(denominator, 1) AS value
-FROM kpi_days
+FROM kpi_parts
 ARRAY JOIN ['day', 'week', 'month'] AS period
 GROUP BY period, period_start, environment, agent, release, channel, queue, kpi, currency
 HAVING if(max(is_ratio) = 1, denominator > 0, numerator != 0);
