@@ -2,6 +2,7 @@ import { CustomVariableBuilder, type Dashboard, DashboardBuilder } from '@grafan
 import { KPIS, type Kpi, type KpiUnit } from '../kpis.ts'
 import { pauses } from './annotations.ts'
 import { board } from './board.ts'
+import { days, inRange, kpiOf, VALUE } from './kpi-sql.ts'
 import { boardUrl, ofRow } from './links.ts'
 import {
   BAD,
@@ -22,7 +23,7 @@ import {
   width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { concerned, incidentSelected, JUDGED_COLUMNS, releaseSelected, selected, valuesOf } from './sql.ts'
+import { JUDGED_COLUMNS, valuesOf } from './sql.ts'
 import { sql } from './text.ts'
 import { clickhouseSource, sliceVariables, type Variable } from './variables.ts'
 
@@ -67,12 +68,6 @@ const UNITS: Readonly<Record<KpiUnit, string>> = {
   money: 'none',
 }
 
-function kpiOf(name: string): Kpi {
-  const kpi = KPIS.find((candidate) => candidate.name === name)
-  if (!kpi) throw new Error(`there is no KPI '${name}'; see dashboards/kpis.ts`)
-  return kpi
-}
-
 const descriptionOf = ({ numerator, denominator, note }: Kpi): string =>
   `${denominator === '' ? `Sum: ${numerator}.` : `${numerator} / ${denominator}.`}${note && ` ${note}`}`
 
@@ -85,35 +80,6 @@ const period = (): Variable =>
     .options(['day', 'week', 'month'].map((value) => ({ text: value, value, selected: value === 'week' })))
 
 const PERIOD_START = `multiIf(has(${valuesOf('period')}, 'day'), day, has(${valuesOf('period')}, 'month'), toStartOfMonth(day), toMonday(day))`
-
-/** Only the view that has them is read: the others would be computed in vain. */
-const viewOf = (kpis: readonly string[]): string => {
-  const views = new Set(kpis.map((name) => kpiOf(name).view))
-  return views.size === 1 ? [...views][0]! : 'kpi_parts'
-}
-
-const days = (kpis: readonly string[]): string => sql`
-        (
-          SELECT day, kpi, channel, queue, agent, release, environment, currency, numerator, denominator, is_ratio
-          FROM ${viewOf(kpis)}
-          WHERE day >= toDate($__fromTime) AND day <= toDate($__toTime) AND kpi IN (${namesOf(kpis)})
-            AND ${releaseSelected()} AND ${ofSlice('channel', kpis)} AND ${ofSlice('queue', kpis)}
-        )`
-
-const namesOf = (kpis: readonly string[]): string => kpis.map((kpi) => `'${kpi}'`).join(', ')
-
-/** Figures of a selected slice, and those of incidents that concern all slices. */
-function ofSlice(column: 'channel' | 'queue', kpis: readonly string[]): string {
-  const ofIncidents = kpis.filter((name) => kpiOf(name).view === 'kpi_incident_parts')
-  if (ofIncidents.length === 0) return selected(column)
-  if (ofIncidents.length === kpis.length) return concerned(column)
-  return `(${selected(column)} OR ${column} = '' AND kpi IN (${namesOf(ofIncidents)}))`
-}
-
-/** Sums of both parts, then their quotient: KPIs are never averaged. */
-const VALUE = 'if(max(is_ratio) = 1, if(sum(denominator) > 0, sum(numerator) / sum(denominator), NULL), sum(numerator))'
-
-const inRange = (): string => `opened_at >= $__fromTime AND opened_at <= $__toTime\nAND ${incidentSelected()}`
 
 function total(name: string, width: number): PanelSource {
   const kpi = kpiOf(name)

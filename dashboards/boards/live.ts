@@ -39,7 +39,6 @@ import {
   latestReleases,
   MOST_SERIES,
   releaseName,
-  releaseSelected,
   share,
   sliceName,
   sliceSelected,
