@@ -4,9 +4,9 @@ import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
 import { KPIS } from '../kpis.ts'
 import { allBoards, pluginBoards } from './all.ts'
 import { type DemoStore, HOSTILE_NAME, openDemoStore, openEmptyStore } from './demo.fixtures.ts'
-import { faultsOf, frameOf } from './frame.fixtures.ts'
+import { faultsOf, frameOf, isNumber } from './frame.fixtures.ts'
 import { ALL, expanded, type Selection } from './macros.fixtures.ts'
-import { clickhouseQueriesOf, panelsOf, variablesOf } from './read.fixtures.ts'
+import { clickhouseQueriesOf, type PanelJson, panelsOf, variablesOf } from './read.fixtures.ts'
 import type { Range } from './server-macros.fixtures.ts'
 
 /** Seconds on a quiet machine: hundreds of queries on an engine that others may share. */
@@ -285,6 +285,37 @@ test('what a panel styles or links by name is a column of its query', async () =
             missing.push(`${file} ${panel.title}: ${name} has no name for people`)
     }
   expect(missing).toEqual([])
+})
+
+type Override = NonNullable<PanelJson['fieldConfig']>['overrides'][number]
+const propertyOf = ({ properties }: Override, id: string): unknown => properties.find((one) => one.id === id)?.value
+
+test('every line has a name for people, and every word or code that has a colour stands in its list', async () => {
+  const nameless: string[] = []
+  const wordless: string[] = []
+  for (const [file, board] of boards)
+    for (const { title, fieldConfig } of panelsOf(board)) {
+      const { defaults, overrides } = fieldConfig ?? { defaults: {}, overrides: [] }
+      const byLabel = String((defaults as { displayName?: string }).displayName).includes('__field.labels.series')
+      const styleOf = (name: string) => overrides.find(({ matcher }) => matcher.options === name)
+      for (const query of queries.filter(({ board: of, where }) => of === file && where === title)) {
+        const sql = expanded(query.rawSql, SELECTIONS.All, ranges(demo.toMs).minutes)
+        const { columns, rows } = await framesOf(demo.store, sql)
+        const hasLabel = columns.some(({ name }) => name === 'series')
+        for (const { name, type } of columns) {
+          const style = styleOf(name)
+          if (byLabel && !hasLabel && isNumber(type) && !(style && propertyOf(style, 'displayName')))
+            nameless.push(`${file} ${title}: ${name}`)
+          const mappings = (style ? propertyOf(style, 'mappings') : isNumber(type) && defaults.mappings) || undefined
+          const words = (mappings as { options: Record<string, unknown> }[] | undefined)?.[0]?.options
+          for (const row of rows)
+            if (words && row[name] !== null && !(String(row[name]) in words))
+              wordless.push(`${file} ${title}: ${name} ${row[name]}`)
+        }
+      }
+    }
+  expect(nameless).toEqual([])
+  expect(wordless).toEqual([])
 })
 
 /** What the panel of the app plugin reads out of frames; it lives in another package, so its types stand here. */
