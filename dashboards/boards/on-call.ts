@@ -208,8 +208,8 @@ const affected = (): PanelSource =>
       ),
     ],
     overrides: {
-      agent: named('Agent'),
-      release: named('Release'),
+      agent: named('Agent', [width(110)]),
+      release: named('Release', [width(90)]),
       channel: named('Channel', [width(90)]),
       queue: named('Queue', [width(110)]),
       contacts: named('Contacts', [width(85)]),
