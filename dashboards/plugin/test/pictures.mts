@@ -30,7 +30,10 @@ try {
     await tab.evaluate(`window.showBoard(${JSON.stringify(board)}, ${dark}, ${width})`)
     await tab.locator('[role=status]').waitFor()
     await tab.waitForTimeout(1500) // charts are laid out and drawn over several frames
-    await tab.locator('#root > div').first().screenshot({ path: PICTURES + picture })
+    await tab
+      .locator('#root > div')
+      .first()
+      .screenshot({ path: PICTURES + picture })
     process.stdout.write(
       `${picture}: ${Math.ceil(statSync(PICTURES + picture).size / 1024)} kB ${complaints.join('\n').slice(0, 2000)}\n`,
     )

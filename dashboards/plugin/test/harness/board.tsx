@@ -209,7 +209,11 @@ function Drawn({ panel, theme, timeRange, width, height }: DrawnProps) {
         options={panel.options ?? {}}
       />
     )
-  return <p style={{ color: theme.colors.text.secondary, padding: 16 }}>Grafana draws states over time here ({panel.type}).</p>
+  return (
+    <p style={{ color: theme.colors.text.secondary, padding: 16 }}>
+      Grafana draws states over time here ({panel.type}).
+    </p>
+  )
 }
 
 /** Lines are numbers over time; a line without a point has nothing to draw. */
