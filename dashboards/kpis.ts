@@ -11,12 +11,15 @@ export type Kpi = Readonly<{
   denominator: string
   /** Which time decides about day, week and month. */
   countedAt: 'start of the contact' | 'opening of the incident'
+  /** The view with its parts by day; `kpi_parts` has those of all. */
+  view: 'kpi_contact_parts' | 'kpi_incident_parts' | 'kpi_affected_parts'
   /** When the row is absent, beyond "nothing was counted", and what else a reader must know. */
   note: string
 }>
 
-const contact = { countedAt: 'start of the contact' } as const
-const incident = { countedAt: 'opening of the incident' } as const
+const contact = { countedAt: 'start of the contact', view: 'kpi_contact_parts' } as const
+const incident = { countedAt: 'opening of the incident', view: 'kpi_incident_parts' } as const
+const affected = { countedAt: 'opening of the incident', view: 'kpi_affected_parts' } as const
 const EVENTS = 'rollback events'
 const mature = (window: string) => `Only contacts whose window of ${window} is over.`
 const silence = (kind: string) => `Absent until the first ${kind} ever arrives: what nobody reports is not zero.`
@@ -240,7 +243,7 @@ export const KPIS: readonly Kpi[] = [
     note: '',
   },
   {
-    ...incident,
+    ...affected,
     name: 'affected_contacts',
     title: 'Affected conversations',
     unit: 'count',
@@ -249,7 +252,7 @@ export const KPIS: readonly Kpi[] = [
     note: 'Slice: of the contact.',
   },
   {
-    ...incident,
+    ...affected,
     name: 'affected_customers',
     title: 'Affected customers',
     unit: 'count',
@@ -258,7 +261,7 @@ export const KPIS: readonly Kpi[] = [
     note: 'Slice: of their latest contact.',
   },
   {
-    ...incident,
+    ...affected,
     name: 'affected_transfers',
     title: 'Affected transfers',
     unit: 'count',
@@ -267,7 +270,7 @@ export const KPIS: readonly Kpi[] = [
     note: '',
   },
   {
-    ...incident,
+    ...affected,
     name: 'affected_escalations',
     title: 'Affected escalations',
     unit: 'count',
@@ -276,7 +279,7 @@ export const KPIS: readonly Kpi[] = [
     note: '',
   },
   {
-    ...incident,
+    ...affected,
     name: 'amount_at_risk',
     title: 'Revenue or cash at risk',
     unit: 'money',
@@ -285,7 +288,7 @@ export const KPIS: readonly Kpi[] = [
     note: "One row per `currency`; '' = not told. Never sum over currencies.",
   },
   {
-    ...incident,
+    ...affected,
     name: 'recovery_completeness',
     title: 'Recovery completeness',
     unit: 'share',

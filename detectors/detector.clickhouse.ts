@@ -10,6 +10,7 @@ import { completed } from './complete.clickhouse.ts'
 import {
   applyBatch,
   type BatchByRelease,
+  type Delta,
   type DeltaBatch,
   emptyEvidence,
   evidenceOf,
@@ -29,6 +30,7 @@ import { type Judgement, judge } from './judge.ts'
 import { baselineFor } from './past.clickhouse.ts'
 import { readBatches } from './read-batches.clickhouse.ts'
 import { logThreshold } from './sequential/combine.ts'
+import type { SliceStanding } from './slice-standings.ts'
 import type { JudgedTrigger } from './triggers.ts'
 
 export type DetectorOptions = Readonly<{
@@ -163,7 +165,7 @@ async function step(state: State, key: string, batch: DeltaBatch, byRelease: Bat
   state.changed.add(key)
   const judgement = judge(evidence, tests)
   judgements.set(key, judgement)
-  options.history?.note(lookAt(state, evidence, judgement), batch)
+  options.history?.note(lookAt(state, evidence, judgement), touched(judgement, byRelease.get(key) ?? []), batch)
   for (const breach of judgement.breaches) {
     const { baseline } = evidence.triggers.find(({ hash }) => hash === breach.triggerHash)!
     const decidedAtMs = options.clockMode === 'wall' ? options.clock.nowMs() : batch.clockMs
@@ -172,6 +174,12 @@ async function step(state: State, key: string, batch: DeltaBatch, byRelease: Bat
   await switchMissing(state, key, evidence, tests, batch)
   watch(state, key, evidence)
   return judgement.breaches.length
+}
+
+/** Slices that the batch brought something of: the history of the others has nothing new to say. */
+function touched({ slices }: Judgement, deltas: readonly Delta[]): SliceStanding[] {
+  const keys = new Set(deltas.map(({ channel, queue }) => `${channel}\u001f${queue}`))
+  return slices.filter(({ channel, queue }) => keys.has(`${channel}\u001f${queue}`))
 }
 
 const releaseOf = ({ environment, agent, release }: Release): Release => ({ environment, agent, release })

@@ -65,9 +65,9 @@ const stored = (release: string) =>
 
 test('the last word of a minute stays, one row per trigger and one for the release', async () => {
   const history = createHistory(store)
-  history.note(view('r1', 0, 0), { seq: 1, clockMs: T0_MS })
-  history.note(view('r1', 10, 0.5), { seq: 2, clockMs: T0_MS + 30_000 })
-  history.note(view('r1', 20, 1.5), { seq: 3, clockMs: T0_MS + MINUTE_MS })
+  history.note(view('r1', 0, 0), [], { seq: 1, clockMs: T0_MS })
+  history.note(view('r1', 10, 0.5), [], { seq: 2, clockMs: T0_MS + 30_000 })
+  history.note(view('r1', 20, 1.5), [], { seq: 3, clockMs: T0_MS + MINUTE_MS })
   await history.store(true)
 
   expect(await stored('r1')).toEqual([
@@ -78,10 +78,28 @@ test('the last word of a minute stays, one row per trigger and one for the relea
   ])
 })
 
+test('the slices that a batch touched leave a row a minute each, with the line of their release', async () => {
+  const history = createHistory(store)
+  const slice = (channel: string, logE: number) => ({ channel, queue: 'orders', signal: 'failed_updates', logE })
+  history.note(view('r6', 10, 0.5), [slice('chat', -1), slice("o'voice \\", 1)], { seq: 1, clockMs: T0_MS })
+  history.note(view('r6', 20, 0.6), [slice('chat', 2.5)], { seq: 2, clockMs: T0_MS + 1 })
+  await history.store(true)
+  expect(
+    await rowsOf(
+      store,
+      `SELECT channel, queue, signal, toUnixTimestamp64Milli(at) AS atMs, log_e, round(log_threshold, 3) AS line FROM evidence_slices FINAL
+       WHERE release = 'r6' ORDER BY channel`,
+    ),
+  ).toEqual([
+    { channel: 'chat', queue: 'orders', signal: 'failed_updates', atMs: T0_MS + 1, log_e: 2.5, line: 4.6 },
+    { channel: "o'voice \\", queue: 'orders', signal: 'failed_updates', atMs: T0_MS, log_e: 1, line: 4.6 },
+  ])
+})
+
 test('batches that are judged again after a restart leave the same rows', async () => {
   for (const seq of [4, 4]) {
     const history = createHistory(store)
-    history.note(view('r2', 5, 0.1), { seq, clockMs: T0_MS })
+    history.note(view('r2', 5, 0.1), [], { seq, clockMs: T0_MS })
     await history.store(true)
   }
   expect(await stored('r2')).toHaveLength(2)
@@ -89,11 +107,11 @@ test('batches that are judged again after a restart leave the same rows', async 
 
 test('a release that is not judged leaves no history, and little of it waits until it is urgent', async () => {
   const history = createHistory(store)
-  history.note(view('r3', 5, 0.1, false), { seq: 1, clockMs: T0_MS })
+  history.note(view('r3', 5, 0.1, false), [], { seq: 1, clockMs: T0_MS })
   await history.store(true)
   expect(await stored('r3')).toEqual([])
 
-  history.note(view('r4', 5, 0.1), { seq: 2, clockMs: T0_MS })
+  history.note(view('r4', 5, 0.1), [], { seq: 2, clockMs: T0_MS })
   await history.store(false)
   expect(await stored('r4')).toEqual([])
   await history.store(true)
@@ -107,7 +125,7 @@ test('what could not be stored waits for the next time', async () => {
       isAway ? Promise.reject(new Error('away')) : store.insert(row),
   } as unknown as ClickHouseClient
   const history = createHistory(unsteady)
-  history.note(view('r5', 5, 0.1), { seq: 1, clockMs: T0_MS })
+  history.note(view('r5', 5, 0.1), [], { seq: 1, clockMs: T0_MS })
   await expect(history.store(true)).rejects.toThrow('away')
   isAway = false
   await history.store(true)

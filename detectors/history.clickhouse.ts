@@ -1,32 +1,56 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { ReleaseView } from '../facts/overview.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
+import type { SliceStanding } from './slice-standings.ts'
 
 const MINUTE_MS = 60_000
-/** Rows that wait before they are stored in any case: bounds memory while a long history is caught up. */
+/** Rows of a table that wait before they are stored in any case: bounds memory while a long history is caught up. */
 const MOST_WAITING = 5_000
 
-/** How evidence moved, for boards: at most one row per release, trigger and minute. The detector itself never reads it. */
+/**
+ * How evidence moved, for boards: at most one row per release, trigger and minute, and one per slice and minute. The detector itself never
+ * reads it.
+ */
 export type History = Readonly<{
-  /** Takes how a release stands after a batch; the last word of a minute stays. */
-  note: (view: ReleaseView, batch: Readonly<{ seq: number; clockMs: number }>) => void
+  /** Takes how a release, and the slices that the batch touched, stand after it; the last word of a minute stays. */
+  note: (view: ReleaseView, slices: readonly SliceStanding[], batch: Readonly<{ seq: number; clockMs: number }>) => void
   /** Stores what waits when it is much, or `isUrgent`. A failed store is tried again with the next call. */
   store: (isUrgent: boolean) => Promise<void>
 }>
 
 export function createHistory(store: ClickHouseClient): History {
-  const waiting = new Map<string, Record<string, unknown>>()
+  const evidence = waitingRows(store, 'evidence_history')
+  const slices = waitingRows(store, 'evidence_slices')
   return {
-    note: (view, { seq, clockMs }) => {
+    note: (view, standings, { seq, clockMs }) => {
       if (!view.judged) return
       const minuteMs = Math.floor(clockMs / MINUTE_MS) * MINUTE_MS
+      const key = `${releaseKeyOf(view.release)}\u001f${minuteMs}`
       const shared = { ...view.release, minute: minuteMs / 1000, at: clockMs, seq }
-      for (const row of rowsOf(view))
-        waiting.set(`${releaseKeyOf(view.release)}\u001f${row.trigger}\u001f${minuteMs}`, { ...shared, ...row })
+      for (const row of rowsOf(view)) evidence.add(`${key}\u001f${row.trigger}`, { ...shared, ...row })
+      for (const { channel, queue, signal, logE } of standings)
+        slices.add(`${key}\u001f${channel}\u001f${queue}`, {
+          ...shared,
+          ...{ channel, queue, signal, log_e: logE, log_threshold: view.logThreshold },
+        })
     },
     store: async (isUrgent) => {
+      await evidence.store(isUrgent)
+      await slices.store(isUrgent)
+    },
+  }
+}
+
+type Row = Readonly<Record<string, unknown>>
+
+/** Rows of one table by key, the last of a key, until they are stored. */
+function waitingRows(store: ClickHouseClient, table: string) {
+  const waiting = new Map<string, Row>()
+  return {
+    add: (key: string, row: Row) => waiting.set(key, row),
+    store: async (isUrgent: boolean): Promise<void> => {
       if (waiting.size === 0 || (!isUrgent && waiting.size < MOST_WAITING)) return
-      await store.insert({ table: 'evidence_history', values: [...waiting.values()], format: 'JSONEachRow' })
+      await store.insert({ table, values: [...waiting.values()], format: 'JSONEachRow' })
       waiting.clear()
     },
   }

@@ -15,6 +15,7 @@ import { breachReason, findingOf } from './reasons.ts'
 import { leafWeight, logThreshold, releaseLogE, signalLogE } from './sequential/combine.ts'
 import { type OnsetEstimate, onset, onsetTwoSample } from './sequential/onset.ts'
 import { wilsonInterval } from './sequential/wilson.ts'
+import { type SlicedTrigger, type SliceStanding, sliceStandings } from './slice-standings.ts'
 import { pooledDesign, type Stream, type StreamDesign, sliceDesign } from './streams.ts'
 
 /** A trigger as judged on one release, and the stream in which its evidence is strongest. */
@@ -36,6 +37,8 @@ export type Judgement = Readonly<{
   logE: number
   logThreshold: number
   triggers: readonly TriggerView[]
+  /** Where the evidence of the triggers that can pause comes from. */
+  slices: readonly SliceStanding[]
   /** What is new in this batch: told once. */
   breaches: readonly Breach[]
 }>
@@ -82,6 +85,7 @@ export function judge(evidence: ReleaseEvidence, tests: readonly Test[]): Judgem
     logE: jointLogE,
     logThreshold: line,
     triggers: judged.map((one) => viewOf(one, evidence)),
+    slices: sliceStandings(acting.map(slicedOf)),
     breaches: [...breached].map(([one, crossed]) => breachOf(one, evidence, crossed)),
   }
 }
@@ -111,6 +115,12 @@ function judgeTrigger(test: Test, state: TriggerEvidence, overrides: number): Ju
     design: leaf ? sliceDesign(designs, leaf.channel, leaf.queue) : pooledDesign(designs),
   }
 }
+
+const slicedOf = ({ test: { trigger }, state, logs }: Judged): SlicedTrigger => ({
+  signal: trigger.signal,
+  weight: trigger.weight,
+  leaves: state.leaves.map(({ channel, queue }, index) => ({ channel, queue, logE: logs.leafLogEs[index]! })),
+})
 
 function viewOf(one: Judged, evidence: ReleaseEvidence): TriggerView {
   const { trigger } = one.test

@@ -7,7 +7,7 @@ import { wallClock } from '../../lib/clock.ts'
 import { ALERT_RULES, PROVISIONED } from './alert-rules.ts'
 import { openEmptyStore } from './demo.fixtures.ts'
 import { frameOf, isNumber, isText } from './frame.fixtures.ts'
-import { serverHalf } from './macros.fixtures.ts'
+import { serverHalf } from './server-macros.fixtures.ts'
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
 const document = (path: string): string => readFileSync(new URL(`../../docs/${path}`, import.meta.url), 'utf8')

@@ -17,18 +17,23 @@ import { openStore } from '../../store/store.clickhouse.ts'
 export const HOSTILE_NAME = `o'brien "é 東京" $__timeFilter \\`
 
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
-/** Long enough that the windows of 72 h of the first contacts are over. */
-const DAYS = 3.25
+type Row = readonly [agent: string, release: string, day: number, fault?: Launch['fault']]
+
+/** What is played: launches, days, contacts as a share of the demo's, and hours that are sent at once. */
+export type Play = Readonly<{ launches: readonly Row[]; days: number; traffic: number; stepHours: number }>
 
 /** The demo's contact centre in short: two bad releases of which the cord stops both, and a healthy one with a hostile name. */
-const LAUNCHES: readonly (readonly [agent: string, release: string, day: number, fault?: Launch['fault']])[] = [
+const LAUNCHES: readonly Row[] = [
   ['order-status', '2026.11.0', 0],
   ['collections', HOSTILE_NAME, 0],
   ['crm-hygiene', '4.1.0', 0],
-  ['crm-hygiene', '4.2.0', 0.5, { harm: 'failed_updates', onsetMs: 0.75 * DAY_MS, rate: 0.3 }],
-  ['collections', 'r17', 0.5, { harm: 'complaints', onsetMs: 0.5 * DAY_MS, rate: 0.3 }],
+  ['crm-hygiene', '4.2.0', 0.5, { harm: 'failed_updates', onsetMs: 0.75 * DAY_MS, rate: 0.5 }],
+  ['collections', 'r17', 0.5, { harm: 'complaints', onsetMs: 0.5 * DAY_MS, rate: 0.5 }],
   ['order-status', '2026.11.1', 1],
 ]
+
+/** Long enough that the windows of 72 h of the first contacts are over, enough contacts for every panel, and soon counted. */
+const SHORT: Play = { launches: LAUNCHES, days: 3.25, traffic: 0.5, stepHours: 6 }
 
 export type DemoStore = Readonly<{
   store: ClickHouseClient
@@ -39,11 +44,11 @@ export type DemoStore = Readonly<{
 }>
 
 /** Runs the contact centre against a real monitor, then opens what it left; the overview is what its API said at the end. */
-export async function openDemoStore(): Promise<DemoStore> {
+export async function openDemoStore(played: Play = SHORT): Promise<DemoStore> {
   const folder = mkdtempSync(join(tmpdir(), 'andon-boards-'))
   const path = join(folder, 'store')
-  const startMs = Math.floor(wallClock.nowMs() / DAY_MS - 4) * DAY_MS
-  const overview = await play(path, startMs)
+  const startMs = Math.floor(wallClock.nowMs() / DAY_MS - Math.ceil(played.days)) * DAY_MS
+  const overview = await play(path, startMs, played)
   const store = await openStore({ kind: 'embedded', path })
   return {
     store,
@@ -69,11 +74,13 @@ export async function openEmptyStore(): Promise<Pick<DemoStore, 'store' | 'close
   }
 }
 
-async function play(path: string, startMs: number): Promise<Overview> {
+async function play(path: string, startMs: number, played: Play): Promise<Overview> {
+  const demo = demoScenario({ startMs })
   const scenario = {
-    ...demoScenario({ startMs }),
-    endMs: startMs + DAYS * DAY_MS,
-    launches: LAUNCHES.map(([agent, release, day, fault]) => ({
+    ...demo,
+    lines: demo.lines.map((line) => ({ ...line, perHour: line.perHour * played.traffic })),
+    endMs: startMs + played.days * DAY_MS,
+    launches: played.launches.map(([agent, release, day, fault]) => ({
       agent,
       release,
       atMs: startMs + day * DAY_MS,
@@ -120,7 +127,7 @@ async function play(path: string, startMs: number): Promise<Overview> {
       routing,
       clock: wallClock,
       speed: Infinity,
-      stepMs: 3 * HOUR_MS,
+      stepMs: played.stepHours * HOUR_MS,
       onStep: (step) => {
         eventMs = step.eventMs
       },

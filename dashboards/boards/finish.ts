@@ -4,8 +4,8 @@ import type { Dashboard, Panel, RowPanel } from '@grafana/grafana-foundation-sdk
 export type BoardJson = Record<string, unknown>
 
 /**
- * What the builders leave open or say wrongly: ids of panels and queries, the name of annotation queries, and defaults that older Grafana
- * versions do not know (placement) or that belong to another kind of variable (auto).
+ * What the builders leave open or say wrongly: ids of panels and queries, the name of annotation queries, and defaults that some Grafana versions
+ * do not know (placement of links, the footer of a table) or that belong to another kind of variable (auto).
  */
 export function finished(dashboard: Dashboard): BoardJson {
   let lastId = 0
@@ -16,10 +16,11 @@ export function finished(dashboard: Dashboard): BoardJson {
       const { panels = [], ...row } = panel as RowPanel
       return { ...row, id, panels: panels.map(panelOf) }
     }
-    const { targets, links, ...rest } = panel as Panel
+    const { targets, links, options, ...rest } = panel as Panel
     return {
       ...rest,
       id,
+      ...(options && { options: withoutFooter(options as Record<string, unknown>) }),
       ...(links && { links: links.map(({ placement: _, ...link }) => link) }),
       ...(targets && { targets: targets.map((target, index) => ({ refId: refIdOf(index), ...target })) }),
     }
@@ -40,6 +41,8 @@ export function finished(dashboard: Dashboard): BoardJson {
     panels: panels.map(panelOf),
   })
 }
+
+const withoutFooter = ({ footer: _, ...options }: Record<string, unknown>) => options
 
 const refIdOf = (index: number): string => String.fromCharCode('A'.charCodeAt(0) + index)
 

@@ -2,11 +2,13 @@ import { CustomVariableBuilder, type Dashboard, DashboardBuilder } from '@grafan
 import { KPIS, type Kpi, type KpiUnit } from '../kpis.ts'
 import { pauses } from './annotations.ts'
 import { board } from './board.ts'
+import { days, inRange, kpiOf, VALUE } from './kpi-sql.ts'
 import { boardUrl, ofRow } from './links.ts'
 import {
   BAD,
   CAREFUL,
   cellLink,
+  FEW,
   GOOD,
   NO_CONTACTS,
   NO_INCIDENT,
@@ -17,14 +19,16 @@ import {
   stat,
   table,
   unit,
+  WHEN,
+  width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { type SliceColumn, sliceSelected, valuesOf } from './sql.ts'
+import { JUDGED_COLUMNS, valuesOf } from './sql.ts'
 import { sql } from './text.ts'
 import { clickhouseSource, sliceVariables, type Variable } from './variables.ts'
 
 /** Slices of the KPIs: the views know no region. */
-const WHERE: readonly SliceColumn[] = ['environment', 'agent', 'release', 'channel', 'queue']
+const WHERE = JUDGED_COLUMNS
 
 /** For leaders: how often releases are taken back, how fast, how rightly, and what it cost customers. */
 export function leaders(): Dashboard {
@@ -64,12 +68,6 @@ const UNITS: Readonly<Record<KpiUnit, string>> = {
   money: 'none',
 }
 
-function kpiOf(name: string): Kpi {
-  const kpi = KPIS.find((candidate) => candidate.name === name)
-  if (!kpi) throw new Error(`there is no KPI '${name}'; see dashboards/kpis.ts`)
-  return kpi
-}
-
 const descriptionOf = ({ numerator, denominator, note }: Kpi): string =>
   `${denominator === '' ? `Sum: ${numerator}.` : `${numerator} / ${denominator}.`}${note && ` ${note}`}`
 
@@ -82,18 +80,6 @@ const period = (): Variable =>
     .options(['day', 'week', 'month'].map((value) => ({ text: value, value, selected: value === 'week' })))
 
 const PERIOD_START = `multiIf(has(${valuesOf('period')}, 'day'), day, has(${valuesOf('period')}, 'month'), toStartOfMonth(day), toMonday(day))`
-
-const days = (kpis: readonly string[]): string => `(
-          SELECT day, kpi, channel, queue, agent, release, environment, currency, numerator, denominator, is_ratio
-          FROM kpi_days
-          WHERE day >= toDate($__fromTime) AND day <= toDate($__toTime) AND kpi IN (${kpis.map((kpi) => `'${kpi}'`).join(', ')})
-            AND ${sliceSelected(WHERE)}
-        )`
-
-/** Sums of both parts, then their quotient: KPIs are never averaged. */
-const VALUE = 'if(max(is_ratio) = 1, if(sum(denominator) > 0, sum(numerator) / sum(denominator), NULL), sum(numerator))'
-
-const inRange = (): string => `opened_at >= $__fromTime AND opened_at <= $__toTime\nAND ${sliceSelected(WHERE)}`
 
 function total(name: string, width: number): PanelSource {
   const kpi = kpiOf(name)
@@ -117,7 +103,7 @@ const precision = (): PanelSource => {
     width: 4,
     height: 4,
     decimals: 0,
-    whenEmpty: 'No incident of the range is closed with a verdict yet.',
+    whenEmpty: FEW.noVerdict,
     thresholds: [
       { value: null, color: BAD },
       { value: 0.8, color: CAREFUL },
@@ -144,7 +130,7 @@ const median = ({ title, column, what }: (typeof TIMES)[number]): PanelSource =>
     unit: 's',
     width: 4,
     height: 4,
-    whenEmpty: NO_INCIDENT,
+    whenEmpty: FEW.noIncident,
     queries: [
       clickhouse(
         sql`
@@ -166,7 +152,7 @@ const recovery = (): PanelSource => {
     width: 4,
     height: 4,
     decimals: 0,
-    whenEmpty: 'Nothing needs recovery: no incident of the range left anything to correct.',
+    whenEmpty: FEW.nothingToRecover,
     thresholds: [
       { value: null, color: BAD },
       { value: 0.9, color: CAREFUL },
@@ -189,6 +175,7 @@ function perPeriod(name: string, unitName: string): PanelSource {
     ...(name !== 'update_success_rate' && { min: 0 }),
     ...(isCount && { draw: 'bars' as const, stacked: true }),
     interval: '1d',
+    marked: true,
     whenEmpty: kpi.countedAt === 'opening of the incident' ? NO_INCIDENT : `${NO_CONTACTS} ${kpi.note}`.trim(),
     queries: [
       clickhouse(
@@ -214,6 +201,7 @@ const timesPerPeriod = (): PanelSource =>
     height: 8,
     min: 0,
     interval: '1d',
+    marked: true,
     legend: '${__field.name}',
     whenEmpty: NO_INCIDENT,
     queries: [
@@ -260,7 +248,7 @@ const clocks = (): PanelSource =>
       ),
     ],
     overrides: {
-      opened_at: named('Opened'),
+      opened_at: named('Opened', [width(WHEN)]),
       agent: named('Agent'),
       release: named('Release', [
         cellLink(
@@ -282,8 +270,10 @@ const clocks = (): PanelSource =>
     },
   })
 
-/** KPIs that a table shows side by side; money has a table of its own, as it must not be summed over currencies. */
-const TABLED = KPIS.filter((kpi) => kpi.unit !== 'money')
+/** KPIs that a table shows side by side, what customers went through first; money has a table of its own, as it must not be summed over currencies. */
+const TABLED = KPIS.filter((kpi) => kpi.unit !== 'money').sort(
+  (a, b) => Number(a.view !== 'kpi_contact_parts') - Number(b.view !== 'kpi_contact_parts'),
+)
 
 const pivot = (by: string, byName: string): string => sql`
         SELECT ${byName},
@@ -299,7 +289,10 @@ const pivot = (by: string, byName: string): string => sql`
 
 const kpiColumns = () =>
   Object.fromEntries(
-    TABLED.map((kpi) => [kpi.name, named(kpi.title, unit(UNITS[kpi.unit], kpi.unit === 'share' ? 1 : undefined))]),
+    TABLED.map((kpi) => [
+      kpi.name,
+      named(kpi.title, [width(140), ...unit(UNITS[kpi.unit], kpi.unit === 'share' ? 1 : undefined)]),
+    ]),
   )
 
 const byChannel = (): PanelSource =>
@@ -312,7 +305,7 @@ const byChannel = (): PanelSource =>
     height: 7,
     whenEmpty: NO_CONTACTS,
     queries: [clickhouse(pivot("if(channel = '', 'all channels', channel)", 'channel_name'), 'table')],
-    overrides: { channel_name: named('Channel'), ...kpiColumns() },
+    overrides: { channel_name: named('Channel', [width(130)]), ...kpiColumns() },
   })
 
 const byRelease = (): PanelSource =>
@@ -325,7 +318,7 @@ const byRelease = (): PanelSource =>
     height: 9,
     whenEmpty: NO_CONTACTS,
     queries: [clickhouse(pivot("concat(agent, ' ', release)", 'release_name'), 'table')],
-    overrides: { release_name: named('Release'), ...kpiColumns() },
+    overrides: { release_name: named('Release', [width(220)]), ...kpiColumns() },
   })
 
 const money = (): PanelSource => {
@@ -343,6 +336,7 @@ const money = (): PanelSource => {
         SELECT if(currency = '', 'not told', currency) AS currency_name, sum(numerator) AS amount
         FROM ${days([kpi.name])}
         GROUP BY currency_name
+        HAVING amount != 0
         ORDER BY amount DESC`,
         'table',
       ),

@@ -1,7 +1,7 @@
 import { boardUrl } from './links.ts'
-import { BAD, CAREFUL, cellLink, GOOD, NO_CONTACTS, type PanelSource, stat } from './panels.ts'
+import { BAD, CAREFUL, cellLink, FEW, GOOD, type PanelSource, SHARE_POINTS, stat } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { COUNTS, IS_OPEN, latestReleases, releaseSelected, share, sliceSelected } from './sql.ts'
+import { COUNTS, IS_OPEN, incidentSelected, latestReleases, share, sliceSelected } from './sql.ts'
 import { sql } from './text.ts'
 
 export const plainTotal = (measure: string): string => `sumIf(n, measure = '${measure}')`
@@ -20,6 +20,7 @@ const contacts = (): PanelSource =>
     title: 'Contacts',
     description: 'Contacts begun in the range.',
     unit: 'short',
+    mostPoints: SHARE_POINTS,
     width: 5,
     height: 4,
     whenEmpty: '0',
@@ -59,7 +60,7 @@ const closest = (): PanelSource =>
     decimals: 0,
     width: 5,
     height: 4,
-    whenEmpty: 'No evidence yet: no judged release had a contact.',
+    whenEmpty: FEW.noEvidence,
     thresholds: [
       { value: null, color: GOOD },
       { value: 0.5, color: CAREFUL },
@@ -100,7 +101,7 @@ const openIncidents = (): PanelSource =>
       clickhouse(
         sql`
         SELECT count() AS incidents FROM incident_clock
-        WHERE ${IS_OPEN} AND ${releaseSelected()}`,
+        WHERE ${IS_OPEN} AND ${incidentSelected()}`,
         'table',
       ),
     ],
@@ -114,9 +115,10 @@ const identified = (): PanelSource =>
       'Share of contacts with a known customer. The others are no trial of repeat contacts; when the share falls, so does what can be seen.',
     unit: 'percentunit',
     decimals: 1,
+    mostPoints: SHARE_POINTS,
     width: 5,
     height: 4,
-    whenEmpty: NO_CONTACTS,
+    whenEmpty: FEW.noContacts,
     thresholds: [
       { value: null, color: BAD },
       { value: 0.5, color: CAREFUL },

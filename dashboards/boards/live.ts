@@ -10,10 +10,12 @@ import {
   asBand,
   asLimit,
   BAD,
+  BAR_POINTS,
   CALM,
   CAREFUL,
   cellLink,
   colouredText,
+  EVIDENCE_AXIS,
   FINDINGS,
   gaugeCell,
   hidden,
@@ -23,6 +25,7 @@ import {
   named,
   type PanelSource,
   row,
+  SHARE_POINTS,
   STATES,
   series,
   table,
@@ -32,11 +35,12 @@ import {
 import { clickhouse } from './query.ts'
 import {
   COUNTS,
+  JUDGED_COLUMNS,
   latestReleases,
   MOST_SERIES,
   releaseName,
-  releaseSelected,
   share,
+  sliceName,
   sliceSelected,
   wilson,
 } from './sql.ts'
@@ -62,7 +66,7 @@ export function live(): Dashboard {
   builder.withRow(row('The four signals'))
   for (const signal of FOUR_SIGNALS) builder.withPanel(rate(signal))
   builder.withRow(row('Evidence and traffic'))
-  for (const panel of [evidence(), traffic(), coverage(), silence()]) builder.withPanel(panel)
+  for (const panel of [evidence(), evidenceBySlice(), traffic(), coverage(), silence()]) builder.withPanel(panel)
   return builder.build()
 }
 
@@ -77,6 +81,7 @@ const limits = (): PanelSource =>
     unit: 'short',
     width: 24,
     height: 10,
+    mostPoints: SHARE_POINTS,
     whenEmpty: NO_CONTACTS,
     sortBy: 'Evidence',
     queries: [
@@ -108,14 +113,14 @@ const limits = (): PanelSource =>
         cellLink('Compare this release', boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') })),
       ]),
       environment: hidden,
-      state: named('State', [width(100), ...colouredText(STATES)]),
-      signal_title: named('Signal'),
-      trials: named('Trials', [width(90)]),
-      hits: named('Hits', [width(80)]),
-      rate: named('Rate', unit('percentunit', 2)),
-      low: named('Low', unit('percentunit', 2)),
-      high: named('High', unit('percentunit', 2)),
-      limit_rate: named('Limit', unit('percentunit', 2)),
+      state: named('State', [width(90), ...colouredText(STATES)]),
+      signal_title: named('Signal', [width(165)]),
+      trials: named('Trials', [width(80)]),
+      hits: named('Hits', [width(70)]),
+      rate: named('Rate', [width(85), ...unit('percentunit', 2)]),
+      low: named('Low', [width(85), ...unit('percentunit', 2)]),
+      high: named('High', [width(85), ...unit('percentunit', 2)]),
+      limit_rate: named('Limit', [width(85), ...unit('percentunit', 2)]),
       evidence_ratio: named('Evidence', [
         ...unit('percentunit', 0),
         ...gaugeCell([
@@ -128,16 +133,17 @@ const limits = (): PanelSource =>
     },
   })
 
-/** One signal: each of the latest releases, the interval of the whole selection, and the strictest limit. */
+/** One signal: each of the latest releases, the interval of the whole selection, and the strictest limit of them. */
 function rate(signal: Signal): PanelSource {
   const where = `signal = '${signal.name}' AND measure IN ('trials', 'hits')`
   return series({
     title: signal.title,
-    description: `${signal.description} Share of contacts by the time they began, for the ${MOST_SERIES} latest releases; the band is the 95 % interval of the whole selection, the dashed line the strictest limit. A delayed signal stays low for young contacts: their hits are still to come.`,
+    description: `${signal.description} Share of contacts by the time they began, for the ${MOST_SERIES} latest releases; the band is the 95 % interval of the whole selection, the dashed line the strictest limit of these releases, as it stands now. A delayed signal stays low for young contacts: their hits are still to come.`,
     unit: 'percentunit',
     width: 12,
     height: 8,
     min: 0,
+    mostPoints: SHARE_POINTS,
     links: [link('Runbook', `\${docs}/${signal.runbook.replace(/^docs\//, '')}`, true)],
     whenEmpty: NO_CONTACTS,
     queries: [
@@ -167,10 +173,15 @@ function rate(signal: Signal): PanelSource {
       ),
       clickhouse(
         sql`
-        SELECT $__timeInterval(minute) AS time, min(limit) AS limit_rate
-        FROM evidence_history
-        WHERE trigger != '' AND signal = '${signal.name}' AND $__timeFilter(minute) AND ${releaseSelected()}
+        SELECT arrayJoin([$__fromTime, $__toTime]) AS time, min(trigger_limit) AS limit_rate
+        FROM (
+          SELECT argMax(limit, seq) AS trigger_limit
+          FROM evidence_latest
+          WHERE trigger != '' AND signal = '${signal.name}' AND ${latestReleases()}
+          GROUP BY agent, release, environment, trigger
+        )
         GROUP BY time
+        HAVING count() > 0
         ORDER BY time`,
         'series',
       ),
@@ -185,10 +196,11 @@ function rate(signal: Signal): PanelSource {
 const evidence = (): PanelSource =>
   series({
     title: 'Evidence towards a pause',
-    description: `Joint evidence of each release over its line, for the ${MOST_SERIES} latest releases: logarithm of the e-value over the logarithm of 1/alpha. At 100 % the release is paused; below zero the data speak for it.`,
+    description: `Joint evidence of each release over its line, for the ${MOST_SERIES} latest releases: logarithm of the e-value over the logarithm of 1/alpha. At 100 % the release is paused, and what lies beyond 150 % leaves the picture; below zero the data speak for it.`,
     unit: 'percentunit',
     width: 12,
     height: 9,
+    ...EVIDENCE_AXIS,
     whenEmpty: 'No evidence in this range: no judged release had a contact.',
     lines: true,
     thresholds: [
@@ -208,6 +220,43 @@ const evidence = (): PanelSource =>
     ],
   })
 
+/** A slice is told apart from its release: what a pause needs may come from one channel alone. */
+const evidenceBySlice = (): PanelSource =>
+  series({
+    title: 'Evidence by slice',
+    description: `The ${MOST_SERIES} slices (channel and queue) of the selection with the strongest evidence in the range: how far each carries its release towards the pause, over all signals. At 100 % the slice alone pauses the release; the release may reach its line earlier, from several slices together. A slice has a point only where it had something new; kept for 30 days.`,
+    unit: 'percentunit',
+    width: 12,
+    height: 9,
+    ...EVIDENCE_AXIS,
+    min: 0,
+    whenEmpty: 'No evidence for this selection in the range: no contact of a judged release, or more than 30 days ago.',
+    lines: true,
+    thresholds: [
+      { value: null, color: 'transparent' },
+      { value: 1, color: BAD },
+    ],
+    queries: [
+      clickhouse(
+        sql`
+        SELECT $__timeInterval(minute) AS time, ${sliceName} AS series, greatest(0, argMax(log_e / log_threshold, (at, seq))) AS evidence_ratio
+        FROM evidence_slices
+        WHERE $__timeFilter(minute)
+          AND (agent, release, environment, channel, queue) IN (
+            SELECT agent, release, environment, channel, queue
+            FROM evidence_slices
+            WHERE $__timeFilter(minute) AND ${sliceSelected(JUDGED_COLUMNS)}
+            GROUP BY agent, release, environment, channel, queue
+            ORDER BY max(log_e / log_threshold) DESC, agent, release, environment, channel, queue
+            LIMIT ${MOST_SERIES}
+          )
+        GROUP BY time, series
+        ORDER BY time`,
+        'series',
+      ),
+    ],
+  })
+
 const traffic = (): PanelSource =>
   series({
     title: 'Traffic',
@@ -218,6 +267,7 @@ const traffic = (): PanelSource =>
     min: 0,
     draw: 'bars',
     stacked: true,
+    mostPoints: BAR_POINTS,
     whenEmpty: NO_CONTACTS,
     queries: [
       clickhouse(
@@ -242,6 +292,7 @@ const coverage = (): PanelSource =>
     height: 8,
     min: 0,
     max: 1,
+    mostPoints: SHARE_POINTS,
     whenEmpty: NO_CONTACTS,
     queries: [
       clickhouse(
@@ -261,7 +312,7 @@ const silence = (): PanelSource =>
     description:
       'When each release of the selection last began a contact, the longest silence first. Stopped releases are left out.',
     unit: 'short',
-    width: 12,
+    width: 24,
     height: 8,
     whenEmpty: NO_INCIDENT.replace('No incident', 'No release').replace(': nothing breached a limit', ''),
     queries: [

@@ -1,27 +1,25 @@
 /**
- * What Grafana and the ClickHouse data source (4.20.0) make of the text of a query before ClickHouse sees it, as their sources do it:
- * scenes/formatRegistry.ts and CHDatasource.applyConditionalAll in the browser, pkg/macros/macros.go on the server. Only what the boards use;
- * anything else throws, so that a board cannot use what was never checked.
+ * What Grafana's browser makes of the text of a query before the data source's server sees it: $__conditionalAll of the ClickHouse data source
+ * (4.20), then variables by their formats (scenes 7 and later). Only what the boards use; anything else throws, so that a board cannot use what was
+ * never checked. The server's half is server-macros.fixtures.ts.
  */
+import { type Range, serverHalf } from './server-macros.fixtures.ts'
 
 export const ALL = '$__all'
 
-/** What is selected, and what could be: All stands for every option. */
+/** What is selected, and what could be: All stands for every option. A variable of one value holds a text, one of several a list. */
 export type Selection = Readonly<
   Record<string, Readonly<{ value: string | readonly string[]; options: readonly string[] }>>
 >
-
-export type Range = Readonly<{ fromMs: number; toMs: number; intervalMs: number }>
 
 export const expanded = (sql: string, selection: Selection, range: Range): string =>
   serverHalf(browserHalf(sql, selection), range)
 
 const isAll = (value: string | readonly string[]): boolean => value === ALL || value[0] === ALL
 
-/** Variables and $__conditionalAll. */
-export function browserHalf(sql: string, selection: Selection): string {
-  return interpolated(withoutConditions(sql, selection), selection)
-}
+/** Conditions first: they look at what is selected, not at what it expands to. */
+export const browserHalf = (sql: string, selection: Selection): string =>
+  interpolated(withoutConditions(sql, selection), selection)
 
 /** The last call first, as the plugin does it; a selection of nothing or of All makes the condition true. */
 function withoutConditions(sql: string, selection: Selection): string {
@@ -57,7 +55,9 @@ function macroArguments(text: string, at: number): string[] {
   return []
 }
 
-const VARIABLE = /\$(\w+)|\[\[(\w+?)(?::(\w+))?\]\]|\${(\w+)(?:\.([^:^}]+))?(?::([^}]+))?}/g
+/** $name, [[name]], [[name:format]], and in braces a name with a path (.field, ["key"], [0]) and a format. */
+const VARIABLE =
+  /\$(\w+)|\[\[(\w+?)(?::(\w+))?\]\]|\$\{(\w+)((?:\.[^:^{}[\]]+|\["[^"]*"\]|\['[^']*'\]|\[[^\]"']*\])*)(?::([^}]+))?\}/g
 
 /** Variables by their formats; what is no variable of the board is left as it is, as Grafana does. */
 export function interpolated(text: string, selection: Selection): string {
@@ -66,9 +66,10 @@ export function interpolated(text: string, selection: Selection): string {
     (match, bare: string, square: string, squareFormat: string, braced: string, path: string, format: string) => {
       const name = bare ?? square ?? braced
       const current = selection[name]
-      if (!current || path !== undefined) return match
+      if (!current) return match
+      if (path) throw new Error(`no variable of a board has parts: ${match}`)
       const value = isAll(current.value) ? current.options : current.value
-      return formatted(name, value, current.value, format ?? squareFormat)
+      return formatted(match, value, format ?? squareFormat)
     },
   )
 }
@@ -76,44 +77,14 @@ export function interpolated(text: string, selection: Selection): string {
 const strictlyEncoded = (value: string): string =>
   encodeURIComponent(value).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 
-function formatted(
-  name: string,
-  value: string | readonly string[],
-  raw: string | readonly string[],
-  format: string | undefined,
-): string {
-  const values = Array.isArray(value) ? (value as readonly string[]) : [String(value)]
-  const [kind, ...args] = (format ?? 'glob').split(':')
-  switch (kind) {
-    case 'customqueryparam':
-      return values.map((one) => `${args[0]}=${args[1] ?? ''}${strictlyEncoded(one)}`).join('&')
-    case 'queryparam':
-      return (isAll(raw) ? [ALL] : values).map((one) => `var-${name}=${strictlyEncoded(one)}`).join('&')
-    case 'percentencode':
-      return strictlyEncoded(Array.isArray(value) ? `{${values.join(',')}}` : String(value))
-    case 'glob':
-      return Array.isArray(value) && values.length > 1 ? `{${values.join(',')}}` : values.join(',')
-    default:
-      throw new Error(`boards use no format '${kind}'; add it here with its meaning in Grafana`)
-  }
-}
-
-const seconds = (ms: number): string => `toDateTime(${Math.floor(ms / 1000)})`
-const intervalSeconds = (ms: number): number => Math.max(1, Math.floor(ms / 1000))
-
-/** The macros of the data source's backend: all that an alert rule gets. */
-export function serverHalf(sql: string, { fromMs, toMs, intervalMs }: Range): string {
-  const text = sql.replace(/\$__(timeFilter|timeInterval)\(([^()]*)\)/g, (_, macro: string, column: string) =>
-    macro === 'timeFilter'
-      ? `${column} >= ${seconds(fromMs)} AND ${column} <= ${seconds(toMs)}`
-      : `toStartOfInterval(toDateTime(${column}), INTERVAL ${intervalSeconds(intervalMs)} second)`,
-  )
-  const filled = text
-    .replace(/\$__fromTime\b/g, seconds(fromMs))
-    .replace(/\$__toTime\b/g, seconds(toMs))
-    .replace(/\$__interval_s\b/g, String(intervalSeconds(intervalMs)))
-  const left = /\$__\w+|\$\{\w+|\$\w+/.exec(filled)
-  if (left)
-    throw new Error(`nothing expands ${left[0]} in: ${filled.slice(Math.max(0, left.index - 80), left.index + 80)}`)
-  return filled
+/**
+ * The one format that is safe in SQL. Without a format the plugin puts quotes around what stands in a list and none around a single text, and
+ * escapes neither.
+ */
+function formatted(match: string, value: string | readonly string[], format: string | undefined): string {
+  const [kind, ...args] = (format ?? '').split(':')
+  if (kind !== 'customqueryparam' || args.length !== 1)
+    throw new Error(`${match} would reach SQL as it is: use the format customqueryparam with a name`)
+  const values = typeof value === 'string' ? [value] : value
+  return values.map((one) => `${args[0]}=${strictlyEncoded(one)}`).join('&')
 }

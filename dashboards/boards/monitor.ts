@@ -4,6 +4,7 @@ import {
   BAD,
   CAREFUL,
   colouredText,
+  FEW,
   GOOD,
   NOT_SCRAPED,
   named,
@@ -14,6 +15,8 @@ import {
   stat,
   table,
   unit,
+  WHEN,
+  width,
   words,
 } from './panels.ts'
 import { clickhouse, prometheus } from './query.ts'
@@ -54,7 +57,7 @@ const now = ({ title, description, expr, unit, careful, bad }: Now, width: numbe
     width,
     height: 4,
     source: 'prometheus',
-    whenEmpty: NOT_SCRAPED,
+    whenEmpty: FEW.notScraped,
     thresholds:
       careful < bad
         ? [
@@ -295,7 +298,7 @@ const drills = (): PanelSource =>
       ),
     ],
     overrides: {
-      started_at: named('Started'),
+      started_at: named('Started', [width(WHEN)]),
       agent: named('Agent'),
       signal: named('Signal'),
       verdict: named('Verdict', colouredText(words({ passed: ['passed', GOOD], failed: ['failed', BAD] }))),

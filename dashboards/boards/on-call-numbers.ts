@@ -1,11 +1,11 @@
 import { BAD, CAREFUL, GOOD, type PanelSource, stat } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { IS_OPEN, releaseSelected, selected } from './sql.ts'
+import { IS_OPEN, incidentSelected } from './sql.ts'
 import { sql } from './text.ts'
 
 /** Incidents that the board is about: open at the end of the range whenever they began, or found in the range. */
 export const shown = (): string =>
-  `(${IS_OPEN} OR (detected_at >= $__fromTime AND detected_at <= $__toTime))\nAND ${releaseSelected()} AND ${selected('channel')} AND ${selected('queue')}`
+  `(${IS_OPEN} OR (detected_at >= $__fromTime AND detected_at <= $__toTime))\nAND ${incidentSelected()}`
 
 /** The numbers at the top of the board On-call. */
 export const onCallNumbers = (): PanelSource[] => [undrained(), unaccepted(), exposed(), afterPause()]
@@ -27,7 +27,7 @@ const undrained = (): PanelSource =>
       clickhouse(
         sql`
         SELECT count() AS incidents FROM incident_clock
-        WHERE ${IS_OPEN} AND ${releaseSelected()}`,
+        WHERE ${IS_OPEN} AND ${incidentSelected()}`,
         'table',
       ),
     ],
@@ -50,7 +50,7 @@ const unaccepted = (): PanelSource =>
       clickhouse(
         sql`
         SELECT count() AS incidents FROM incident_clock
-        WHERE state = 'pausing' AND detected_at <= $__toTime AND ${releaseSelected()}`,
+        WHERE state = 'pausing' AND detected_at <= $__toTime AND ${incidentSelected()}`,
         'table',
       ),
     ],

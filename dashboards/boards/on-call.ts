@@ -9,6 +9,7 @@ import {
   cellLinks,
   codeOf,
   colouredText,
+  EVIDENCE_AXIS,
   hidden,
   NO_INCIDENT,
   named,
@@ -21,6 +22,7 @@ import {
   table,
   text,
   unit,
+  WHEN,
   width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
@@ -95,9 +97,9 @@ const incidents = (): PanelSource =>
       ]),
       environment: hidden,
       signal_names: named('Signals'),
-      detected_at: named('Detected'),
+      detected_at: named('Detected', [width(WHEN)]),
       next_step: named('Next step', [
-        width(340),
+        width(390),
         cellLinks(
           [
             ['Open the incident', `\${page}/incidents/${ofRow('incident_id')}`],
@@ -149,9 +151,9 @@ const clocks = (): PanelSource =>
     overrides: {
       agent: named('Agent'),
       release: named('Release'),
-      onset_at: named('Onset'),
-      detected_at: named('Detected'),
-      accepted_at: named('Accepted'),
+      onset_at: named('Onset', [width(WHEN)]),
+      detected_at: named('Detected', [width(WHEN)]),
+      accepted_at: named('Accepted', [width(WHEN)]),
       to_detect: named('Time to detect'),
       since_harm: named('Since first harm'),
       to_pause: named('Time to pause'),
@@ -166,9 +168,9 @@ const affected = (): PanelSource =>
   table({
     title: 'Contacts since the onset',
     description:
-      'Contacts of each affected release that began between the onset of the harm and the stop (or the end of the range), with what was written in them. Each incident counts its own stretch of time.',
+      'Contacts of each affected release that began between the onset of the harm and the stop (or the end of the range), with what was written in them, and how far the evidence of this channel and queue carries the release to its pause: 100 % pauses it alone. Each incident counts its own stretch of time.',
     unit: 'short',
-    width: 12,
+    width: 14,
     height: 8,
     whenEmpty: NO_INCIDENT,
     queries: [
@@ -176,7 +178,8 @@ const affected = (): PanelSource =>
         sql`
         SELECT agent, release, channel, queue,
           sumIf(n, measure = 'contacts') AS contacts, sumIf(n, measure = 'writes') AS writes,
-          sumIf(n, measure = 'failed_writes') AS failed_writes, sumIf(n, measure = 'duplicate_writes') AS duplicate_writes
+          sumIf(n, measure = 'failed_writes') AS failed_writes, sumIf(n, measure = 'duplicate_writes') AS duplicate_writes,
+          any(slice_evidence) AS evidence_ratio
         FROM (
           SELECT agent, release, environment, channel, queue, measure, minute, n
           FROM rollup_minutes
@@ -190,6 +193,13 @@ const affected = (): PanelSource =>
           WHERE ${shown()}
           GROUP BY agent, release, environment
         ) AS stretch USING (agent, release, environment)
+        LEFT JOIN (
+          SELECT agent, release, environment, channel, queue, toNullable(greatest(0, argMax(log_e / log_threshold, (at, seq)))) AS slice_evidence
+          FROM evidence_slices
+          WHERE minute <= $__toTime
+            AND (agent, release, environment) IN (SELECT agent, release, environment FROM incident_clock WHERE ${shown()})
+          GROUP BY agent, release, environment, channel, queue
+        ) AS slices USING (agent, release, environment, channel, queue)
         WHERE minute >= toStartOfMinute(since) AND minute <= until
         GROUP BY agent, release, channel, queue
         ORDER BY contacts DESC
@@ -198,14 +208,15 @@ const affected = (): PanelSource =>
       ),
     ],
     overrides: {
-      agent: named('Agent'),
-      release: named('Release'),
-      channel: named('Channel'),
-      queue: named('Queue'),
-      contacts: named('Contacts'),
-      writes: named('Writes'),
-      failed_writes: named('Failed'),
-      duplicate_writes: named('Duplicated'),
+      agent: named('Agent', [width(110)]),
+      release: named('Release', [width(90)]),
+      channel: named('Channel', [width(90)]),
+      queue: named('Queue', [width(110)]),
+      contacts: named('Contacts', [width(85)]),
+      writes: named('Writes', [width(75)]),
+      failed_writes: named('Failed', [width(75)]),
+      duplicate_writes: named('Duplicated', [width(90)]),
+      evidence_ratio: named('Evidence', [width(85), ...unit('percentunit', 0)]),
     },
   })
 
@@ -247,10 +258,11 @@ const harm = (): PanelSource =>
   series({
     title: 'Evidence of the affected releases',
     description:
-      'Joint evidence of every release with an incident, over its line: how fast the harm showed. 100 % is a pause.',
+      'Joint evidence of every release with an incident, over its line: how fast the harm showed. 100 % is a pause; what lies beyond 150 % leaves the picture.',
     unit: 'percentunit',
-    width: 12,
+    width: 10,
     height: 8,
+    ...EVIDENCE_AXIS,
     lines: true,
     thresholds: [
       { value: null, color: 'transparent' },
@@ -322,7 +334,7 @@ const deliveries = (): PanelSource =>
       ),
     ],
     overrides: {
-      at: named('At'),
+      at: named('At', [width(WHEN)]),
       release_name: named('Release'),
       target: named('Target'),
       step: named('Step'),

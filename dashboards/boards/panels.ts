@@ -59,6 +59,8 @@ export type Look = Readonly<{
   links?: readonly ReturnType<typeof link>[]
   overrides?: Readonly<Record<string, readonly DynamicConfigValue[]>>
   decimals?: number
+  /** Most points over the range: fewer are longer ones, with more counted in each. Default: as many as the panel is wide. */
+  mostPoints?: number
   thresholds?: readonly Threshold[]
   mappings?: readonly ValueMapping[]
 }>
@@ -69,6 +71,15 @@ export const CAREFUL = 'orange'
 export const BAD = 'red'
 export const CALM = 'blue'
 
+/** Words in place of a number: a stat writes them as large as they fit, so they are few. */
+export const FEW = {
+  noContacts: 'no contacts',
+  noIncident: 'no incident',
+  noEvidence: 'no evidence yet',
+  noVerdict: 'none closed yet',
+  nothingToRecover: 'nothing to recover',
+  notScraped: 'no sample',
+} as const
 export const NO_CONTACTS = 'No contact in this range and selection. Widen the range, or choose All.'
 export const NO_INCIDENT = 'No incident in this range and selection: nothing breached a limit.'
 export const NOT_SCRAPED = 'No sample. Does Prometheus scrape /metrics of the monitor? See docs/grafana.md.'
@@ -86,6 +97,7 @@ type Common = {
   links(links: ReturnType<typeof link>[]): Common
   overrideByName(name: string, properties: DynamicConfigValue[]): Common
   decimals(decimals: number): Common
+  maxDataPoints(points: number): Common
   thresholds(thresholds: ThresholdsConfigBuilder): Common
   mappings(mappings: ValueMapping[]): Common
 }
@@ -102,6 +114,7 @@ function dressed<B extends Common>(builder: B, look: Look): B {
   for (const query of look.queries) builder.withTarget(query)
   if (look.links) builder.links([...look.links])
   if (look.decimals !== undefined) builder.decimals(look.decimals)
+  if (look.mostPoints !== undefined) builder.maxDataPoints(look.mostPoints)
   if (look.mappings) builder.mappings([...look.mappings])
   builder.thresholds(
     new ThresholdsConfigBuilder()
@@ -124,6 +137,8 @@ export type SeriesLook = Look &
     max?: number
     /** Shortest point, as its data has it. Default a minute. */
     interval?: string
+    /** Marks every point: where a line may have one only. */
+    marked?: boolean
   }>
 
 export function series(look: SeriesLook): PanelSource {
@@ -135,7 +150,7 @@ export function series(look: SeriesLook): PanelSource {
     .lineInterpolation(LineInterpolation.Linear)
     .lineWidth(isBars ? 0 : 2)
     .fillOpacity(isBars ? 80 : 0)
-    .showPoints(VisibilityMode.Auto)
+    .showPoints(look.marked ? VisibilityMode.Always : VisibilityMode.Auto)
     .spanNulls(!isBars)
     .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassicByName))
     .stacking(new StackingConfigBuilder().mode(look.stacked ? StackingMode.Normal : StackingMode.None).group('A'))
@@ -153,6 +168,13 @@ export function series(look: SeriesLook): PanelSource {
   return builder
 }
 
+/** Shares need many contacts in a point: a day in half hours. A total over the range has no use for more points either. */
+export const SHARE_POINTS = 48
+/** Bars that can be told apart. */
+export const BAR_POINTS = 120
+/** Evidence is drawn around the line at which a release is paused: how far beyond it somebody is decides nothing. */
+export const EVIDENCE_AXIS = { min: -0.5, max: 1.5 } as const
+
 /** One number. Its text stays readable whatever the theme: the value is coloured, not the background. */
 export const stat = (look: Look & Readonly<{ graph?: boolean }>): PanelSource =>
   dressed(new StatBuilder(), look)
@@ -162,8 +184,14 @@ export const stat = (look: Look & Readonly<{ graph?: boolean }>): PanelSource =>
 
 export type TableLook = Look & Readonly<{ sortBy?: string }>
 
+/** Grafana writes the words for an empty panel into every empty cell, unless the column has its own. */
+const EMPTY_CELL: DynamicConfigValue = { id: 'noValue', value: '–' }
+
 export function table(look: TableLook): PanelSource {
-  const builder = dressed(new TableBuilder(), look).showHeader(true).filterable(true)
+  const overrides = Object.entries(look.overrides ?? {}).map(([name, more]) => [name, [...more, EMPTY_CELL]] as const)
+  const builder = dressed(new TableBuilder(), { ...look, overrides: Object.fromEntries(overrides) })
+    .showHeader(true)
+    .filterable(true)
   if (look.sortBy) builder.sortBy([{ build: () => ({ displayName: look.sortBy!, desc: true }) }])
   return builder
 }
@@ -178,9 +206,9 @@ export const stateTimeline = (look: Look): PanelSource =>
     .rowHeight(0.8)
     .fillOpacity(80)
 
-/** A panel of a plugin, whose options are left at their defaults. mostPoints bounds the interval of its queries. */
-export const pluginPanel = (type: string, mostPoints: number, look: Look): PanelSource =>
-  dressed(new PanelBuilder(), look).type(type).interval('1m').maxDataPoints(mostPoints)
+/** A panel of a plugin, whose options are left at their defaults. */
+export const pluginPanel = (type: string, look: Look): PanelSource =>
+  dressed(new PanelBuilder(), look).type(type).interval('1m')
 
 export const text = (
   title: string,
@@ -201,7 +229,12 @@ export const unit = (value: string, decimals?: number): DynamicConfigValue[] => 
   { id: 'unit', value },
   ...(decimals === undefined ? [] : [{ id: 'decimals', value: decimals }]),
 ]
-export const hidden: DynamicConfigValue[] = [{ id: 'custom.hidden', value: true }]
+/** A column that only links read. */
+export const hidden: DynamicConfigValue[] = [
+  { id: 'custom.hideFrom', value: { legend: true, tooltip: true, viz: true } },
+]
+/** Wide enough for a date with seconds. */
+export const WHEN = 165
 export const width = (pixels: number): DynamicConfigValue => ({ id: 'custom.width', value: pixels })
 export const colouredText = (mappings: readonly ValueMapping[]): DynamicConfigValue[] => [
   { id: 'custom.cellOptions', value: { type: TableCellDisplayMode.ColorText } },

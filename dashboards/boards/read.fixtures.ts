@@ -1,4 +1,5 @@
 import type { BoardJson } from './finish.ts'
+import type { Format } from './frame.fixtures.ts'
 import { CLICKHOUSE_PLUGIN } from './query.ts'
 
 /** The parts of a board's JSON that the gates read. */
@@ -9,6 +10,8 @@ export type PanelJson = Readonly<{
   description?: string
   datasource?: Readonly<{ type: string; uid: string }>
   gridPos: Readonly<{ x: number; y: number; w: number; h: number }>
+  maxDataPoints?: number
+  interval?: string
   targets?: readonly TargetJson[]
   panels?: readonly PanelJson[]
   fieldConfig?: Readonly<{
@@ -33,8 +36,11 @@ export type Query = Readonly<{
   where: string
   refId: string
   rawSql: string
-  format: 'series' | 'table'
+  format: Format
   mayBeEmpty: boolean
+  /** Most points that its panel asks for, and the shortest in text ('1d'); undefined: by the width of the panel. */
+  mostPoints?: number | undefined
+  shortest?: string | undefined
 }>
 
 export const panelsOf = (board: BoardJson): PanelJson[] =>
@@ -60,23 +66,39 @@ const RIGHTLY_EMPTY =
 /** Every query of panels, annotations and variables that goes to ClickHouse. */
 export function clickhouseQueriesOf(board: BoardJson): Query[] {
   const ofPanels = panelsOf(board).flatMap((panel) =>
-    (panel.targets ?? []).map((target) => ({ where: panel.title, target })),
+    (panel.targets ?? []).map((target) => ({
+      where: panel.title,
+      target,
+      isMark: false,
+      mostPoints: panel.maxDataPoints,
+      shortest: panel.interval,
+    })),
   )
-  const ofAnnotations = annotationsOf(board).map(({ name, target }) => ({ where: name, target }))
+  const ofAnnotations = annotationsOf(board).map(({ name, target }) => ({
+    where: name,
+    target,
+    isMark: true,
+    mostPoints: undefined,
+    shortest: undefined,
+  }))
   const found = [...ofPanels, ...ofAnnotations]
     .filter(({ target }) => target.datasource?.type === CLICKHOUSE_PLUGIN.type || target.rawSql !== undefined)
-    .map(({ where, target }) => ({
-      where,
-      refId: target.refId,
-      rawSql: target.rawSql ?? '',
-      format: target.format === 0 ? ('series' as const) : ('table' as const),
-      mayBeEmpty: RIGHTLY_EMPTY.test(where),
-    }))
+    .map(
+      ({ where, target, isMark, mostPoints, shortest }): Query => ({
+        mostPoints,
+        shortest,
+        where,
+        refId: target.refId,
+        rawSql: target.rawSql ?? '',
+        format: isMark ? 'annotation' : target.format === 0 ? 'series' : 'table',
+        mayBeEmpty: RIGHTLY_EMPTY.test(where),
+      }),
+    )
   const ofVariables = variablesOf(board).map(({ name, rawSql }) => ({
     where: `variable ${name}`,
     refId: 'var',
     rawSql,
-    format: 'table' as const,
+    format: 'variable' as const,
     mayBeEmpty: false,
   }))
   return [...found, ...ofVariables]

@@ -10,15 +10,19 @@ import {
   BAD,
   cellLink,
   colouredText,
+  EVIDENCE_AXIS,
   FINDINGS,
   NO_CONTACTS,
   named,
   type PanelSource,
   row,
+  SHARE_POINTS,
   STATES,
   series,
   table,
   unit,
+  WHEN,
+  width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { COUNTS, chosen, releaseName, selected, share, sliceSelected, wilson } from './sql.ts'
@@ -95,8 +99,8 @@ const history = (): PanelSource =>
         cellLink('Compare with this', boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') })),
       ]),
       environment: named('Environment'),
-      first_contact: named('First contact'),
-      last_contact: named('Last contact'),
+      first_contact: named('First contact', [width(WHEN)]),
+      last_contact: named('Last contact', [width(WHEN)]),
       all_contacts: named('Contacts'),
       state: named('State', colouredText(STATES)),
       incident_signals: named('Incident'),
@@ -117,6 +121,7 @@ const comparison = (): PanelSource => {
     unit: 'short',
     width: 24,
     height: 7,
+    mostPoints: SHARE_POINTS,
     whenEmpty: NO_CONTACTS,
     queries: [
       clickhouse(
@@ -140,17 +145,17 @@ const comparison = (): PanelSource => {
     ],
     overrides: {
       signal_title: named('Signal'),
-      trials: named('Trials'),
-      hits: named('Hits'),
+      trials: named('Trials', [width(85)]),
+      hits: named('Hits', [width(75)]),
       rate: named('${release}', unit('percentunit', 2)),
-      low: named('Low', unit('percentunit', 2)),
-      high: named('High', unit('percentunit', 2)),
-      trials_b: named('Trials '),
-      hits_b: named('Hits '),
+      low: named('Low', [width(85), ...unit('percentunit', 2)]),
+      high: named('High', [width(85), ...unit('percentunit', 2)]),
+      trials_b: named('Trials ', [width(85)]),
+      hits_b: named('Hits ', [width(75)]),
       rate_b: named('${compared}', unit('percentunit', 2)),
-      low_b: named('Low ', unit('percentunit', 2)),
-      high_b: named('High ', unit('percentunit', 2)),
-      ratio: named('Ratio', unit('none', 2)),
+      low_b: named('Low ', [width(85), ...unit('percentunit', 2)]),
+      high_b: named('High ', [width(85), ...unit('percentunit', 2)]),
+      ratio: named('Ratio', [width(80), ...unit('none', 2)]),
       verdict: named('Difference'),
     },
   })
@@ -205,10 +210,12 @@ function sideBySide(signal: Signal): PanelSource {
 const evidence = (): PanelSource =>
   series({
     title: 'Evidence',
-    description: 'Joint evidence of both releases over the line at which they are paused.',
+    description:
+      'Joint evidence of both releases over the line at which they are paused; beyond 150 % it leaves the picture.',
     unit: 'percentunit',
     width: 12,
     height: 8,
+    ...EVIDENCE_AXIS,
     lines: true,
     thresholds: [
       { value: null, color: 'transparent' },
@@ -254,11 +261,11 @@ const decisions = (): PanelSource =>
     overrides: {
       release: named('Release'),
       trigger: named('Trigger'),
-      finding_now: named('Finding', colouredText(FINDINGS)),
-      trials_now: named('Trials'),
-      hits_now: named('Hits'),
-      limit_rate: named('Limit', unit('percentunit', 2)),
-      evidence_ratio: named('Evidence', unit('percentunit', 0)),
-      action_now: named('Action'),
+      finding_now: named('Finding', [width(100), ...colouredText(FINDINGS)]),
+      trials_now: named('Trials', [width(75)]),
+      hits_now: named('Hits', [width(65)]),
+      limit_rate: named('Limit', [width(75), ...unit('percentunit', 2)]),
+      evidence_ratio: named('Evidence', [width(85), ...unit('percentunit', 0)]),
+      action_now: named('Action', [width(80)]),
     },
   })

@@ -48,6 +48,7 @@ const color = z.strictObject({ mode: z.string(), fixedColor: z.string().optional
 /** Properties that an override may set, by id. */
 const PROPERTIES: Readonly<Record<string, z.ZodType>> = {
   displayName: z.string().min(1),
+  noValue: z.string().min(1),
   unit: z.string(),
   decimals: z.number().int(),
   min: z.number(),
@@ -56,7 +57,6 @@ const PROPERTIES: Readonly<Record<string, z.ZodType>> = {
   thresholds,
   mappings: z.array(mapping),
   links: z.array(z.strictObject({ title: z.string().min(1), url: z.string().min(1), targetBlank: z.boolean() })),
-  'custom.hidden': z.boolean(),
   'custom.width': z.number(),
   'custom.cellOptions': z.union([
     z.strictObject({ type: z.literal('color-text') }),

@@ -21,6 +21,9 @@ export const valuesOf = (variable: string): string =>
 export const selected = (column: string, variable: string = column): string =>
   `$__conditionalAll(has(${valuesOf(variable)}, ${column}), $${variable})`
 
+/** True for incidents of a selected slice; one whose evidence stands over all of them has an empty channel or queue, and concerns each. */
+export const concerned = (column: 'channel' | 'queue'): string => `(${column} = '' OR ${selected(column)})`
+
 /** True where the column holds the one selected value: for variables without All. */
 export const chosen = (column: string, variable: string): string => `has(${valuesOf(variable)}, ${column})`
 
@@ -30,8 +33,13 @@ export const NO_DRILLS = `environment != '${DRILL.environment}'`
 export const sliceSelected = (columns: readonly SliceColumn[] = SLICE_COLUMNS): string =>
   [NO_DRILLS, ...columns.map((column) => selected(column))].join('\nAND ')
 
+/** What is judged apart: region is a dimension of boards only. */
+export const JUDGED_COLUMNS: readonly SliceColumn[] = ['environment', 'agent', 'release', 'channel', 'queue']
 const RELEASE_COLUMNS: readonly SliceColumn[] = ['environment', 'agent', 'release']
 export const releaseSelected = (): string => sliceSelected(RELEASE_COLUMNS)
+/** For incidents: of the releases selected, and concerning the channels and queues selected. */
+export const incidentSelected = (): string =>
+  `${releaseSelected()} AND ${concerned('channel')} AND ${concerned('queue')}`
 
 /** True for incidents whose release may still take contacts at the end of the range: not drained, not resumed, not closed. */
 export const IS_OPEN =
@@ -39,20 +47,32 @@ export const IS_OPEN =
 
 /** What a release is called in legends and tables. */
 export const releaseName = "concat(agent, ' ', release)"
+/** What a slice of a release is called. */
+export const sliceName =
+  "concat(agent, ' ', release, ': ', if(channel = '', 'no channel', channel), ', ', if(queue = '', 'no queue', queue))"
+
+const COUNTED = 'signal, measure, environment, agent, release, channel, queue'
+/** Totals per day know no region. */
+const BY_DAY = '($__interval_s >= 86400 AND $__conditionalAll(1 = 0, $region))'
 
 /**
- * Counts of the range, as a table (signal, measure, slice columns, at, n): by minute, or by hour where a point of the panel is an hour or
- * longer. Only one half is ever read, and ClickHouse takes the conditions around it into that half.
+ * Counts of the range, as a table (signal, measure, slice columns, at, n): by minute, by hour where a point of the panel is an hour or longer, by
+ * day (UTC) where it is a day or longer and no region is selected. What began before the range does not count, so a first hour or day that the
+ * range cuts is left out. Only one part is ever read, and ClickHouse takes the conditions around it into that part.
  */
 export const COUNTS = sql`
   (
-    SELECT signal, measure, environment, agent, release, channel, queue, region, minute AS at, n
+    SELECT ${COUNTED}, region, minute AS at, n
     FROM rollup_minutes
     WHERE $__interval_s < 3600 AND $__timeFilter(minute)
     UNION ALL
-    SELECT signal, measure, environment, agent, release, channel, queue, region, hour AS at, n
+    SELECT ${COUNTED}, region, hour AS at, n
     FROM rollup_hours
-    WHERE $__interval_s >= 3600 AND $__timeFilter(hour)
+    WHERE $__interval_s >= 3600 AND NOT ${BY_DAY} AND $__timeFilter(hour)
+    UNION ALL
+    SELECT ${COUNTED}, '' AS region, toDateTime(day, 'UTC') AS at, n
+    FROM rollup_days
+    WHERE ${BY_DAY} AND day >= toDate($__fromTime) + 1 AND day <= toDate($__toTime)
   )`
 
 /** The latest releases of the selection that had a contact in the range. */

@@ -26,7 +26,8 @@ export function timeline(): Dashboard {
 }
 
 const lanes = (): PanelSource =>
-  pluginPanel('andon-releasetimeline-panel', MOST_POINTS, {
+  pluginPanel('andon-releasetimeline-panel', {
+    mostPoints: MOST_POINTS,
     title: 'Releases',
     description:
       'Lanes of the releases that were active in the range, with the clock of every incident and, below, evidence of harm up to the line at which a release is paused. Drag to zoom, double click to zoom out, click for the card with links; with the keyboard: arrows, Enter, plus and minus.',

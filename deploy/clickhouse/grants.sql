@@ -16,6 +16,7 @@ GRANT CREATE TEMPORARY TABLE ON *.* TO andon_pipeline;
 GRANT SELECT ON andon.* TO andon_detector;
 GRANT INSERT ON andon.evidence TO andon_detector;
 GRANT INSERT ON andon.evidence_history TO andon_detector;
+GRANT INSERT ON andon.evidence_slices TO andon_detector;
 GRANT INSERT ON andon.baselines TO andon_detector;
 
 -- The alerter reads, and keeps the journal of incidents, of their recovery, of releases and of drills.

@@ -163,50 +163,51 @@ ENGINE = SummingMergeTree(n)
 ORDER BY (signal, measure, day, agent, release, environment, channel, queue)
 SETTINGS non_replicated_deduplication_window = 1000;
 
--- Parts of the KPIs by day: numerator and denominator, which may be summed over any dimension; docs/kpis.md has the formulas. A row stands
--- only where something was counted. Delayed signals: only contacts whose window is over, by the monitor's clock.
-CREATE VIEW IF NOT EXISTS kpi_days AS
-WITH (SELECT max(clock_at) FROM batches) AS clock_at
+-- Parts of the KPIs that count contacts, by day of their start: numerators and denominators to be summed, over any dimension; docs/kpis.md has the
+-- formulas. Rows are many to a day and slice, as whoever reads them sums them anyway. Delayed signals: only contacts whose window is over, by the monitor's clock. So
+-- a day counts as a whole before the one in which that time lies, and that one by minute.
+CREATE VIEW IF NOT EXISTS kpi_contact_parts AS
+WITH (SELECT max(clock_at) FROM batches) AS clock_at,
+  clock_at - INTERVAL 72 HOUR AS over_72h, clock_at - INTERVAL 7 DAY AS over_7d
 SELECT day, environment, agent, release, channel, queue, part.1 AS kpi, '' AS currency,
-  sum(if(part.2 = 'n', part.5, 0) * multiIf(part.6 = 72, n_72h, part.6 = 168, n_7d, n_all)) AS numerator,
-  sum(if(part.2 = 'd', part.5, 0) * multiIf(part.6 = 72, n_72h, part.6 = 168, n_7d, n_all)) AS denominator,
-  max(part.7) AS is_ratio
+  if(part.2 = 'n', part.5, 0) * n AS numerator, if(part.2 = 'd', part.5, 0) * n AS denominator, part.6 AS is_ratio
 FROM (
-  -- Every window is over for days that lie further back than the longest one: only the last ones are read by minute.
-  SELECT day, environment, agent, release, channel, queue, signal, measure, n AS n_all, n AS n_72h, n AS n_7d
-  FROM rollup_days WHERE environment != 'andon-drill' AND day < toDate(clock_at) - 8
+  SELECT day, environment, agent, release, channel, queue, signal, measure, n
+  FROM rollup_days
+  WHERE environment != 'andon-drill'
+    AND (signal != 'repeat_contacts' OR day < toDate(over_72h)) AND (signal NOT IN ('reopened_cases', 'complaints') OR day < toDate(over_7d))
   UNION ALL
-  SELECT toDate(minute) AS day, environment, agent, release, channel, queue, signal, measure, sum(n) AS n_all,
-    sumIf(n, minute <= clock_at - INTERVAL 72 HOUR) AS n_72h, sumIf(n, minute <= clock_at - INTERVAL 7 DAY) AS n_7d
-  FROM rollup_minutes WHERE environment != 'andon-drill' AND minute >= toDateTime(toDate(clock_at) - 8, 'UTC')
-  GROUP BY day, environment, agent, release, channel, queue, signal, measure
+  SELECT toDate(minute) AS day, environment, agent, release, channel, queue, signal, measure, n
+  FROM rollup_minutes
+  WHERE environment != 'andon-drill'
+    AND (signal = 'repeat_contacts' AND minute >= toStartOfDay(over_72h) AND minute <= over_72h
+      OR signal IN ('reopened_cases', 'complaints') AND minute >= toStartOfDay(over_7d) AND minute <= over_7d)
 ) AS counted
 INNER JOIN (
   SELECT part, part.3 AS signal, part.4 AS measure FROM (SELECT arrayJoin([
-    ('contacts', 'n', '', 'contacts', 1, 0, 0),
-    ('identity_coverage', 'n', '', 'identified', 1, 0, 1), ('identity_coverage', 'd', '', 'contacts', 1, 0, 1),
-    ('repeat_contact_rate', 'n', 'repeat_contacts', 'hits', 1, 72, 1), ('repeat_contact_rate', 'd', 'repeat_contacts', 'trials', 1, 72, 1),
-    ('reopened_rate', 'n', 'reopened_cases', 'hits', 1, 168, 1), ('reopened_rate', 'd', 'reopened_cases', 'trials', 1, 168, 1),
-    ('complaint_rate', 'n', 'complaints', 'hits', 1, 168, 1), ('complaint_rate', 'd', 'complaints', 'trials', 1, 168, 1),
-    ('update_success_rate', 'n', '', 'writes', 1, 0, 1), ('update_success_rate', 'n', '', 'failed_writes', -1, 0, 1),
-    ('update_success_rate', 'd', '', 'writes', 1, 0, 1),
-    ('duplicate_rate', 'n', 'duplicate_creations', 'hits', 1, 0, 1), ('duplicate_rate', 'd', 'duplicate_creations', 'trials', 1, 0, 1),
-    ('corrections', 'n', 'corrections', 'events', 1, 0, 0),
-    ('review_minutes', 'n', 'human_reviews', 'minutes', 1, 0, 0),
-    ('review_minutes_per_action', 'n', 'human_reviews', 'minutes', 1, 0, 1),
-    ('review_minutes_per_action', 'd', '', 'writes', 1, 0, 1), ('review_minutes_per_action', 'd', '', 'failed_writes', -1, 0, 1),
-    ('transfer_rate', 'n', '', 'contacts_transferred', 1, 0, 1), ('transfer_rate', 'd', '', 'contacts', 1, 0, 1),
-    ('escalation_rate', 'n', 'escalations', 'hits', 1, 0, 1), ('escalation_rate', 'd', 'escalations', 'trials', 1, 0, 1)
-  ]::Array(Tuple(String, String, String, String, Int8, UInt16, UInt8))) AS part)
+    ('contacts', 'n', '', 'contacts', 1, 0),
+    ('identity_coverage', 'n', '', 'identified', 1, 1), ('identity_coverage', 'd', '', 'contacts', 1, 1),
+    ('repeat_contact_rate', 'n', 'repeat_contacts', 'hits', 1, 1), ('repeat_contact_rate', 'd', 'repeat_contacts', 'trials', 1, 1),
+    ('reopened_rate', 'n', 'reopened_cases', 'hits', 1, 1), ('reopened_rate', 'd', 'reopened_cases', 'trials', 1, 1),
+    ('complaint_rate', 'n', 'complaints', 'hits', 1, 1), ('complaint_rate', 'd', 'complaints', 'trials', 1, 1),
+    ('update_success_rate', 'n', '', 'writes', 1, 1), ('update_success_rate', 'n', '', 'failed_writes', -1, 1),
+    ('update_success_rate', 'd', '', 'writes', 1, 1),
+    ('duplicate_rate', 'n', 'duplicate_creations', 'hits', 1, 1), ('duplicate_rate', 'd', 'duplicate_creations', 'trials', 1, 1),
+    ('corrections', 'n', 'corrections', 'events', 1, 0),
+    ('review_minutes', 'n', 'human_reviews', 'minutes', 1, 0),
+    ('review_minutes_per_action', 'n', 'human_reviews', 'minutes', 1, 1),
+    ('review_minutes_per_action', 'd', '', 'writes', 1, 1), ('review_minutes_per_action', 'd', '', 'failed_writes', -1, 1),
+    ('transfer_rate', 'n', '', 'contacts_transferred', 1, 1), ('transfer_rate', 'd', '', 'contacts', 1, 1),
+    ('escalation_rate', 'n', 'escalations', 'hits', 1, 1), ('escalation_rate', 'd', 'escalations', 'trials', 1, 1)
+  ]::Array(Tuple(String, String, String, String, Int8, UInt8))) AS part)
 ) AS parts USING (signal, measure)
 -- What nobody reports is not zero: rates over outcomes wait for the first outcome of their kind.
-WHERE NOT (kpi = 'complaint_rate' AND (SELECT count() FROM rollup_days WHERE signal = 'complaints' AND measure IN ('events', 'unattributed')) = 0)
-  AND NOT (kpi = 'reopened_rate' AND (SELECT count() FROM rollup_days WHERE signal = 'reopened_cases' AND measure IN ('events', 'unattributed')) = 0)
-  AND NOT (kpi = 'review_minutes_per_action' AND (SELECT count() FROM rollup_days WHERE signal = 'human_reviews' AND measure IN ('events', 'unattributed')) = 0)
-GROUP BY day, environment, agent, release, channel, queue, kpi
-HAVING numerator != 0 OR denominator != 0
+WHERE kpi NOT IN ('complaint_rate', 'reopened_rate', 'review_minutes_per_action')
+  OR transform(kpi, ['complaint_rate', 'reopened_rate', 'review_minutes_per_action'], ['complaints', 'reopened_cases', 'human_reviews'], '') IN (
+    SELECT signal FROM rollup_days WHERE signal IN ('complaints', 'reopened_cases', 'human_reviews') AND measure IN ('events', 'unattributed'));
 
-UNION ALL
+-- Parts of the KPIs that count rollback events, by day of their opening.
+CREATE VIEW IF NOT EXISTS kpi_incident_parts AS
 SELECT toDate(opened_at) AS day, environment, agent, release, channel, queue, part.1 AS kpi, '' AS currency,
   sum(assumeNotNull(part.2)) AS numerator, sum(assumeNotNull(part.3)) AS denominator, max(part.4) AS is_ratio
 FROM kpi_incidents
@@ -225,9 +226,10 @@ ARRAY JOIN [
   ('writes_after_pause', writes_after_pause, 1, 0)
 ]::Array(Tuple(String, Nullable(Float64), Nullable(Float64), UInt8)) AS part
 WHERE part.2 IS NOT NULL
-GROUP BY day, environment, agent, release, channel, queue, kpi
+GROUP BY day, environment, agent, release, channel, queue, kpi;
 
-UNION ALL
+-- Parts of the KPIs that count what rollback events touched, by day of their opening.
+CREATE VIEW IF NOT EXISTS kpi_affected_parts AS
 SELECT toDate(taken.opened_at) AS day, affected.environment AS environment, affected.agent AS agent, affected.release AS release,
   affected.channel AS channel, affected.queue AS queue, part.1 AS kpi, part.4 AS currency,
   sum(part.2) AS numerator, sum(part.3) AS denominator, max(part.5) AS is_ratio
@@ -243,14 +245,18 @@ INNER JOIN (SELECT incident_id, opened_at FROM kpi_incidents) AS taken ON taken.
 GROUP BY day, environment, agent, release, channel, queue, kpi, currency
 HAVING numerator != 0 OR denominator != 0;
 
+-- Parts of all KPIs.
+CREATE VIEW IF NOT EXISTS kpi_parts AS
+SELECT * FROM kpi_contact_parts UNION ALL SELECT * FROM kpi_incident_parts UNION ALL SELECT * FROM kpi_affected_parts;
+
 -- The KPIs of leaders per day, week (from Monday) and month, in UTC: filter by period and kpi. value = numerator / denominator where there is a
 -- denominator, else numerator; to sum up rows (over releases, channels …) sum both parts first.
 CREATE VIEW IF NOT EXISTS kpis AS
 SELECT period, multiIf(period = 'day', day, period = 'week', toMonday(day), toStartOfMonth(day)) AS period_start,
   environment, agent, release, channel, queue, kpi, currency,
-  sum(kpi_days.numerator) AS numerator, if(max(is_ratio) = 1, sum(kpi_days.denominator), NULL) AS denominator,
+  sum(kpi_parts.numerator) AS numerator, if(max(is_ratio) = 1, sum(kpi_parts.denominator), NULL) AS denominator,
   numerator / ifNull(denominator, 1) AS value
-FROM kpi_days
+FROM kpi_parts
 ARRAY JOIN ['day', 'week', 'month'] AS period
 GROUP BY period, period_start, environment, agent, release, channel, queue, kpi, currency
 HAVING if(max(is_ratio) = 1, denominator > 0, numerator != 0);

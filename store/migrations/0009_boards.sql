@@ -110,6 +110,28 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS evidence_latest_of_history TO evidence_la
 SELECT environment, agent, release, trigger, signal, at, seq, action, shadow, finding, trials, hits, limit, log_e, log_threshold
 FROM evidence_history;
 
+-- Where the evidence of a release comes from: one row per slice and minute in which the slice had something new. log_e is the slice's term in the
+-- joint evidence (over all triggers that can pause, weights included), so at log_threshold the slice alone pauses the release. Rows cost with
+-- traffic and are many: at most 24 slices per release and trigger are told apart, and they are kept for a month.
+CREATE TABLE IF NOT EXISTS evidence_slices (
+  environment LowCardinality(String),
+  agent LowCardinality(String),
+  release LowCardinality(String),
+  channel LowCardinality(String),
+  queue LowCardinality(String),
+  minute DateTime('UTC') CODEC(DoubleDelta, LZ4),
+  at DateTime64(3, 'UTC') CODEC(Delta, LZ4),
+  seq UInt64 CODEC(Delta, LZ4),
+  signal LowCardinality(String),
+  log_e Float32,
+  log_threshold Float32,
+  stored_at DateTime DEFAULT now() CODEC(Delta, LZ4),
+  INDEX minute_range minute TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(seq)
+ORDER BY (agent, release, environment, channel, queue, minute)
+TTL stored_at + INTERVAL 30 DAY;
+
 -- Every incident with its clock, as the fold of its journal: what alerts/incident.ts folds in memory. A time that has not come is null.
 -- life: the lines since it was last opened, which begins anew what was said of it before.
 CREATE VIEW IF NOT EXISTS incident_clock AS

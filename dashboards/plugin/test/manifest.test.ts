@@ -53,7 +53,7 @@ test('what the app says it brings is there, and nothing is there that it does no
   expect(app.includes!.find(({ type }) => type === 'panel')).toEqual({
     type: 'panel',
     name: panel.name,
-    path: 'timeline/module.js',
+    path: 'timeline/plugin.json',
   })
 })
 

@@ -16,6 +16,7 @@ import React, { useMemo, useState } from 'react'
 import { createRoot } from 'react-dom/client'
 import { DEFAULTS, type Options } from '../../src/timeline/options.ts'
 import { framesOf, rangeOf, type Scene } from '../scenes.ts'
+import { BoardStage, type DrawnBoard } from './board.tsx'
 import { HomeStage } from './home.tsx'
 import { load } from './load.ts'
 
@@ -107,6 +108,10 @@ Object.assign(window, {
   showHome: async (hasClickHouse: boolean) => {
     const plugin = await app
     root.render(<HomeStage key={++shown} app={plugin} hasClickHouse={hasClickHouse} />)
+  },
+  showBoard: (board: DrawnBoard, dark: boolean, width: number) => {
+    document.body.style.margin = '0'
+    root.render(<BoardStage key={++shown} board={board} dark={dark} width={width} />)
   },
   ready: app.then(() => true),
 })
