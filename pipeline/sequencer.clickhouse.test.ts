@@ -121,3 +121,41 @@ test('a fact that the store cannot read is refused for good, alone: what shares 
     { measure: 'unattributed', n: 1 },
   ])
 })
+
+test('what arrives while totals catch up is taken when they have, not after the sleep that follows', async () => {
+  const catchingUp = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const slow = new Proxy(store, {
+    get: (target, name) => {
+      const value = Reflect.get(target, name, target) as unknown
+      if (typeof value !== 'function') return value
+      if (name !== 'command') return value.bind(target)
+      return async (params: { query: string }) => {
+        if (params.query.startsWith('INSERT INTO rollup_hours')) {
+          catchingUp.resolve()
+          await goOn.promise
+        }
+        return value.call(target, params)
+      }
+    },
+  })
+  const sequencer = await createSequencer({
+    store: slow,
+    statements: compileSignals(SIGNAL_LIBRARY.slice(0, 1)),
+    idleMs: null,
+    clock: wallClock,
+    clockMode: 'wall',
+    holdMs: 1_000,
+    onBatch: () => {},
+    log: silentLog,
+  })
+  const send = (id: string) => sequencer.accept({ spans: [agentSpan({ trace: id, id })], outcomes: [], points: [] })
+  await send('before')
+  const settled = sequencer.settle()
+  await catchingUp.promise
+  const taken = send('meanwhile').then(() => 'taken')
+  goOn.resolve()
+  await settled
+  expect(await Promise.race([taken, wallClock.sleep(10_000).then(() => 'still waiting')])).toBe('taken')
+  await sequencer.close()
+})

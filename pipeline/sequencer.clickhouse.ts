@@ -183,11 +183,12 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   /** Sleeps until something arrives or a trace has waited long enough. */
   const idle = async (): Promise<void> => {
     if (holds.size === 0) expireAll = false
+    // From here on: what arrives while totals catch up must not wait for the sleep that follows.
+    const pause = new AbortController()
+    wake = () => pause.abort()
     if (whole.length > 0 || longTotals.dueInMs() <= 0) await longTotals.catchUp()
     for (const done of whole.splice(0)) done()
     const nextHoldMs = Math.min(clock.nowMs() + longTotals.dueInMs(), ...holds.values())
-    const pause = new AbortController()
-    wake = () => pause.abort()
     const idleMs = Number.isFinite(nextHoldMs) ? Math.max(1, nextHoldMs - clock.nowMs()) : IDLE_MS
     await clock.sleep(idleMs, AbortSignal.any([stop.signal, pause.signal]))
     wake = () => {}
