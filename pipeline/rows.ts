@@ -1,4 +1,4 @@
-import type { MetricPoint, OutcomeFact, SpanFact } from '../facts/span.ts'
+import { EMPTY_SPAN, type MetricPoint, type OutcomeFact, type SpanFact } from '../facts/span.ts'
 import type { Contact } from './contact.ts'
 import type { PlaceChange } from './places.ts'
 
@@ -81,8 +81,8 @@ export const packSpan = (span: SpanFact): unknown[] => [
 ]
 
 export function unpackSpan([startedAtMs, endedAtMs, ...values]: readonly unknown[]): SpanFact {
-  const span: Record<string, unknown> = { startedAtMs, endedAtMs }
-  for (const [index, [, field]] of SPAN_FIELDS.entries()) span[field] = values[index]
+  const span: Record<string, unknown> = { ...EMPTY_SPAN, startedAtMs, endedAtMs } // the shape of every other span: the engine keeps it fast
+  for (let i = 0; i < SPAN_FIELDS.length; i++) span[SPAN_FIELDS[i]![1]] = values[i]
   return span as SpanFact
 }
 
