@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
@@ -167,7 +167,25 @@ test('the image holds what runs and nothing else', () => {
     .filter((room) => readdirSync(join(ROOT, room)).some((file) => file.endsWith('.ts')))
   for (const room of rooms) expect(allowed, room).toContain(room)
   expect(text('.dockerignore').startsWith('**\n')).toBe(true)
+  const missing = [...reachedFrom(['main.ts', 'deploy/healthcheck.ts'])].filter(
+    (file) =>
+      !allowed.some((path) => file === path || file.startsWith(`${path}/`)) || /(\.test|fixtures)\.ts$/.test(file),
+  )
+  expect(missing).toEqual([])
 })
+
+/** Files of the project that these import, at once or later. */
+function reachedFrom(entries: readonly string[]): Set<string> {
+  const reached = new Set<string>()
+  const open = [...entries]
+  for (let file = open.pop(); file !== undefined; file = open.pop()) {
+    if (reached.has(file)) continue
+    reached.add(file)
+    for (const [, target] of text(file).matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+\.ts)'/g))
+      open.push(normalize(join(dirname(file), target!)))
+  }
+  return reached
+}
 
 test('secrets are made once and never overwritten', () => {
   const folder = mkdtempSync(join(tmpdir(), 'andon-secrets-'))
