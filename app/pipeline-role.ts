@@ -58,6 +58,7 @@ export function leadPipeline(shared: Shared): LeadOptions {
               )
             }
           },
+          onProgress: metrics.progress,
           onLost: metrics.lost,
           log,
         },

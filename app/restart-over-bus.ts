@@ -12,6 +12,8 @@ export type RestartAnswer = Readonly<{ kind: 'restarted'; id: string; restart: E
 
 export const isAnswer = (said: { kind: string }): said is RestartAnswer => said.kind === 'restarted'
 
+const over = () => new AndonError('superseded', 'this alerter is not the active one any more', { retryable: true })
+
 /**
  * Evidence starts anew wherever the detector is active. A question waits for as long as it takes: it is durable once it was sent, and whoever
  * detects next answers it. Rejects with AndonError `superseded` (retryable) when this alerter's term ends first.
@@ -22,13 +24,14 @@ export function askOverBus(
 ): Readonly<{ restartEvidence: RestartEvidence; hear: (answer: RestartAnswer) => void }> {
   const waiting = new Map<string, PromiseWithResolvers<EvidenceRestart | null>>()
   signal.addEventListener('abort', () => {
-    for (const { reject } of waiting.values())
-      reject(new AndonError('superseded', 'this alerter is not the active one any more', { retryable: true }))
+    for (const { reject } of waiting.values()) reject(over())
   })
   return {
     restartEvidence: async (release, trigger) => {
+      if (signal.aborted) throw over()
       const id = randomUUID()
       const answer = Promise.withResolvers<EvidenceRestart | null>()
+      answer.promise.catch(() => {}) // the term may end while the question is being sent: then that is told, below
       waiting.set(id, answer)
       try {
         await send({ id, release, trigger })

@@ -2,24 +2,26 @@ import { Counter, Gauge } from 'prom-client'
 import type { Membership } from '../bus/bus.ts'
 import type { ReleaseView } from '../facts/overview.ts'
 import { wallClock } from '../lib/clock.ts'
-import type { BatchMeasures } from '../pipeline/sequencer.clickhouse.ts'
 import { createMetrics } from './metrics.ts'
 
 export type RoleMetrics = ReturnType<typeof createRoleMetrics>
 
-/** `lanes`: the group whose partitions are divided. Metrics of a process that runs roles over Kafka: those of the monitor, as far as its roles have them, and those of the bus. */
+/** `pipeline`, `lanes`: groups of those who order batches and of those who share counting them. Metrics of a process that runs roles over Kafka: those of the monitor, as far as its roles have them, and those of the bus. */
 export function createRoleMetrics({
   members,
+  pipeline,
   lanes,
 }: {
   members: () => ReadonlyMap<string, Membership>
+  pipeline: string
   lanes: string
 }) {
   let views: () => ReleaseView[] = () => []
   let progressMs = wallClock.nowMs()
   const lagMs = () => {
-    const waits = [...members().values()].some((member) => Object.values(member.lag() ?? {}).some((lag) => lag > 0))
-    return waits ? Math.max(0, wallClock.nowMs() - progressMs) : 0
+    const lag = members().get(pipeline)?.lag() ?? {}
+    if (!Object.values(lag).some((records) => records > 0)) progressMs = wallClock.nowMs()
+    return Math.max(0, wallClock.nowMs() - progressMs)
   }
   const monitor = createMetrics({
     views: () => views(),
@@ -87,9 +89,10 @@ export function createRoleMetrics({
     deadLetter: (topic: string) => deadLetters.inc({ topic }),
     lost: (n: number) => lost.inc(n),
     finding: () => findings.inc(),
-    batch: (batch: BatchMeasures) => {
+    batch: monitor.batch,
+    /** Batches became whole, whoever counted them. */
+    progress: () => {
       progressMs = wallClock.nowMs()
-      monitor.batch(batch)
     },
   }
 }

@@ -84,7 +84,8 @@ export async function startRoles(options: {
   try {
     await untilItWorks('the topics are not there yet', () => ensureTopics(bus, kafka!), log, stopping.signal)
     const members = new Map<string, Membership>()
-    const metrics = createRoleMetrics({ members: () => members, lanes: `${kafka!.groupPrefix}-lanes` })
+    const groups = { pipeline: `${kafka!.groupPrefix}-pipeline`, lanes: `${kafka!.groupPrefix}-lanes` }
+    const metrics = createRoleMetrics({ members: () => members, ...groups })
     const host = config.page.host.includes(':') ? `[${config.page.host}]` : config.page.host
     const active: Shared['active'] = { alerting: null }
     const namer = createNamer(

@@ -1,5 +1,6 @@
 import kafkajs, { type Consumer, type EachBatchPayload, type Kafka, type PartitionAssigner } from 'kafkajs'
 import type { Clock } from '../lib/clock.ts'
+import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { type BusRecord, type Membership, type Positions, partitionKey } from './bus.ts'
 import { createInbox, type Inbox } from './inbox.ts'
@@ -108,7 +109,9 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
       await clock.sleep(REJOIN_MS, closing.signal)
       if (closing.signal.aborted) return
       try {
-        return await start()
+        await start()
+        if (closing.signal.aborted) await consumer.disconnect()
+        return
       } catch (error) {
         log.warn({ group, err: (error as Error).message }, 'the group cannot be joined yet')
       }
@@ -189,10 +192,15 @@ async function startsOf(kafka: Kafka, mine: readonly Assigned[], positions: Posi
     let lost = 0
     const wantedKeys = new Set(mine.map(({ topic, partition }) => partitionKey(topic, partition)))
     for (const topic of new Set(mine.map((part) => part.topic)))
-      for (const { partition, low } of await admin.fetchTopicOffsets(topic)) {
+      for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
         const key = partitionKey(topic, partition)
         if (!wantedKeys.has(key)) continue
         const wanted = positions[key]
+        if (wanted !== undefined && wanted > Number(high))
+          throw new AndonError(
+            'positions',
+            `${topic} ends at ${high} in partition ${partition}, before what was read of it already (${wanted}): it was made anew, or lost records. Give it another name (kafka.topics), so that it is read from its beginning`,
+          )
         if (wanted !== undefined) lost += Math.max(0, Number(low) - wanted)
         from[key] = Math.max(wanted ?? 0, Number(low))
       }

@@ -43,6 +43,7 @@ export function createSeats(edges: {
   const { giving, clock, log, openTerm } = edges
   const { group, seatOf } = giving
   const seats = new Map<number, { leadership: Leadership; assigned: readonly Assigned[] }>()
+  let isClosed = false
 
   const seatAt = (number: number) => {
     const existing = seats.get(number)
@@ -56,6 +57,7 @@ export function createSeats(edges: {
   const leading = () => [...seats.values()].filter(({ leadership }) => leadership.isLeading())
   return {
     assign: (assigned) => {
+      if (isClosed) return // a member that leaves may be dealt partitions once more
       const bySeat = Map.groupBy(assigned, seatOf)
       for (const [number, { leadership }] of seats) if (!bySeat.has(number)) leadership.dismiss()
       for (const [number, partitions] of bySeat) {
@@ -78,6 +80,7 @@ export function createSeats(edges: {
       return sum
     },
     close: async () => {
+      isClosed = true
       await Promise.all([...seats.values()].map(({ leadership }) => leadership.close()))
     },
   }

@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { type Arrivals, storeBatch } from './accept.clickhouse.ts'
 import { type BatchResult, processBatch } from './batch.clickhouse.ts'
-import { firstBodies } from './lane-steps.clickhouse.ts'
+import { doAllLanes, firstBodies } from './lane-steps.clickhouse.ts'
 import { recordsOf } from './letters.ts'
 import type { Stamp } from './rows.ts'
 import type { BatchMeasures } from './sequencer.clickhouse.ts'
@@ -36,16 +36,30 @@ export function countHere(
 ): Counting {
   let counting: Promise<void> = Promise.resolve()
   let failure: Promise<void> | null = null
-  let results: BatchResult[] = []
-  return {
-    lanes: 1,
-    take: async (stamp, facts) => {
-      const startedMs = clock.nowMs()
-      const stored = await storeBatch(context, wholeOf(stamp), facts)
-      const storedMs = clock.nowMs()
-      await counting
-      const begun = processBatch(context, stored).then((result) => {
-        results.push(result)
+  let underWay = 0
+  let whole: Progress | null = null
+
+  const isWhole = (seq: number, holds: Progress['holds']) => {
+    whole = { seq, holds: [...(whole?.holds ?? []), ...holds] }
+  }
+  const follow = (begun: Promise<void>) => {
+    counting = begun
+    underWay++
+    begun.then(
+      () => void underWay--,
+      () => {
+        failure = begun // whoever asks next is told
+      },
+    )
+  }
+  async function countAlone(stamp: Stamp, facts: Arrivals): Promise<void> {
+    const startedMs = clock.nowMs()
+    const stored = await storeBatch(context, wholeOf(stamp), facts)
+    const storedMs = clock.nowMs()
+    await counting
+    follow(
+      processBatch(context, stored).then((result) => {
+        isWhole(result.seq, holdsOf(result))
         onBatch({
           ...result,
           spans: facts.spans.length,
@@ -54,29 +68,35 @@ export function countHere(
           acceptMs: storedMs - startedMs,
           processMs: clock.nowMs() - storedMs,
         })
-      })
-      counting = begun
-      begun.catch(() => {
-        failure = begun // whoever asks next is told
-      })
-    },
+      }),
+    )
+  }
+  async function finishLanes(stamp: Stamp, facts: Arrivals, lanes: number): Promise<void> {
+    await counting
+    const startedMs = clock.nowMs()
+    const counts = await doAllLanes(context, stamp, facts, lanes)
+    isWhole(stamp.seq, await holdsBetween(context.store, stamp.seq - 1, stamp.seq))
+    const times = { acceptMs: 0, processMs: clock.nowMs() - startedMs }
+    onBatch({ seq: stamp.seq, clockMs: stamp.acceptedAtMs, ...counts, heldTraces: [], resolvedTraces: [], ...times })
+  }
+  return {
+    lanes: 1,
+    take: (stamp, facts, lanes) => (lanes === 1 ? countAlone(stamp, facts) : finishLanes(stamp, facts, lanes)),
     progress: async () => {
       await failure
-      if (results.length === 0) return null
-      const whole = results
-      results = []
-      return {
-        seq: whole.at(-1)!.seq,
-        holds: whole.flatMap(({ heldTraces, resolvedTraces }) => [
-          ...heldTraces.map((traceId) => ({ traceId, waits: true })),
-          ...resolvedTraces.map((traceId) => ({ traceId, waits: false })),
-        ]),
-      }
+      const progress = whole
+      whole = null
+      return progress
     },
-    isBusy: () => results.length > 0,
+    isBusy: () => underWay > 0 || whole !== null,
     rest: () => counting.catch(() => {}),
   }
 }
+
+const holdsOf = ({ heldTraces, resolvedTraces }: BatchResult): Progress['holds'] => [
+  ...heldTraces.map((traceId) => ({ traceId, waits: true })),
+  ...resolvedTraces.map((traceId) => ({ traceId, waits: false })),
+]
 
 /** Batches that may be under way in lanes at once: enough to keep every lane busy; the fewer, the larger they are under load. */
 const MOST_UNDER_WAY = 3

@@ -2,7 +2,7 @@ import { type Arrivals, storeBatch } from './accept.clickhouse.ts'
 import type { ContactChange, PartChange } from './changes.ts'
 import type { Step } from './letters.ts'
 import type { PlaceChange } from './places.ts'
-import { packSpan, unpackSpan } from './rows.ts'
+import { packSpan, type Stamp, unpackSpan } from './rows.ts'
 import { divide, type Share } from './share.ts'
 import {
   type BatchContext,
@@ -112,4 +112,37 @@ export async function doWhole({ context, share, bodies }: Given<'whole'>): Promi
   }
   await closeBatch(context, share.stamp, counts)
   return counts
+}
+
+/**
+ * All lanes of a batch in this process, one after the other: for a batch that was begun with lanes where none are any more. Its tokens are those of the
+ * lanes that began it, so what they wrote of it already stands once.
+ */
+export async function doAllLanes(
+  context: BatchContext,
+  stamp: Stamp,
+  facts: Arrivals,
+  lanes: number,
+): Promise<LaneCounts> {
+  const places = Array.from({ length: lanes }, (_, lane) => ({
+    context,
+    share: { stamp, lane, lanes },
+    memory: {} as Memory,
+  }))
+  const deal = async <S extends Step, Next extends Step>(
+    step: (given: Given<S>) => Promise<Bodies<Next>>,
+    dealt: readonly (readonly BodyOf[S][])[],
+  ): Promise<BodyOf[Next][][]> => {
+    const next: BodyOf[Next][][] = places.map(() => [])
+    for (const [lane, place] of places.entries())
+      for (const [to, body] of (await step({ ...place, bodies: dealt[lane]! })).entries()) next[to]!.push(body)
+    return next
+  }
+  const traces = firstBodies(facts, lanes).map((body) => [body])
+  const contacts = await deal<'traces', 'contacts'>(doTraces, traces)
+  const keys = await deal<'contacts', 'keys'>(doContacts, contacts)
+  const charges = await deal<'keys', 'charges'>(doKeys, keys)
+  const caps = await deal<'charges', 'caps'>(doCharges, charges)
+  const [whole] = await deal<'caps', 'whole'>(doCaps, caps)
+  return doWhole({ ...places[0]!, bodies: whole! })
 }

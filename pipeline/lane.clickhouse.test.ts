@@ -5,8 +5,9 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Membership } from '../bus/bus.ts'
 import { wallClock } from '../lib/clock.ts'
+import { AndonError } from '../lib/errors.ts'
 import { type Random, seededRandom } from '../lib/random.ts'
-import { openStore } from '../store/store.clickhouse.ts'
+import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { randomHistory } from './fixtures.ts'
 import { drive, expected, faulty, joinLanes, newBus, resetRanges, send, totals } from './over-bus.fixtures.ts'
 
@@ -98,4 +99,36 @@ test('the number of lanes may change between two orderers: what was under way is
   await counted(name, history)
   await here.close()
   await lanesMember.close()
+})
+
+test('a batch that lanes left in the middle is finished by a pipeline that counts alone, once', async () => {
+  await resetRanges(store)
+  const random = seededRandom('lanes', 11)
+  const name = 'ax'
+  const history = randomHistory(random, name, 12)
+  const bus = await newBus()
+  // Inserts of contacts fail in half of the lanes: what the others hand on stands, and no batch becomes whole.
+  const halting = (params: { clickhouse_settings?: { insert_deduplication_token?: string } }) =>
+    /^k\d+\.[23]/.test(params.clickhouse_settings?.insert_deduplication_token ?? '')
+      ? Promise.reject(new AndonError('store_gone', 'gone', { retryable: true }))
+      : store.insert(params as never)
+  const client = { ...store, insert: halting, query: store.query.bind(store), command: store.command.bind(store) }
+  const lanesMember = await joinLanes({ bus, client: client as unknown as ClickHouseClient, group: 'g' })
+  const orderer = await drive({ bus, client: store, group: 'g', lanes: 4 })
+  await send(bus, history, random)
+  const begun = async () =>
+    (
+      await rowsOf<{ n: number }>(
+        store,
+        "SELECT count() AS n FROM contact_changes WHERE lane < 2 AND startsWith(agent, 'ax')",
+      )
+    )[0]!.n
+  await expect.poll(begun, { timeout: 20_000 }).toBeGreaterThan(0)
+  await orderer.close()
+  await lanesMember.close()
+  expect(await totals(store, name)).not.toEqual(expected(history, name))
+  const alone = await drive({ bus, client: store, group: 'g' })
+  await counted(name, history)
+  await alone.close()
+  expect(await totals(store, name)).toEqual(expected(history, name))
 })

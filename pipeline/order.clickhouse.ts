@@ -12,6 +12,7 @@ import { claimRange, lastRangeUpTo, type Range, rangesFrom } from './ranges.clic
 import type { BatchMeasures } from './sequencer.clickhouse.ts'
 import type { BatchContext } from './steps.clickhouse.ts'
 import { heldTraces, lastWhole, openBatches } from './stored.clickhouse.ts'
+import { least } from './together.ts'
 
 export type OrderOptions = Omit<BatchContext, 'scopeOf'> &
   Readonly<{
@@ -27,6 +28,8 @@ export type OrderOptions = Omit<BatchContext, 'scopeOf'> &
     countIn?: (store: ClickHouseClient, signal: AbortSignal) => Promise<Counting>
     /** A batch that was counted here. */
     onBatch: (batch: BatchMeasures) => void
+    /** Batches became whole, whoever counted them. */
+    onProgress?: () => void
     /** Records that were never read because the bus does not keep them any more. */
     onLost: (records: number) => void
     log: Log
@@ -96,7 +99,7 @@ async function orderOn(order: Order, start: Position): Promise<void> {
   while (!term.signal.aborted) {
     await follow(order)
     const mostMs = counting.isBusy() ? BUSY_MS : IDLE_MS
-    const waitMs = Math.max(0, Math.min(mostMs, Math.min(...holds.values()) - clock.nowMs()))
+    const waitMs = Math.max(0, Math.min(mostMs, least(holds.values()) - clock.nowMs()))
     if (longTotals.dueInMs() <= 0) await longTotals.catchUp()
     const records = await term.poll({ maxBytes: order.maxBatchBytes ?? MAX_BATCH_BYTES, waitMs })
     const nowMs = clock.nowMs()
@@ -123,9 +126,11 @@ async function take({ counting, holds, ends }: Order, range: Range, facts: Arriv
 }
 
 /** Takes note of what became whole, and tells the bus how far that is. */
-async function follow({ counting, holds, ends, clock, holdMs, longTotals, term, log }: Order): Promise<void> {
+async function follow(order: Order): Promise<void> {
+  const { counting, holds, ends, clock, holdMs, longTotals, term, log } = order
   const progress = await counting.progress()
   if (progress === null) return
+  order.onProgress?.()
   for (const { traceId, waits } of progress.holds) {
     if (!waits) holds.delete(traceId)
     else if (!holds.has(traceId)) holds.set(traceId, clock.nowMs() + holdMs)

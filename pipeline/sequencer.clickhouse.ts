@@ -17,6 +17,7 @@ import { JUDGED_ENVIRONMENTS, scopesOf } from './places.ts'
 import { wholeOf } from './share.ts'
 import type { BatchContext, StoredBatch } from './steps.clickhouse.ts'
 import { heldTraces, lastWhole, openBatches } from './stored.clickhouse.ts'
+import { least } from './together.ts'
 
 export type { Arrivals, ClockMode }
 
@@ -188,7 +189,7 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
     wake = () => pause.abort()
     if (whole.length > 0 || longTotals.dueInMs() <= 0) await longTotals.catchUp()
     for (const done of whole.splice(0)) done()
-    const nextHoldMs = Math.min(clock.nowMs() + longTotals.dueInMs(), ...holds.values())
+    const nextHoldMs = Math.min(clock.nowMs() + longTotals.dueInMs(), least(holds.values()))
     const idleMs = Number.isFinite(nextHoldMs) ? Math.max(1, nextHoldMs - clock.nowMs()) : IDLE_MS
     await clock.sleep(idleMs, AbortSignal.any([stop.signal, pause.signal]))
     wake = () => {}

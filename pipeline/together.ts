@@ -10,3 +10,10 @@ export async function together<T extends readonly unknown[]>(
 }
 
 export const unique = (values: readonly string[]): string[] => [...new Set(values)]
+
+/** The least of any number of numbers; Infinity of none. (Math.min takes them as arguments, which are bounded.) */
+export function least(values: Iterable<number>): number {
+  let found = Number.POSITIVE_INFINITY
+  for (const value of values) if (value < found) found = value
+  return found
+}

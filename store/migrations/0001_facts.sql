@@ -49,7 +49,7 @@ PARTITION BY toMonday(received_at)
 ORDER BY (trace_id, span_id, seq, position)
 TTL received_at + INTERVAL 60 DAY
 SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
-  non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+  non_replicated_deduplication_window = 20000, ttl_only_drop_parts = 1;
 
 -- Every accepted outcome (complaint, correction, …), once per delivery; the first row of an outcome_id counts.
 CREATE TABLE IF NOT EXISTS outcomes (
@@ -76,7 +76,7 @@ PARTITION BY toMonday(received_at)
 ORDER BY (outcome_id, seq, position)
 TTL received_at + INTERVAL 60 DAY
 SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
-  non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+  non_replicated_deduplication_window = 20000, ttl_only_drop_parts = 1;
 
 -- Every accepted number data point.
 CREATE TABLE IF NOT EXISTS metric_points (
@@ -102,7 +102,7 @@ ENGINE = MergeTree
 PARTITION BY toMonday(received_at)
 ORDER BY (name, series, at, seq, position)
 TTL received_at + INTERVAL 60 DAY
-SETTINGS index_granularity = 512, non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS index_granularity = 512, non_replicated_deduplication_window = 20000, ttl_only_drop_parts = 1;
 
 -- A batch is whole when its row stands here: the last step of the pipeline, and where it continues after a restart.
 CREATE TABLE IF NOT EXISTS batches (
@@ -117,4 +117,4 @@ CREATE TABLE IF NOT EXISTS batches (
 )
 ENGINE = MergeTree
 ORDER BY seq
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 20000;

@@ -11,7 +11,7 @@ ENGINE = MergeTree
 ORDER BY (contact_id, trace_id, seq)
 TTL received_at + INTERVAL 60 DAY
 SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
-  non_replicated_deduplication_window = 1000;
+  non_replicated_deduplication_window = 20000;
 
 -- What a batch changed in contacts: the version before with sign -1 and the version after with sign 1, so that any count of
 -- contacts changes by the sum of sign x value. gone = 1 marks the last row of a contact that is no more (its sign is -1).
@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS contact_changes (
 ENGINE = MergeTree
 ORDER BY (seq, lane)
 TTL received_at + INTERVAL 3 DAY
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 20000;
 
 -- All versions of a contact; the present one has the highest seq.
 CREATE TABLE IF NOT EXISTS contacts (
@@ -89,7 +89,7 @@ ENGINE = MergeTree
 ORDER BY (contact_id, seq)
 TTL received_at + INTERVAL 60 DAY
 SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
-  non_replicated_deduplication_window = 1000;
+  non_replicated_deduplication_window = 20000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS contacts_of_changes TO contacts AS
 SELECT * EXCEPT (sign, lane) FROM contact_changes WHERE sign = 1 OR gone = 1;
@@ -113,7 +113,7 @@ ENGINE = MergeTree
 ORDER BY (key, at, contact_id, item, seq)
 TTL received_at + INTERVAL 60 DAY
 SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
-  non_replicated_deduplication_window = 1000;
+  non_replicated_deduplication_window = 20000;
 
 -- The first delivery of every outcome under the same keys (conversation, customer), or under 'none' when it names neither.
 -- keys holds all keys of the outcome.
@@ -132,4 +132,4 @@ ENGINE = MergeTree
 ORDER BY (key, at, outcome_id)
 TTL received_at + INTERVAL 60 DAY
 SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
-  non_replicated_deduplication_window = 1000;
+  non_replicated_deduplication_window = 20000;

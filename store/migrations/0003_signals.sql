@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS deltas (
 ENGINE = MergeTree
 ORDER BY seq
 TTL received_at + INTERVAL 90 DAY
-SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000;
+SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 20000;
 
 -- Hits per customer and UTC day of the trial: evidence counts at most three of them per release (and, for a slice, per slice).
 CREATE TABLE IF NOT EXISTS customer_hits (
@@ -38,7 +38,7 @@ ENGINE = MergeTree
 ORDER BY (customer, signal, day, seq)
 TTL received_at + INTERVAL 90 DAY
 SETTINGS index_granularity = 128, min_compress_block_size = 4096, max_compress_block_size = 16384,
-  non_replicated_deduplication_window = 1000;
+  non_replicated_deduplication_window = 20000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS customer_hits_of_deltas TO customer_hits AS
 SELECT customer, signal, toDate(minute) AS day, environment, agent, release, channel, queue, minute, seq, n, received_at
@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS rollup_minutes (
 )
 ENGINE = SummingMergeTree(n)
 ORDER BY (agent, release, environment, signal, measure, channel, queue, minute)
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 20000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS rollup_minutes_of_deltas TO rollup_minutes AS
 SELECT signal, measure, environment, agent, release, channel, queue, minute, n FROM deltas;

@@ -11,4 +11,4 @@ CREATE TABLE IF NOT EXISTS baselines (
 )
 ENGINE = MergeTree
 ORDER BY (release_key, seq)
-SETTINGS index_granularity = 128, non_replicated_deduplication_window = 1000;
+SETTINGS index_granularity = 128, non_replicated_deduplication_window = 20000;

@@ -14,4 +14,4 @@ CREATE TABLE IF NOT EXISTS release_events (
 )
 ENGINE = MergeTree
 ORDER BY (agent, release, environment, at_ms, event_id)
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 20000;

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS affected_items (
 )
 ENGINE = MergeTree
 ORDER BY (incident_id, snapshot, kind)
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 20000;
 
 -- What was done about it, append-only; the first row of an entry_id counts. step: record_corrected, customer_recontacted, case_routed,
 -- audit_closed, unrecoverable (with reason), waived (whole incident, with name and reason). source: outcome or hand.
@@ -161,7 +161,7 @@ CREATE TABLE IF NOT EXISTS rollup_days (
 )
 ENGINE = SummingMergeTree(n)
 ORDER BY (signal, measure, day, agent, release, environment, channel, queue)
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 20000;
 
 -- Parts of the KPIs that count contacts, by day of their start: numerators and denominators to be summed, over any dimension; docs/kpis.md has the
 -- formulas. Rows are many to a day and slice, as whoever reads them sums them anyway. Delayed signals: only contacts whose window is over, by the monitor's clock. So

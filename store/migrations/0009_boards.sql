@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS rollup_hours (
 )
 ENGINE = SummingMergeTree(n)
 ORDER BY (signal, measure, hour, agent, release, environment, channel, queue, region)
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 20000;
 
 -- Every slice that ever had a contact, when it was first and last seen, to the minute: the lists and launches of boards. A contact
 -- that moves to another slice leaves its times behind; contacts stays exact.
@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS slice_times (
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (agent, release, environment, channel, queue, region)
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 20000;
 
 -- Which batches the totals per hour, day and slice already hold (pipeline/long-totals.clickhouse.ts). The first row of a range_from counts.
 CREATE TABLE IF NOT EXISTS totalled_ranges (
