@@ -132,14 +132,15 @@ async function fill(store: ClickHouseClient): Promise<void> {
 }
 
 /** A row for each minute in which a slice had a contact. */
-const fillSlices = (store: ClickHouseClient) =>
-  store.command({
+async function fillSlices(store: ClickHouseClient): Promise<void> {
+  await store.command({
     query: `INSERT INTO evidence_slices (environment, agent, release, channel, queue, minute, at, seq, signal, log_e, log_threshold)
       SELECT environment, agent, release, channel, queue, minute, minute AS at, toUnixTimestamp(minute) AS seq, 'failed_updates',
         sin(toUnixTimestamp(minute) / 30000 + sipHash64(release, channel, queue) % 100) * 4, 4.6
       FROM rollup_minutes WHERE signal = '' AND measure = 'contacts' AND minute >= toDateTime(${endS - SLICES_KEPT * DAY_S}, 'UTC')
       GROUP BY environment, agent, release, channel, queue, minute`,
   })
+}
 
 /** Processor time of the engine, which is the only child of this process: on a busy machine it says more than the wall clock. Linux only. */
 function engineCpuMs(): number {
