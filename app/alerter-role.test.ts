@@ -55,6 +55,7 @@ test('whichever process answers the stop switch, the active alerter journals the
     values: [{ seq: 1, measure: 'contacts', ...finding.release, minute: Math.floor(nowMs / 1000), n: 1 }],
     format: 'JSONEachRow',
   })
+  await bus.send(kafka.topics.findings, [{ value: Buffer.from('{ no JSON') }]) // is passed over
   await send(kafka.topics.findings, { ...finding, decidedAtMs: nowMs })
   await expect.poll(async () => (await incident())?.state, { timeout: 10_000 }).toBe('pausing')
 

@@ -22,6 +22,7 @@ import { followReleaseFile } from './release-file.ts'
 import { createReleaseMetrics } from './release-metrics.ts'
 import { askOverBus, isAnswer, type RestartAnswer } from './restart-over-bus.ts'
 import type { Shared } from './roles.ts'
+import { saidIn } from './said.ts'
 import { readSecret } from './secrets.ts'
 import { followSilence } from './silence.ts'
 import { storedOverview } from './stored-overview.clickhouse.ts'
@@ -90,9 +91,9 @@ export function leadAlerter(shared: Shared): LeadOptions {
         let tickedMs = 0
         while (term.isCurrent() && !lost.signal.aborted) {
           for (const record of await term.poll({ maxBytes: MAX_BYTES, waitMs: TICK_MS })) {
-            const said: unknown = JSON.parse(Buffer.from(record.value).toString())
-            if (record.topic === kafka.topics.answers) await alerter.hear(said as Heard)
-            else await take(said as Finding | RestartAnswer)
+            const said = saidIn<Heard | Finding | RestartAnswer>(record, log)
+            if (said && record.topic === kafka.topics.answers) await alerter.hear(said as Heard)
+            else if (said) await take(said as Finding | RestartAnswer)
             await term.commit({ [partitionKey(record.topic, record.partition)]: record.offset + 1 })
           }
           if (wallClock.nowMs() - tickedMs < TICK_MS) continue

@@ -1,4 +1,4 @@
-import { type BusRecord, type LeadOptions, partitionKey, type Term } from '../bus/bus.ts'
+import { type LeadOptions, partitionKey, type Term } from '../bus/bus.ts'
 import { triggersOf } from '../config.ts'
 import { createDetector, type Detector } from '../detectors/detector.clickhouse.ts'
 import { createHistory } from '../detectors/history.clickhouse.ts'
@@ -9,6 +9,7 @@ import { drillTrigger } from './drill.ts'
 import { restartEvidence } from './restart.ts'
 import type { RestartAnswer, RestartRequest } from './restart-over-bus.ts'
 import type { Shared } from './roles.ts'
+import { saidIn } from './said.ts'
 
 /** New batches are looked for so often; the cost of a look that finds none is one small statement. */
 const TICK_MS = 500
@@ -53,7 +54,8 @@ export function leadDetector({ config, kafka, store, bus, metrics, log }: Shared
             savedMs = wallClock.nowMs()
           }
           for (const record of await term.poll({ maxBytes: MAX_BYTES, waitMs: more ? 0 : TICK_MS })) {
-            await tell(await answerTo(detector, record))
+            const request = saidIn<RestartRequest>(record, log)
+            if (request) await tell(await answerTo(detector, request))
             await term.commit({ [partitionKey(record.topic, record.partition)]: record.offset + 1 })
           }
         }
@@ -69,8 +71,7 @@ export function leadDetector({ config, kafka, store, bus, metrics, log }: Shared
   }
 }
 
-async function answerTo(detector: Detector, { value }: BusRecord): Promise<RestartAnswer> {
-  const { id, release, trigger } = JSON.parse(Buffer.from(value).toString()) as RestartRequest
+async function answerTo(detector: Detector, { id, release, trigger }: RestartRequest): Promise<RestartAnswer> {
   return { kind: 'restarted', id, restart: await restartEvidence(detector, release, trigger) }
 }
 
