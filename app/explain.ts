@@ -1,7 +1,5 @@
 import { writeFileSync } from 'node:fs'
 import type { ClickHouseClient } from '@clickhouse/client'
-import { foldEvents } from '../alerts/incident.ts'
-import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import type { Config } from '../config.ts'
 import { type Retraced, retrace } from '../detectors/retrace.clickhouse.ts'
 import { wilsonInterval } from '../detectors/sequential/wilson.ts'
@@ -13,6 +11,7 @@ import { explanationSvg } from './explain-picture.ts'
 import { explanationText } from './explain-text.ts'
 import { runningExplanation } from './running-overview.http.ts'
 import type { Environment } from './secrets.ts'
+import { storedIncidents } from './stored-overview.clickhouse.ts'
 
 /** The rate of a stretch of contacts, by their start. */
 export type RatePoint = Readonly<{
@@ -88,7 +87,7 @@ export async function explainIncident(
   id: string,
   trigger: string | null = null,
 ): Promise<Explained> {
-  const incident = incidentOf([...foldEvents(await clickhouseJournal(store).load()).values()], id)
+  const incident = incidentOf(await storedIncidents(store), id)
   const findings = [incident.finding, ...incident.joined]
   const measured = findings.filter(({ by }) => by !== 'person' && by !== 'silence')
   if (measured.length === 0)

@@ -1,6 +1,4 @@
 import type { ClickHouseClient } from '@clickhouse/client'
-import { foldEvents } from '../alerts/incident.ts'
-import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import type { RecoveryApi } from '../api/recovery.ts'
 import type { Config } from '../config.ts'
 import type { DrillResult } from '../facts/drill.ts'
@@ -13,6 +11,7 @@ import { type RecoveryState, redeployGate } from '../recovery/ledger.ts'
 import type { Recovery } from '../recovery/recovery.clickhouse.ts'
 import { drillsIn } from './drill.clickhouse.ts'
 import { recoveryOf } from './recovery.ts'
+import { storedIncidents } from './stored-overview.clickhouse.ts'
 
 /** Recovery and drills behind the API. An incident that is not there is told apart from one that needs nothing. */
 export function recoveryApiOf(edges: {
@@ -65,7 +64,7 @@ export const storedRecoveryApi = (
   recoveryApiOf({
     store,
     recovery: recoveryOf(store, config, wallClock),
-    incidents: async () => [...foldEvents(await clickhouseJournal(store).load()).values()],
+    incidents: () => storedIncidents(store),
     drill,
     log,
   })

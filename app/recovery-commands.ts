@@ -1,5 +1,3 @@
-import { foldEvents } from '../alerts/incident.ts'
-import { clickhouseJournal } from '../alerts/journal.clickhouse.ts'
 import type { RecoveryApi, RecoveryStateAnswer } from '../api/recovery.ts'
 import type { Config } from '../config.ts'
 import type { Incident } from '../facts/incident.ts'
@@ -14,6 +12,7 @@ import { openExistingStore } from './existing-store.clickhouse.ts'
 import { storedRecoveryApi } from './recovery-api.ts'
 import { runningRecovery } from './running-recovery.http.ts'
 import type { Environment } from './secrets.ts'
+import { storedIncidents } from './stored-overview.clickhouse.ts'
 
 type Where = Readonly<{ config: Config; env: Environment }>
 
@@ -100,8 +99,8 @@ async function withIncident<T>(
   if (running) return work(running.api, incidentNamed(running.incidents, name))
   const store = await openExistingStore(config, env)
   try {
-    const incidents = [...foldEvents(await clickhouseJournal(store).load()).values()]
-    return await work(storedRecoveryApi(store, config, silentLog, null), incidentNamed(incidents, name))
+    const api = storedRecoveryApi(store, config, silentLog, null)
+    return await work(api, incidentNamed(await storedIncidents(store), name))
   } finally {
     await store.close()
   }

@@ -1,6 +1,6 @@
 import { type Arrivals, storeBatch } from './accept.clickhouse.ts'
 import type { ContactChange, PartChange } from './changes.ts'
-import type { Step } from './letters.ts'
+import { STEPS, type Step } from './letters.ts'
 import type { PlaceChange } from './places.ts'
 import { packSpan, type Stamp, unpackSpan } from './rows.ts'
 import { divide, type Share } from './share.ts'
@@ -52,7 +52,7 @@ export function firstBodies({ spans, outcomes, points }: Arrivals, lanes: number
   return bySpan.map((part, lane) => ({ spans: part.map(packSpan), outcomes: byOutcome[lane]!, points: byPoint[lane]! }))
 }
 
-export async function doTraces({ context, share, memory, bodies }: Given<'traces'>): Promise<Bodies<'contacts'>> {
+async function doTraces({ context, share, memory, bodies }: Given<'traces'>): Promise<Bodies<'contacts'>> {
   const [{ spans, outcomes, points }] = bodies as [BodyOf['traces']]
   const batch = await storeBatch(context, share, { spans: spans.map(unpackSpan), outcomes, points })
   const traces = await resolveTraces(context, batch)
@@ -68,7 +68,7 @@ export async function doTraces({ context, share, memory, bodies }: Given<'traces
   return divide(traces.parts, (part) => part.contactId, share.lanes).map((parts) => ({ parts }))
 }
 
-export async function doContacts({ context, share, memory, bodies }: Given<'contacts'>): Promise<Bodies<'keys'>> {
+async function doContacts({ context, share, memory, bodies }: Given<'contacts'>): Promise<Bodies<'keys'>> {
   const parts = bodies.flatMap((body) => body.parts)
   const { contacts, places, touchedOutcomes, writes } = await foldContacts(context, share, parts)
   const [touched] = await together([touchedOutcomes(), ...writes.map((write) => write())])
@@ -79,7 +79,7 @@ export async function doContacts({ context, share, memory, bodies }: Given<'cont
   return byKey.map((part, lane) => ({ places: part, outcomes: byOutcome[lane]! }))
 }
 
-export async function doKeys({ context, share, memory, bodies }: Given<'keys'>): Promise<Bodies<'charges'>> {
+async function doKeys({ context, share, memory, bodies }: Given<'keys'>): Promise<Bodies<'charges'>> {
   const places = bodies.flatMap((body) => body.places)
   const outcomes = [...memory.outcomes, ...bodies.flatMap((body) => body.outcomes)]
   const marks = await findMarks(context, share, places, outcomes)
@@ -89,14 +89,14 @@ export async function doKeys({ context, share, memory, bodies }: Given<'keys'>):
 /** A conversation that was split by idle time is one key: its parts are folded together (pipeline/contact.ts). */
 const conversationPartOf = (contactId: string): string => contactId.replace(/~\d+$/, '')
 
-export async function doCharges({ context, share, memory, bodies }: Given<'charges'>): Promise<Bodies<'caps'>> {
+async function doCharges({ context, share, memory, bodies }: Given<'charges'>): Promise<Bodies<'caps'>> {
   const marks = bodies.flatMap((body) => body.marks)
   const customers = await chargeContacts(context, share, memory.contacts, marks)
   return divide(customers, (customer) => customer, share.lanes).map((part) => ({ customers: part }))
 }
 
 /** The last step of every lane; lane 0 is told that it is done. */
-export async function doCaps({ context, share, memory, bodies }: Given<'caps'>): Promise<Bodies<'whole'>> {
+async function doCaps({ context, share, memory, bodies }: Given<'caps'>): Promise<Bodies<'whole'>> {
   await capHits(context, share, [...new Set(bodies.flatMap((body) => body.customers))])
   return [memory.counts]
 }
@@ -114,6 +114,9 @@ export async function doWhole({ context, share, bodies }: Given<'whole'>): Promi
   return counts
 }
 
+/** What a lane does in each step but the last, and hands on to the next one (letters.ts says their order). */
+export const DO = { traces: doTraces, contacts: doContacts, keys: doKeys, charges: doCharges, caps: doCaps } as const
+
 /**
  * All lanes of a batch in this process, one after the other: for a batch that was begun with lanes where none are any more. Its tokens are those of the
  * lanes that began it, so what they wrote of it already stands once.
@@ -129,20 +132,14 @@ export async function doAllLanes(
     share: { stamp, lane, lanes },
     memory: {} as Memory,
   }))
-  const deal = async <S extends Step, Next extends Step>(
-    step: (given: Given<S>) => Promise<Bodies<Next>>,
-    dealt: readonly (readonly BodyOf[S][])[],
-  ): Promise<BodyOf[Next][][]> => {
-    const next: BodyOf[Next][][] = places.map(() => [])
+  let dealt: readonly unknown[][] = firstBodies(facts, lanes).map((body) => [body])
+  for (const step of STEPS) {
+    if (step === 'whole') break
+    const next: unknown[][] = places.map(() => [])
     for (const [lane, place] of places.entries())
-      for (const [to, body] of (await step({ ...place, bodies: dealt[lane]! })).entries()) next[to]!.push(body)
-    return next
+      for (const [to, body] of (await DO[step]({ ...place, bodies: dealt[lane] as never[] })).entries())
+        next[to]!.push(body)
+    dealt = next
   }
-  const traces = firstBodies(facts, lanes).map((body) => [body])
-  const contacts = await deal<'traces', 'contacts'>(doTraces, traces)
-  const keys = await deal<'contacts', 'keys'>(doContacts, contacts)
-  const charges = await deal<'keys', 'charges'>(doKeys, keys)
-  const caps = await deal<'charges', 'caps'>(doCharges, charges)
-  const [whole] = await deal<'caps', 'whole'>(doCaps, caps)
-  return doWhole({ ...places[0]!, bodies: whole! })
+  return doWhole({ ...places[0]!, bodies: dealt[0] as LaneCounts[] })
 }

@@ -2,7 +2,7 @@ import { type Bus, partitionKey, type Term } from '../bus/bus.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createDesk, type Work } from './desk.ts'
 import { fenced } from './fence.ts'
-import { doCaps, doCharges, doContacts, doKeys, doTraces, doWhole, type Memory } from './lane-steps.clickhouse.ts'
+import { DO, doWhole, type Memory } from './lane-steps.clickhouse.ts'
 import { createLetterbox, recordsOf, STEPS, type Step } from './letters.ts'
 import { JUDGED_ENVIRONMENTS, scopesOf } from './places.ts'
 import type { BatchMeasures } from './sequencer.clickhouse.ts'
@@ -74,8 +74,6 @@ async function doStep(me: Lane, work: Work, step: Step): Promise<void> {
   const bodies = await DO[step](given)
   await handOn(me, work, share, STEPS[STEPS.indexOf(step) + 1]!, bodies)
 }
-
-const DO = { traces: doTraces, contacts: doContacts, keys: doKeys, charges: doCharges, caps: doCaps } as const
 
 async function handOn(me: Lane, work: Work, share: Share, step: Step, bodies: readonly unknown[]): Promise<void> {
   const letters = bodies.map((body, lane) => ({

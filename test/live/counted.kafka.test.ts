@@ -14,7 +14,7 @@ import {
   type TauConversation,
   tauRequest,
 } from '../real/convert.ts'
-import { sumsOf } from '../real/counting.ts'
+import { sumsOf, tauFigures } from '../real/counting.ts'
 import { hasData, namesIn, readCsv, readJson, readJsonLines } from '../real/data.ts'
 import { hasKafka } from './kafka/broker.ts'
 import { type Cluster, type Instance, type Space, startCluster } from './kafka/cluster.ts'
@@ -107,21 +107,7 @@ describe.skipIf(!possible)('real data over Kafka', { timeout: 240_000 }, () => {
         expect(
           rows.filter((row) => row.release === truth.release && row.queue === truth.queue),
           String(truth.run),
-        ).toMatchObject([
-          {
-            contacts: truth.conversations,
-            identified: truth.customer_identified,
-            calls: truth.tool_calls,
-            failedCalls: truth.tool_error ?? 0,
-            writes: truth.write_calls,
-            failedWrites: truth.write_error ?? 0,
-            contactsWithFailedWrite: truth.convs_with_failed_write,
-            duplicateWrites: truth.dup_writes ?? 0,
-            contactsWithDuplicateWrite: truth.convs_with_dup_write,
-            duplicateCreations: truth.dup_creates ?? 0,
-            transfers: truth.transfer_calls,
-          },
-        ])
+        ).toMatchObject([tauFigures(truth)])
       await space.close()
     },
   )

@@ -95,3 +95,18 @@ export function writeLines(folder: string, name: string, requests: readonly Otlp
   writeFileSync(file, requests.map((request) => JSON.stringify(request)).join('\n'))
   return file
 }
+
+/** What the truth of a run of real agents says, by the names of a row of the report. */
+export const tauFigures = (truth: Readonly<Record<string, string | number | undefined>>) => ({
+  contacts: truth.conversations,
+  identified: truth.customer_identified,
+  calls: truth.tool_calls,
+  failedCalls: truth.tool_error ?? 0,
+  writes: truth.write_calls,
+  failedWrites: truth.write_error ?? 0,
+  contactsWithFailedWrite: truth.convs_with_failed_write,
+  duplicateWrites: truth.dup_writes ?? 0,
+  contactsWithDuplicateWrite: truth.convs_with_dup_write,
+  duplicateCreations: truth.dup_creates ?? 0,
+  transfers: truth.transfer_calls,
+})

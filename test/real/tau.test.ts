@@ -10,6 +10,7 @@ import { silentLog } from '../../lib/log.ts'
 import { recount } from '../../recount/recount.clickhouse.ts'
 import { openStore } from '../../store/store.clickhouse.ts'
 import { type TauConversation, tauRequest } from './convert.ts'
+import { tauFigures } from './counting.ts'
 import { hasData, namesIn, PATIENCE_MS, readJson, readJsonLines } from './data.ts'
 
 type Truth = Readonly<{
@@ -60,17 +61,7 @@ describe.skipIf(!hasData('tau'))('conversations of real agents, nine runs', { ti
     expect(rows[0]).toMatchObject({
       environment: 'benchmark',
       channel: 'chat',
-      contacts: truth.conversations,
-      identified: truth.customer_identified,
-      calls: truth.tool_calls,
-      failedCalls: truth.tool_error ?? 0,
-      writes: truth.write_calls,
-      failedWrites: truth.write_error ?? 0,
-      contactsWithFailedWrite: truth.convs_with_failed_write,
-      duplicateWrites: truth.dup_writes ?? 0,
-      contactsWithDuplicateWrite: truth.convs_with_dup_write,
-      duplicateCreations: truth.dup_creates ?? 0,
-      transfers: truth.transfer_calls,
+      ...tauFigures(truth),
       contactsTransferred: truth.convs_transferred,
     })
   })
