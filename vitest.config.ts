@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/longest-first.ts'
 
 const EXCLUDED = ['**/node_modules/**', 'dashboards/plugin/**']
 /** Rooms whose tests leave nothing behind in their process: what they start (a listener, an engine) ends with each file. */
@@ -20,8 +21,10 @@ const ROOMS = [
 
 export default defineConfig({
   test: {
+    globalSetup: 'test/temporary.ts',
     pool: 'forks', // the engine is native code, in a child of its worker
-    maxWorkers: 2, // tests start engines, brokers and browsers of their own: more at a time are slow and late
+    maxWorkers: 3, // for two cores: elections, rebalances and browsers are waited for while others compute
+    sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [

@@ -12,7 +12,8 @@ const folder = mkdtempSync(join(tmpdir(), 'andon-cli-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 type Ended = Readonly<{ code: number | null; out: string; err: string }>
-const environment = { PATH: process.env.PATH, HOME: process.env.HOME }
+const { PATH, HOME, TMPDIR, NODE_COMPILE_CACHE } = process.env
+const environment = { PATH, HOME, TMPDIR, NODE_COMPILE_CACHE }
 
 /** Runs `andon …` in the test's folder as a user would. */
 function andon(

@@ -11,7 +11,9 @@ const POM = fileURLToPath(new URL('pom.xml', import.meta.url))
 const CACHE = fileURLToPath(new URL('../../../node_modules/.cache/andon-kafka-4.3.1', import.meta.url))
 /** 44 MB. */
 const FETCH_TIMEOUT_MS = 300_000
-const JAVA_FLAGS = ['-Xms128m', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+const JAVA_FLAGS = ['-Xms128m', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData']
+/** 16 bytes; every broker is a cluster of its own. */
+const CLUSTER_ID = Buffer.from('a broker of test').toString('base64url')
 
 export type Broker = Readonly<{
   brokers: readonly string[]
@@ -67,6 +69,7 @@ export async function startBroker(options: { secure?: boolean } = {}): Promise<B
       close: async () => {},
     }
   const folder = mkdtempSync(join(tmpdir(), 'andon-kafka-'))
+  const natives = mkdtempSync(join(CACHE, 'native-')) // libraries that it unpacks: a temporary folder may forbid to run what lies in it
   const [port, controller] = [await freePort(), await freePort()]
   const properties = join(folder, 'server.properties')
   const door = options.secure ? await secureDoor(folder) : null
@@ -82,7 +85,9 @@ export async function startBroker(options: { secure?: boolean } = {}): Promise<B
     await ended
   }
   const start = async () => {
-    const started = spawn('java', java('kafka.Kafka', properties), { stdio: 'ignore' })
+    const started = spawn('java', [`-Djava.io.tmpdir=${natives}`, ...java('kafka.Kafka', properties)], {
+      stdio: 'ignore',
+    })
     server = started
     process.once('exit', () => started.kill('SIGKILL'))
     for (let attempt = 0; attempt < 300; attempt++) {
@@ -101,7 +106,7 @@ export async function startBroker(options: { secure?: boolean } = {}): Promise<B
     start,
     close: async () => {
       await kill()
-      rmSync(folder, { recursive: true, force: true })
+      for (const own of [folder, natives]) rmSync(own, { recursive: true, force: true })
     },
   }
 }
@@ -117,8 +122,7 @@ export const java = (main: string, ...args: string[]): string[] => [
 
 /** Makes the storage that a broker's properties name. */
 export function format(properties: string, options: readonly string[] = []): void {
-  const id = spawnSync('java', java('kafka.tools.StorageTool', 'random-uuid'), { encoding: 'utf8' }).stdout.trim()
-  const args = java('kafka.tools.StorageTool', 'format', '-t', id, '-c', properties, ...options)
+  const args = java('kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', properties, ...options)
   const { status, stderr } = spawnSync('java', args, { encoding: 'utf8' })
   if (status !== 0) throw new Error(`the storage of Kafka could not be made: ${stderr}`)
 }
