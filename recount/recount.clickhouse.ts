@@ -111,6 +111,10 @@ const settingsOf = (statement: string): ClickHouseSettings => ({
   min_insert_block_size_rows: String(BLOCK_ROWS),
   max_block_size: String(BLOCK_ROWS / 4),
   max_recursive_cte_evaluation_depth: DEEPEST_TRACE,
+  // A recount runs each statement once: compiling its expressions costs more than it saves.
+  compile_expressions: 0,
+  compile_aggregate_expressions: 0,
+  compile_sort_description: 0,
 })
 
 type ContactSignal = Exclude<Signal, { evaluator: 'counters' }>

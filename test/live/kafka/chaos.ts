@@ -151,18 +151,14 @@ async function fill(folder: string, forMs: number): Promise<string> {
 async function activeOf(workers: readonly Instance[]): Promise<Instance> {
   const untilMs = wallClock.nowMs() + TAKEOVER_LIMIT_MS
   while (wallClock.nowMs() < untilMs) {
-    const active = await Promise.all(WORK.map((role) => whoIs(role, workers)))
+    const roles = await Promise.all(workers.map((worker) => worker.activeRoles()))
+    const active = WORK.map((role) => workers[roles.findIndex((of) => of.has(role))])
     if (active.every((worker) => worker)) return active[0]!
     await wallClock.sleep(100)
   }
   throw new Error(
     `no process is active after ${TAKEOVER_LIMIT_MS} ms:\n${workers.map((worker) => worker.log().slice(-1_500)).join('\n---\n')}`,
   )
-}
-
-async function whoIs(role: Role, workers: readonly Instance[]): Promise<Instance | undefined> {
-  for (const worker of workers) if (await worker.isActive(role)) return worker
-  return undefined
 }
 
 type Load = { acknowledged: Set<string>; sent: number; retry: TestContact[] }

@@ -48,6 +48,8 @@ export type Instance = Readonly<{
   page: string
   log: () => string
   end: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>
+  /** Roles of which this process is the active member. */
+  activeRoles: () => Promise<ReadonlySet<string>>
   /** Whether this process is the active member of a role. */
   isActive: (role: Role) => Promise<boolean>
 }>
@@ -162,6 +164,14 @@ async function startInstance(configFile: string, roles: readonly Role[], login: 
     CLICKHOUSE_PASSWORD: login.password || '-',
   }
   const { process: child, receive, page, log, ended } = await startServing(configFile, env, roles)
+  const activeRoles = async () => {
+    try {
+      const metrics = await (await fetch(`${page}/metrics`)).text()
+      return new Set([...metrics.matchAll(/andon_role_active\{group="[^"]*-(\w+)"\} 1/g)].map(([, role]) => role!))
+    } catch {
+      return new Set<string>()
+    }
+  }
   return {
     process: child,
     receive,
@@ -173,13 +183,7 @@ async function startInstance(configFile: string, roles: readonly Role[], login: 
       child.kill(signal)
       await ended
     },
-    isActive: async (role) => {
-      try {
-        const metrics = await (await fetch(`${page}/metrics`)).text()
-        return new RegExp(`andon_role_active\\{group="[^"]*-${role}"\\} 1`).test(metrics)
-      } catch {
-        return false
-      }
-    },
+    activeRoles,
+    isActive: async (role) => (await activeRoles()).has(role),
   }
 }
