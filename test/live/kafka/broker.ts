@@ -69,7 +69,6 @@ export async function startBroker(options: { secure?: boolean } = {}): Promise<B
       close: async () => {},
     }
   const folder = mkdtempSync(join(tmpdir(), 'andon-kafka-'))
-  const natives = mkdtempSync(join(CACHE, 'native-')) // libraries that it unpacks: a temporary folder may forbid to run what lies in it
   const [port, controller] = [await freePort(), await freePort()]
   const properties = join(folder, 'server.properties')
   const door = options.secure ? await secureDoor(folder) : null
@@ -85,17 +84,17 @@ export async function startBroker(options: { secure?: boolean } = {}): Promise<B
     await ended
   }
   const start = async () => {
-    const started = spawn('java', [`-Djava.io.tmpdir=${natives}`, ...java('kafka.Kafka', properties)], {
+    const started = spawn('java', [`-Djava.io.tmpdir=${folder}`, ...java('kafka.Kafka', properties)], {
       stdio: 'ignore',
     })
     server = started
     process.once('exit', () => started.kill('SIGKILL'))
-    for (let attempt = 0; attempt < 300; attempt++) {
+    for (let attempt = 0; attempt < 1_200; attempt++) {
       if (started.exitCode !== null) throw new Error(`Kafka ended with ${started.exitCode}`)
       if (await answers(port)) return
       await wallClock.sleep(100)
     }
-    throw new Error('Kafka did not start within 30 s')
+    throw new Error('Kafka did not start within 2 minutes')
   }
   await start()
   return {
@@ -106,7 +105,7 @@ export async function startBroker(options: { secure?: boolean } = {}): Promise<B
     start,
     close: async () => {
       await kill()
-      for (const own of [folder, natives]) rmSync(own, { recursive: true, force: true })
+      rmSync(folder, { recursive: true, force: true })
     },
   }
 }
