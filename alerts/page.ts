@@ -27,11 +27,13 @@ export type Page = Readonly<{
   summary: string
 }>
 
+/** In the project, and on the monitor's page (dashboards/documents.ts). */
 const RUNBOOK = 'docs/runbooks/release-paused.md'
 
 export function readOnOf(incidentId: string, links: Links): { incident: string | undefined; runbook: string } {
-  const incident = links.pageUrl && `${links.pageUrl.replace(/\/$/, '')}/incidents/${incidentId}`
-  return { incident: incident || undefined, runbook: links.runbook ?? RUNBOOK }
+  const base = links.pageUrl?.replace(/\/$/, '')
+  if (!base) return { incident: undefined, runbook: links.runbook ?? RUNBOOK }
+  return { incident: `${base}/incidents/${incidentId}`, runbook: links.runbook ?? `${base}/${RUNBOOK}` }
 }
 
 /** The page of one order, as it stood at this escalation (0 = the first telling). Rests only on what is journaled. */

@@ -3,6 +3,7 @@ import type { Finding } from '../facts/finding.ts'
 import type { DecisionReason, IncidentEventBody } from '../facts/incident.ts'
 import { aFinding, MINUTE, START_MS } from './fixtures.ts'
 import { applyToOrder, type Order } from './orders.ts'
+import type { Links } from './page.ts'
 import { bodyOf, payloadSchema } from './payload.ts'
 
 const PAGE = { pageUrl: 'http://127.0.0.1:4319/' }
@@ -89,6 +90,14 @@ test('every optional figure can be missing, and the body still fits its schema',
     clock: { firstHarm: null },
     measured: { rate: null },
   })
+})
+
+test('the runbook is the one that the page serves, unless another is configured', () => {
+  const linksWith = (links: Links) => payloadSchema.parse(JSON.parse(bodyOf(orderOf(), 0, links))).data.links
+  expect(linksWith({ pageUrl: 'https://andon.example.com/' }).runbook).toBe(
+    'https://andon.example.com/docs/runbooks/release-paused.md',
+  )
+  expect(linksWith({}).runbook).toBe('docs/runbooks/release-paused.md')
 })
 
 test('without a page people are sent to the runbook', () => {

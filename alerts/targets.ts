@@ -155,7 +155,9 @@ export const linksConfig = z
       .string()
       .min(1)
       .optional()
-      .describe('Address (or path) of your runbook for a paused release. Default docs/runbooks/release-paused.md.'),
+      .describe(
+        'Address (or path) of your runbook for a paused release. Default: docs/runbooks/release-paused.md as the page serves it.',
+      ),
   })
   .prefault({})
   .describe('Where messages to people lead.')

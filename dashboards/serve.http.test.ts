@@ -121,6 +121,17 @@ describe('what is served', () => {
     expect((await ask(url, '/page.css', { headers: { 'if-none-match': etag! } })).status).toBe(304)
   })
 
+  test('a runbook opens from an alert on any telephone, without the token', async () => {
+    const { url } = await start({ token: 'the token of the page' })
+    const runbook = await ask(url, '/docs/runbooks/release-paused.md')
+    expect([runbook.status, runbook.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8'])
+    expect(runbook.headers['content-security-policy']).toContain("default-src 'self'")
+    for (const path of ['/page.css', '/documents.css', '/icon.svg', '/docs/'])
+      expect([path, (await ask(url, path)).status]).toEqual([path, 200])
+    for (const path of ['/', '/page.js', '/metrics', '/api/v1/overview', '/docs/nowhere.md'])
+      expect([path, (await ask(url, path)).status]).toEqual([path, 401])
+  })
+
   test('metrics are what the registry says', async () => {
     const { url } = await start()
     const { headers, body } = await ask(url, '/metrics')
@@ -203,7 +214,7 @@ describe('what is refused', () => {
     const { url } = await start()
     const { status, body } = await ask(url, path)
     expect(status).toBe(404)
-    expect(body).toMatch(/^nothing is at ".*"; there is \/, \/api\/v1\/overview/)
+    expect(body).toMatch(/^nothing is at ".*"; there is \/, \/docs\/, \/api\/v1\/overview/)
   })
 
   test.each(['evil.example', '127.0.0.1.evil.example:80', 'localhost.evil.example', '0.0.0.0'])(

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Access } from '../api/access.http.ts'
@@ -8,6 +7,7 @@ import type { Clock } from '../lib/clock.ts'
 import { type Answer, close, isCurrent, listen, pathOf, send } from '../lib/door.http.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import { type File, fileOf, openDocuments } from './documents.ts'
 import { createLook, createStream, type Stream } from './stream.http.ts'
 
 /** The truth about the monitor itself; `detail` is one sentence per check. */
@@ -49,6 +49,7 @@ const MAX_CONNECTIONS = 256
  * GET /incidents/ID            the page at one incident: what webhooks link to
  * GET /api/v1/stream           facts/overview.ts as server-sent events (stream.http.ts)
  *     /api/v1/…, /ofrep/…      the API (api/)
+ * GET /docs/…, /playbooks/…    the documents, runbooks above all; open without a token, as alerts link them and they hold no data
  * GET /metrics                 Prometheus text
  * GET /healthz, /readyz        200 or 503; open to probes without a token, which then see no details
  *
@@ -58,7 +59,8 @@ export async function startPage(options: PageOptions): Promise<Page> {
   const look = createLook(options.overview, options.clock)
   const maxListeners = options.maxListeners ?? MAX_LISTENERS
   const stream = createStream({ look, maxListeners, clock: options.clock, log: options.log })
-  const edge: Edge = { ...options, stream, files: readFiles(options.collectorUrl ?? '', options.runbook ?? '') }
+  const files = readFiles(options.collectorUrl ?? '', options.runbook ?? '')
+  const edge: Edge = { ...options, stream, files, documents: openDocuments() }
   const server = createServer(
     { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16 << 10 },
     (request, response) => void serve(edge, request, response),
@@ -73,9 +75,8 @@ export async function startPage(options: PageOptions): Promise<Page> {
   }
 }
 
-type Edge = PageOptions & Readonly<{ stream: Stream; files: ReadonlyMap<string, File> }>
-
-type File = Readonly<{ type: string; body: Buffer; etag: string }>
+type Edge = PageOptions &
+  Readonly<{ stream: Stream; files: ReadonlyMap<string, File>; documents: (path: string) => File | null }>
 
 const TEXT = 'text/plain; charset=utf-8'
 const JSON_TYPE = 'application/json; charset=utf-8'
@@ -94,6 +95,7 @@ const SECURITY: Readonly<Record<string, string>> = {
 const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
   '/': ['index.html', 'text/html; charset=utf-8'],
   '/page.css': ['page.css', 'text/css; charset=utf-8'],
+  '/documents.css': ['documents.css', 'text/css; charset=utf-8'],
   '/icon.svg': ['icon.svg', 'image/svg+xml'],
   ...Object.fromEntries(
     ['page', 'acting', 'decisions', 'draw', 'element', 'format', 'incidents', 'releases', 'words'].map((name) => [
@@ -102,6 +104,9 @@ const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
     ]),
   ),
 }
+
+/** What documents look like, open as they are. */
+const LOOKS: ReadonlySet<string> = new Set(['/page.css', '/documents.css', '/icon.svg'])
 
 /** Reads the page once, so that a request never touches the disk. */
 function readFiles(collectorUrl: string, runbook: string): ReadonlyMap<string, File> {
@@ -113,8 +118,7 @@ function readFiles(collectorUrl: string, runbook: string): ReadonlyMap<string, F
         const text = body.toString('utf8').replace('%COLLECTOR_URL%', () => attribute(collectorUrl))
         body = Buffer.from(text.replace('%RUNBOOK%', () => attribute(runbook)))
       }
-      const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
-      return [path, { type, body, etag }]
+      return [path, fileOf(type, body)]
     }),
   )
 }
@@ -155,9 +159,11 @@ async function answerTo(edge: Edge, request: IncomingMessage, response: ServerRe
   if (request.method !== 'GET' && !isHead)
     return plain(405, `this page only reads; ${request.method} is not possible here`, { allow: 'GET, HEAD' })
   if (path === '/healthz' || path === '/readyz') return probed(edge, path, edge.access.isAllowed(request))
+  const document = edge.documents(path) ?? (LOOKS.has(path) ? edge.files.get(path) : undefined)
+  if (document) return sent(request, document)
   if (!edge.access.isAllowed(request)) return unlocked(edge, request)
   const file = edge.files.get(path)
-  if (file) return isCurrent(request, file.etag) ? notModified(file.etag) : served(file)
+  if (file) return sent(request, file)
   const incidentId = INCIDENT.exec(path)?.[1]
   if (incidentId !== undefined) return { status: 303, headers: { location: `/#incident-${incidentId}` }, body: '' }
   if (path === '/api/v1/stream') return streamed(edge, response, isHead)
@@ -169,7 +175,7 @@ async function answerTo(edge: Edge, request: IncomingMessage, response: ServerRe
 }
 
 const NO_STORE = { 'cache-control': 'no-store' }
-const PATHS = '/, /api/v1/overview, /api/v1/stream, /metrics, /healthz and /readyz'
+const PATHS = '/, /docs/, /api/v1/overview, /api/v1/stream, /metrics, /healthz and /readyz'
 
 const plain = (status: number, message: string, headers: Readonly<Record<string, string>> = {}): Answer => ({
   status,
@@ -177,12 +183,10 @@ const plain = (status: number, message: string, headers: Readonly<Record<string,
   headers: { 'content-type': TEXT, ...NO_STORE, ...headers },
 })
 
-const served = ({ type, body, etag }: File): Answer => ({
-  status: 200,
-  body,
-  headers: { 'content-type': type, etag },
-})
-const notModified = (etag: string): Answer => ({ status: 304, headers: { etag } })
+const sent = (request: IncomingMessage, { type, body, etag }: File): Answer =>
+  isCurrent(request, etag)
+    ? { status: 304, headers: { etag } }
+    : { status: 200, body, headers: { 'content-type': type, etag } }
 
 function streamed(edge: Edge, response: ServerResponse, isHead: boolean): Answer | null {
   if (isHead) return { status: 200, headers: { 'content-type': 'text/event-stream', ...NO_STORE }, body: '' }

@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { generated } from '../generate.ts'
+import { boardsFor, generated } from '../generate.ts'
 import { allBoards, pluginBoards } from './all.ts'
 import type { BoardJson } from './finish.ts'
 import { BOARDS } from './links.ts'
 import { allVariablesOf, annotationsOf, clickhouseQueriesOf, type PanelJson, panelsOf } from './read.fixtures.ts'
 import { boardSchema } from './schema.fixtures.ts'
+import { MONITOR_PAGE } from './variables.ts'
 
 const boards = Object.entries({ ...allBoards(), ...pluginBoards() })
 const readable = (panel: PanelJson): boolean => panel.type !== 'row'
@@ -143,3 +144,11 @@ test('the gates see a mistake: an unknown key, an uid, a threshold that falls', 
 })
 
 const namesOf = (board: BoardJson): Set<string> => new Set(allVariablesOf(board).map(({ name }) => name))
+
+test('boards for a Grafana of one’s own lead to the page they are given, and to none that is no address', () => {
+  const boards = boardsFor('https://andon.example.com/')
+  expect(Object.keys(boards).sort()).toEqual(Object.keys(allBoards()).sort())
+  expect(boards['andon-on-call.json']).toContain('"https://andon.example.com"')
+  for (const text of Object.values(boards)) expect(text).not.toContain(MONITOR_PAGE)
+  expect(() => boardsFor('andon.example.com')).toThrow('--page must be the address')
+})

@@ -45,7 +45,7 @@ import {
   wilson,
 } from './sql.ts'
 import { sql } from './text.ts'
-import { clickhouseSource, documents, monitorPage, sliceVariables } from './variables.ts'
+import { clickhouseSource, monitorPage, sliceVariables } from './variables.ts'
 
 const signalList = FOUR_SIGNALS.map((signal) => `'${signal.name}'`).join(', ')
 const titles = `transform(signal, [${signalList}], [${FOUR_SIGNALS.map((signal) => `'${signal.title}'`).join(', ')}], signal)`
@@ -56,7 +56,7 @@ export function live(): Dashboard {
     name: 'live',
     description:
       'The four signals of every release against their limits, the evidence towards a pause, traffic and coverage. For those who run the agents.',
-    variables: [clickhouseSource(), ...sliceVariables(), monitorPage(), documents()],
+    variables: [clickhouseSource(), ...sliceVariables(), monitorPage()],
     annotations: releaseAnnotations(),
     from: 'now-24h',
     refresh: '30s',
@@ -144,7 +144,7 @@ function rate(signal: Signal): PanelSource {
     height: 8,
     min: 0,
     mostPoints: SHARE_POINTS,
-    links: [link('Runbook', `\${docs}/${signal.runbook.replace(/^docs\//, '')}`, true)],
+    links: [link('Runbook', `\${page}/${signal.runbook}`, true)],
     whenEmpty: NO_CONTACTS,
     queries: [
       clickhouse(

@@ -28,7 +28,7 @@ import {
 import { clickhouse } from './query.ts'
 import { releaseName, selected, share } from './sql.ts'
 import { sql } from './text.ts'
-import { clickhouseSource, documents, monitorPage, sliceVariables } from './variables.ts'
+import { clickhouseSource, monitorPage, sliceVariables } from './variables.ts'
 
 /** For on-call: what is going on, how far each pause has got, whom it touches, and what to do next. */
 export function onCall(): Dashboard {
@@ -36,7 +36,7 @@ export function onCall(): Dashboard {
     name: 'onCall',
     description:
       'Incidents with their clocks, what they touch, how the order to pause travels, and what to do next. For those who are paged.',
-    variables: [clickhouseSource(), ...sliceVariables(), monitorPage(), documents()],
+    variables: [clickhouseSource(), ...sliceVariables(), monitorPage()],
     annotations: releaseAnnotations(),
     from: 'now-24h',
     refresh: '10s',
@@ -103,7 +103,7 @@ const incidents = (): PanelSource =>
         cellLinks(
           [
             ['Open the incident', `\${page}/incidents/${ofRow('incident_id')}`],
-            ['Runbook', '${docs}/runbooks/release-paused.md'],
+            ['Runbook', '${page}/docs/runbooks/release-paused.md'],
             ['The incident as JSON', `\${page}/api/v1/incidents/${ofRow('incident_id')}`],
           ],
           true,
@@ -356,5 +356,5 @@ const nextSteps = (): PanelSource =>
 3. **Is it only this release?** Several agents at once point to something shared: a model, a tool, a system of record.
 4. **Was it right?** Look at *Rate* against *Baseline*, and at the evidence: did it climb at one point in time?
 
-[The whole runbook](\${docs}/runbooks/release-paused.md) · [the page of the monitor](\${page}) · [everything as JSON](\${page}/api/v1/overview)`,
+[The whole runbook](\${page}/docs/runbooks/release-paused.md) · [the page of the monitor](\${page}) · [everything as JSON](\${page}/api/v1/overview)`,
   )

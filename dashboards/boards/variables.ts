@@ -81,6 +81,9 @@ export const oneRelease = (name: string, label: string, except: string | null): 
     .label(label)
     .description(`${label}: one release of the agents selected, the latest first.`)
 
+/** Where the page of a monitor listens unless it is told otherwise. */
+export const MONITOR_PAGE = 'http://127.0.0.1:4320'
+
 /** Where links lead that Grafana cannot know; people set them once per board. */
 export const address = (name: string, label: string, value: string, description: string): Variable =>
   new TextBoxVariableBuilder(name)
@@ -93,16 +96,8 @@ export const monitorPage = (): Variable =>
   address(
     'page',
     'Monitor page',
-    'http://127.0.0.1:4320',
-    'Address of the page of the monitor, for links to incidents.',
-  )
-
-export const documents = (): Variable =>
-  address(
-    'docs',
-    'Documents',
-    'https://andon.example/docs',
-    'Where docs/ of Andon is served, without a slash at the end, for links to runbooks.',
+    MONITOR_PAGE,
+    'Address of the page of the monitor, for links to incidents and runbooks.',
   )
 
 export const prometheusInstance = (): Variable =>

@@ -83,11 +83,11 @@ function affected({ scope, finding, contactsAfterPause, writesAfterPause, clock,
   ]
 }
 
-/** The address is the configuration's: a link only where it is one. */
+/** The configuration's, a link only where it is an address; else the one that this page serves. */
 function runbook() {
   const given =
-    document.querySelector('meta[name="andon-runbook"]')?.getAttribute('content') || 'docs/runbooks/release-paused.md'
-  const isAddress = /^https?:\/\//.test(given)
+    document.querySelector('meta[name="andon-runbook"]')?.getAttribute('content') || '/docs/runbooks/release-paused.md'
+  const isAddress = /^https?:\/\/|^\/docs\//.test(given)
   return el(
     'p',
     {},

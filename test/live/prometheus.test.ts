@@ -63,7 +63,10 @@ function configure(page: string, alertmanager: number): string {
   const file = join(folder, 'prometheus.yml')
   writeFileSync(
     file,
-    `${config.replace('/secrets/page_token', join(folder, 'token')).replace(targets, `targets: ["${new URL(page).host}"]\n`)}
+    `${config
+      .replace('/secrets/page_token', join(folder, 'token'))
+      .replace('http://127.0.0.1:4320', page)
+      .replace(targets, `targets: ["${new URL(page).host}"]\n`)}
 alerting: { alertmanagers: [{ static_configs: [{ targets: ["127.0.0.1:${alertmanager}"] }] }] }
 `,
   )
@@ -137,8 +140,9 @@ test.skipIf(missing.length > 0)(
       .toMatchObject({
         status: 'firing',
         labels: { severity: 'page', agent: 'orders', release: 'r43', signal: 'failed_updates' },
-        annotations: { runbook_url: 'https://andon.example/docs/runbooks/release-paused.md' },
+        annotations: { runbook_url: `${serving.page}/docs/runbooks/release-paused.md` },
       })
+    expect((await fetch(`${serving.page}/docs/runbooks/release-paused.md`)).status).toBe(200)
     const api = async <T>(path: string) =>
       ((await (await fetch(`http://127.0.0.1:${port}/api/v1/${path}`)).json()) as { data: T }).data
     const { activeTargets } = await api<{ activeTargets: { health: string }[] }>('targets')
