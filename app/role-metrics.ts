@@ -6,15 +6,20 @@ import { createMetrics } from './metrics.ts'
 
 export type RoleMetrics = ReturnType<typeof createRoleMetrics>
 
-/** `pipeline`, `lanes`: groups of those who order batches and of those who share counting them. Metrics of a process that runs roles over Kafka: those of the monitor, as far as its roles have them, and those of the bus. */
+/**
+ * `pipeline`, `lanes`: groups of those who order batches and of those who share counting them; `ready`: as /readyz has it. Metrics of a process that runs roles over Kafka: those of the monitor, as far as its
+ * roles have them, and those of the bus.
+ */
 export function createRoleMetrics({
   members,
   pipeline,
   lanes,
+  ready,
 }: {
   members: () => ReadonlyMap<string, Membership>
   pipeline: string
   lanes: string
+  ready: () => Promise<boolean>
 }) {
   let views: () => ReleaseView[] = () => []
   let progressMs = wallClock.nowMs()
@@ -25,9 +30,8 @@ export function createRoleMetrics({
   }
   const monitor = createMetrics({
     views: () => views(),
-    waitingRows: () => 0,
     lagSeconds: () => lagMs() / 1000,
-    ready: () => true,
+    ready,
   })
   const registers = [monitor.registry]
   const counter = (name: string, help: string, labelNames: string[] = []) =>

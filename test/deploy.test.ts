@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { parseConfig } from '../config.ts'
 import { VERSION } from './live/collector/collector.ts'
+import { haveTools, runs } from './tools.ts'
 
 /** No Docker engine runs in the tests: what a composition would do is checked by reading it, and each of its files by what reads that file. */
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -208,9 +209,10 @@ test.skipIf(!hasCompose)('Docker Compose takes the composition', () => {
   expect(status, stderr).toBe(0)
 })
 
-const hasPromtool = spawnSync('promtool', ['--version'], { stdio: 'ignore' }).status === 0
-if (!hasPromtool)
-  console.warn('SKIPPED: no promtool (apt-get install prometheus): deploy/prometheus.yml is NOT checked here')
+const hasPromtool = haveTools(runs('promtool') ? [] : ['promtool'], {
+  packages: 'prometheus',
+  unchecked: 'deploy/prometheus.yml is NOT checked',
+})
 
 test.skipIf(!hasPromtool)('promtool takes the configuration of Prometheus', () => {
   const folder = mkdtempSync(join(tmpdir(), 'andon-prometheus-'))

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -8,17 +8,13 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { wallClock } from '../../lib/clock.ts'
 import { postTraces } from '../fixtures/otlp.ts'
+import { haveTools, runs } from '../tools.ts'
 import { freePort } from './ports.ts'
 import { startServing } from './serving.ts'
 
 /** `node bench/composition.ts` is the long form: the composition's files as they are, its processes by role. */
-const missing = ['prometheus', 'prometheus-alertmanager'].filter(
-  (name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status !== 0,
-)
-if (missing.length > 0)
-  console.warn(
-    `SKIPPED: no ${missing.join(', no ')}: no rule meets real metrics here (apt-get install ${missing.join(' ')})`,
-  )
+const missing = ['prometheus', 'prometheus-alertmanager'].filter((name) => !runs(name))
+const canRun = haveTools(missing, { packages: missing.join(' '), unchecked: 'no rule and no panel meets real metrics' })
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const TOKEN = 'the-page-token-of-these-tests'
@@ -70,7 +66,7 @@ alerting: { alertmanagers: [{ static_configs: [{ targets: ["127.0.0.1:${alertman
   return file
 }
 
-test.skipIf(missing.length > 0)(
+test.skipIf(!canRun)(
   'a bad release pages through Prometheus and Alertmanager; every rule evaluates on real metrics',
   {
     timeout: 90_000,
