@@ -94,6 +94,22 @@ test('Grafana gets every variable that its provisioning asks for', () => {
   expect(asked.map((match) => match[1]!).filter((name) => !given.has(name))).toEqual([])
 })
 
+test('alerts of Grafana go to a service that listens there and knows the key that they are signed with', () => {
+  const { environment = {}, entrypoint = [] } = compose.services.grafana!
+  const to = new URL(String(environment.ANDON_ALERT_WEBHOOK_URL))
+  const receiver = compose.services[to.hostname]
+  const given = new Map(
+    [receiver?.command ?? []].flat().map((part) => part.replace(/^--/, '').split('=') as [string, string]),
+  )
+  const port =
+    given.get('pager-port') ?? /'--pager-port <n>'.*, (\d+)\)/.exec(text('app/contact-centre-command.ts'))![1]
+  expect(to.port).toBe(port)
+  expect(to.pathname).toBe(/const PATH = '(.+)'/.exec(text('simulator/pager.http.ts'))![1])
+  const key = /ANDON_ALERT_WEBHOOK_SECRET="\$\$\(cat (\S+)\)"/.exec(entrypoint.join(' '))![1]
+  expect(given.get('pager-secret-file')).toBe(key)
+  expect(given.get('platform-host'), 'other containers reach it').toBe('0.0.0.0')
+})
+
 test('the configuration of the roles is valid', () => {
   const config = parseConfig(text('deploy/andon.yaml'), 'deploy/andon.yaml')
   expect(config.kafka?.brokers).toEqual(['kafka:9092'])
