@@ -110,6 +110,30 @@ test('alerts of Grafana go to a service that listens there and knows the key tha
   expect(given.get('platform-host'), 'other containers reach it').toBe('0.0.0.0')
 })
 
+test('with the app of Andon, Grafana loads what was built, and its boards come from the app alone', () => {
+  const { services: own } = parse(text('docker-compose.plugin.yml')) as {
+    services: Record<string, { environment: Record<string, string>; volumes: (string | Record<string, unknown>)[] }>
+  }
+  expect(Object.keys(own)).toEqual(['grafana'])
+  const { environment, volumes } = own.grafana!
+  const idOf = (path: string) => (JSON.parse(text(`dashboards/plugin/src/${path}`)) as { id: string }).id
+  const app = idOf('plugin.json')
+  expect(environment.GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS).toBe([app, idOf('timeline/plugin.json')].join())
+  expect(volumes).toContainEqual({
+    type: 'bind',
+    source: './dashboards/plugin/dist',
+    target: `/var/lib/grafana/plugins/${app}`,
+    read_only: true,
+    bind: { create_host_path: false },
+  })
+  const provisioning = 'dashboards/plugin/provisioning/plugins'
+  expect(volumes).toContain(`./${provisioning}:/etc/grafana/provisioning/plugins:ro`)
+  expect(parse(text(`${provisioning}/andon.yaml`))).toEqual({ apiVersion: 1, apps: [{ type: app, disabled: false }] })
+  // Compose joins volumes by where they are mounted: the last one counts.
+  const provider = compose.services.grafana!.volumes!.find((volume) => volume.includes('provisioning/dashboards'))!
+  expect(volumes).toContainEqual({ type: 'tmpfs', target: provider.split(':')[1] })
+})
+
 test('the configuration of the roles is valid', () => {
   const config = parseConfig(text('deploy/andon.yaml'), 'deploy/andon.yaml')
   expect(config.kafka?.brokers).toEqual(['kafka:9092'])
@@ -221,8 +245,14 @@ const hasCompose = spawnSync('docker', ['compose', 'version'], { stdio: 'ignore'
 if (!hasCompose) console.warn('SKIPPED: no docker compose: whether it takes docker-compose.yml is NOT checked here')
 
 test.skipIf(!hasCompose)('Docker Compose takes the composition', () => {
-  const { status, stderr } = spawnSync('docker', ['compose', 'config', '--quiet'], { cwd: ROOT, encoding: 'utf8' })
-  expect(status, stderr).toBe(0)
+  for (const files of [['docker-compose.yml'], ['docker-compose.yml', 'docker-compose.plugin.yml']]) {
+    const named = files.flatMap((file) => ['--file', file])
+    const { status, stderr } = spawnSync('docker', ['compose', ...named, 'config', '--quiet'], {
+      cwd: ROOT,
+      encoding: 'utf8',
+    })
+    expect(status, stderr).toBe(0)
+  }
 })
 
 const hasPromtool = haveTools(runs('promtool') ? [] : ['promtool'], {
