@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Membership } from '../bus/bus.ts'
+import { AndonError } from '../lib/errors.ts'
 import { createRoleMetrics } from './role-metrics.ts'
 
 const member = (lag: Record<string, number> | null, terms = lag ? 1 : 0): Membership => ({
@@ -46,4 +47,21 @@ test('rows are counted from zero, so that a first batch is an increase', async (
   const text = await metricsOf(async () => true).registry.metrics()
   for (const kind of ['span', 'outcome', 'point'])
     expect(sample(text, `andon_accepted_rows_total{kind="${kind}"}`)).toBe(0)
+})
+
+test('a term that fails is counted by its group and still fails; one that was replaced, or ended, has not failed', async () => {
+  const metrics = metricsOf(async () => true)
+  const ends: (() => Promise<void>)[] = [
+    async () => {},
+    () => Promise.reject(new AndonError('superseded', 'another one is active', { retryable: true })),
+    () => Promise.reject(new Error('the journal is gone')),
+  ]
+  const failed: string[] = []
+  for (const end of ends)
+    await metrics
+      .countFailures('andon-alerter', end)()
+      .catch((error: Error) => failed.push(error.message))
+  expect(failed).toEqual(['another one is active', 'the journal is gone'])
+  const text = await metrics.registry.metrics()
+  expect(sample(text, 'andon_role_failures_total{group="andon-alerter"}')).toBe(1)
 })

@@ -210,15 +210,19 @@ type Joining = Readonly<{ group: string; join: () => Promise<Membership> }>
 
 /** The groups that roles take part in. Lanes come before who fills them, and leave after it. */
 function groupsOf(roles: readonly Role[], shared: Shared): Joining[] {
-  const { bus, kafka } = shared
+  const { bus, kafka, metrics } = shared
   const led = [
     ...(roles.includes('pipeline') ? [leadPipeline(shared)] : []),
     ...(roles.includes('detector') ? [leadDetector(shared)] : []),
     ...(roles.includes('alerter') ? [leadAlerter(shared)] : []),
-  ].map((lead) => ({ group: lead.group, join: () => bus.lead(lead) }))
+  ].map((lead) => ({
+    group: lead.group,
+    join: () => bus.lead({ ...lead, run: metrics.countFailures(lead.group, lead.run) }),
+  }))
   if (!roles.includes('pipeline') || kafka.lanes === 1) return led
   const lanes = shareLanes(shared)
-  return [{ group: lanes.group, join: () => bus.share(lanes) }, ...led]
+  const run = metrics.countFailures(lanes.group, lanes.run)
+  return [{ group: lanes.group, join: () => bus.share({ ...lanes, run }) }, ...led]
 }
 
 /** Receives OTLP and answers 200 once Kafka holds it on all replicas in sync. */

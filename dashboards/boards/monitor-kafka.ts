@@ -8,7 +8,7 @@ export const RECORDS_OF_PIPELINE = `andon_bus_lag_records${and('group=~".+-pipel
 const NOT_OVER_KAFKA =
   'No sample: this monitor is one process without Kafka (then this row says nothing), or its roles are not scraped.'
 
-const overKafka = (look: Parameters<typeof over>[0]): PanelSource => over({ ...look, whenEmpty: NOT_OVER_KAFKA })
+const overKafka = (look: Parameters<typeof over>[0]): PanelSource => over({ whenEmpty: NOT_OVER_KAFKA, ...look })
 
 export const activeRoles = (): PanelSource =>
   overKafka({
@@ -33,6 +33,7 @@ export const records = (): PanelSource =>
 export const lanes = (): PanelSource =>
   overKafka({
     title: 'Lanes counted',
+    width: 8,
     description:
       'Lanes that each process counts; together they are kafka.lanes. Empty where the active pipeline counts alone.',
     unit: 'short',
@@ -42,9 +43,24 @@ export const lanes = (): PanelSource =>
     queries: [prometheus(`sum by (instance) (andon_lanes_led${OF}) > 0`, '{{instance}}')],
   })
 
+export const roleFailures = (): PanelSource =>
+  overKafka({
+    title: 'Failures of roles',
+    description:
+      'How often the active process of a group failed and began anew, per range interval. Now and then is harmless; every few seconds means that its work is not done.',
+    unit: 'short',
+    width: 8,
+    min: 0,
+    draw: 'bars',
+    stacked: true,
+    whenEmpty: 'No failure, or no sample: this monitor is one process without Kafka, or its roles are not scraped.',
+    queries: [prometheus(`sum by (group) (increase(andon_role_failures_total${OF}[$__rate_interval]))`, '{{group}}')],
+  })
+
 export const notCounted = (): PanelSource =>
   overKafka({
     title: 'Records lost or put aside',
+    width: 8,
     description:
       'Records per range interval that are counted nowhere: dropped by their topics before they were read, or put aside because they cannot be read.',
     unit: 'short',

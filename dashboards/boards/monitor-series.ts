@@ -4,8 +4,9 @@ import { NOT_SCRAPED, type PanelSource, type SeriesLook, series } from './panels
 export const OF = '{instance=~"$instance"}'
 export const and = (labels: string): string => `{instance=~"$instance", ${labels}}`
 
-type Over = Omit<SeriesLook, 'source' | 'whenEmpty' | 'width' | 'height' | 'legend'> & Readonly<{ whenEmpty?: string }>
+type Over = Omit<SeriesLook, 'source' | 'whenEmpty' | 'width' | 'height' | 'legend'> &
+  Readonly<{ whenEmpty?: string; width?: number }>
 
 /** A line or bar per series of Prometheus, over time. */
 export const over = (look: Over): PanelSource =>
-  series({ whenEmpty: NOT_SCRAPED, ...look, source: 'prometheus', width: 12, height: 8, legend: '', interval: '15s' })
+  series({ whenEmpty: NOT_SCRAPED, width: 12, ...look, source: 'prometheus', height: 8, legend: '', interval: '15s' })

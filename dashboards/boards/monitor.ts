@@ -2,7 +2,7 @@ import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sd
 import { STALLED_MS } from '../../facts/overview.ts'
 import { drillMarks, restartMarks } from './annotations.ts'
 import { board } from './board.ts'
-import { activeRoles, lanes, notCounted, RECORDS_OF_PIPELINE, records } from './monitor-kafka.ts'
+import { activeRoles, lanes, notCounted, RECORDS_OF_PIPELINE, records, roleFailures } from './monitor-kafka.ts'
 import { and, OF, over } from './monitor-series.ts'
 import {
   BAD,
@@ -45,7 +45,7 @@ export function monitor(): Dashboard {
   for (const panel of [tickTime(), webhooks(), incidents(), heartbeats(), lastBatches(), untilCounted()])
     builder.withPanel(panel)
   builder.withRow(row('Kafka and roles'))
-  for (const panel of [activeRoles(), records(), lanes(), notCounted()]) builder.withPanel(panel)
+  for (const panel of [activeRoles(), records(), roleFailures(), notCounted(), lanes()]) builder.withPanel(panel)
   builder.withRow(row('Drills and the process'))
   for (const panel of [drills(), memory(), eventLoop()]) builder.withPanel(panel)
   return builder.build()

@@ -75,6 +75,9 @@ function rolesOverKafka(): Promise<string> {
   const metrics = createRoleMetrics({ members: () => members, pipeline, lanes, ready: async () => true })
   metrics.lost(3)
   metrics.deadLetter('otlp_spans')
+  void metrics
+    .countFailures('andon-detector', () => Promise.reject(new Error('once')))()
+    .catch(() => {})
   return listening(createServer(async (_, response) => response.end(await metrics.registry.metrics())))
 }
 
