@@ -41,7 +41,12 @@ test('whichever process answers the stop switch, the active alerter journals the
   const shared: Shared = {
     ...{ config, kafka, bus, store, env: {}, log: silentLog, pageUrl: undefined },
     namer: undefined as never, // nothing is named here
-    metrics: createRoleMetrics({ members: () => new Map(), pipeline: 'andon-pipeline', lanes: 'andon-lanes' }),
+    metrics: createRoleMetrics({
+      members: () => new Map(),
+      pipeline: 'andon-pipeline',
+      lanes: 'andon-lanes',
+      ready: async () => true,
+    }),
     active: { alerting: null },
     drills: null,
   }

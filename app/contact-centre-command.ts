@@ -21,6 +21,11 @@ export function addContactCentre(command: Command, env: Environment): void {
       '--secret-file <path>',
       'file with the whsec_ secret of the pauses (default: the variable ANDON_PLATFORM_SECRET)',
     )
+    .option(
+      '--pager-secret-file <path>',
+      "file with the key of Grafana's alerts: where it is given, they are taken and logged",
+    )
+    .option('--pager-port <n>', 'the port for them, on the host of the platform', positive, 4331)
     .option('--token-file <path>', 'file with the bearer token of --outcomes')
     .option('--seconds <n>', 'wall time the fortnight takes', positive, 600)
     .option('--seed <n>', 'another run of the same story', positive, 1)

@@ -2,6 +2,7 @@ import { wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { createLog } from '../lib/log.ts'
 import { runContactCentre } from '../simulator/emit.ts'
+import { startPager } from '../simulator/pager.http.ts'
 import { startPlatform } from '../simulator/platform.http.ts'
 import { createRouting } from '../simulator/routing.ts'
 import { DAY_MS, demoScenario } from '../simulator/scenario.ts'
@@ -18,13 +19,16 @@ export type ContactCentreOptions = Readonly<{
   platformHost: string
   platformPort: number
   secretFile?: string
+  /** Where Grafana's alerts are taken, when there is the key that they are signed with. */
+  pagerPort: number
+  pagerSecretFile?: string
   tokenFile?: string
   seconds: number
   seed: number
   env: Environment
 }>
 
-/** Plays the fortnight that ends now, obeys pauses, and keeps the platform until it is told to stop. */
+/** Plays the fortnight that ends now, obeys pauses, and keeps platform and pager until it is told to stop. */
 export async function contactCentre(options: ContactCentreOptions): Promise<void> {
   const { env } = options
   const log = createLog('info')
@@ -45,6 +49,15 @@ export async function contactCentre(options: ContactCentreOptions): Promise<void
     port: options.platformPort,
     onAccepted: ({ agent, release, incidentId }) => log.info({ agent, release, incidentId }, 'a release was paused'),
   })
+  const pager = options.pagerSecretFile
+    ? await startPager({
+        secret: readSecret({ file: options.pagerSecretFile }, env).trim(),
+        clock: wallClock,
+        host: options.platformHost,
+        port: options.pagerPort,
+        onPaged: (paged) => log.warn(paged, 'on-call is told'),
+      })
+    : null
   log.info({ platform: platform.url, otlp: options.otlp }, 'the contact centre works')
   try {
     while (!stop.signal.aborted) {
@@ -75,6 +88,7 @@ export async function contactCentre(options: ContactCentreOptions): Promise<void
     }
     if (!stop.signal.aborted) await wallClock.sleep(2 ** 31 - 1, stop.signal)
   } finally {
+    await pager?.close()
     await platform.close()
   }
 }

@@ -2,6 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import { Gauge, type Registry } from 'prom-client'
 import type { Log } from '../lib/log.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
+import { inTimeForScrape } from './scrape.ts'
 
 type LastDrill = { agent: string; passed: number; startedS: number }
 
@@ -14,7 +15,7 @@ export function createDrillMetrics(edges: { registry: Registry; store: ClickHous
       labelNames: ['agent'],
       registers: [edges.registry],
       async collect() {
-        const drills = await lastDrills(edges.store).catch((error: Error) => {
+        const drills = await inTimeForScrape(lastDrills(edges.store)).catch((error: Error) => {
           edges.log.warn({ err: error.message }, 'the drills could not be read for the metrics')
           return null
         })

@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { ReleaseView, TriggerView } from '../facts/overview.ts'
 import type { BatchMeasures } from '../pipeline/sequencer.clickhouse.ts'
+import { inTimeForScrape } from './scrape.ts'
 
 type Sample = readonly [labels: Record<string, string>, value: number]
 
@@ -15,9 +16,11 @@ const newest = (views: readonly ReleaseView[]): ReleaseView[] =>
 /** The monitor's own metrics; those of the incident clock are added by alerts/clock-metrics.ts. Units last, as Prometheus asks. */
 export function createMetrics(input: {
   views: () => ReleaseView[]
-  waitingRows: () => number
+  /** Absent over Kafka, where records wait instead. */
+  waitingRows?: () => number
   lagSeconds: () => number
-  ready: () => boolean
+  /** As /readyz has it. */
+  ready: () => Promise<boolean>
 }) {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -35,6 +38,7 @@ export function createMetrics(input: {
     labelNames: ['kind'],
     registers,
   })
+  for (const kind of ['span', 'outcome', 'point']) rows.inc({ kind }, 0)
   const batchRows = new Histogram({
     name: 'andon_batch_rows',
     help: 'Rows of a batch.',
@@ -89,13 +93,21 @@ export function createMetrics(input: {
     })
   const single = (name: string, help: string, value: () => number) => gauge(name, help, [], () => [[{}, value()]])
 
-  single('andon_waiting_rows', 'Rows that wait for a batch.', input.waitingRows)
+  if (input.waitingRows) single('andon_waiting_rows', 'Rows that wait for a batch.', input.waitingRows)
   single(
     'andon_ingest_lag_seconds',
     'Time since the pipeline last made progress while there was work.',
     input.lagSeconds,
   )
-  single('andon_up', '1 while the monitor can receive, count and judge.', () => (input.ready() ? 1 : 0))
+  new Gauge({
+    name: 'andon_up',
+    help: '1 while the monitor can receive, count and judge, as /readyz has it.',
+    registers,
+    async collect() {
+      const isReady = await inTimeForScrape(input.ready()).catch(() => false)
+      this.set(isReady ? 1 : 0)
+    },
+  })
   perRelease('andon_release_contacts', 'Contacts of a release.', (view) => view.contacts)
   perRelease('andon_release_identified_ratio', 'Share of contacts with a known customer.', (view) =>
     view.contacts > 0 ? view.identified / view.contacts : null,

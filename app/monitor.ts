@@ -12,7 +12,7 @@ import { createHistory } from '../detectors/history.clickhouse.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { DRILL, isDrill } from '../facts/drill.ts'
 import type { Incident } from '../facts/incident.ts'
-import type { Overview } from '../facts/overview.ts'
+import { type Overview, STALLED_MS } from '../facts/overview.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
 import { type Clock, wallClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -27,6 +27,7 @@ import { createDrillMetrics } from './drill-metrics.clickhouse.ts'
 import { eventClock } from './event-clock.ts'
 import { finishForgetting } from './forget.clickhouse.ts'
 import { createJudging, type Judging } from './judging.ts'
+import { createLastAcceptedMetric } from './last-accepted.clickhouse.ts'
 import { createMetrics } from './metrics.ts'
 import { createOperations, type Operations } from './operations.ts'
 import { followRecovery, recoveryOf } from './recovery.ts'
@@ -40,8 +41,6 @@ import { recorded, recordWork } from './telemetry.ts'
 
 const HOUR_MS = 3_600_000
 const ALERT_TICK_MS = 1_000
-/** Work waits and none of it was counted for this long: the pipeline is stalled, and /readyz says so. */
-const STALLED_MS = 30_000
 
 export type MonitorOptions = Readonly<{
   config: Config
@@ -124,14 +123,16 @@ async function assemble(
     views: () => (detector?.views() ?? []).filter(({ release }) => !isDrill(release)),
     waitingRows: () => sequencer?.waitingRows() ?? 0,
     lagSeconds: () => lagMs() / 1000,
-    ready: () => lagMs() < STALLED_MS,
+    ready: async () => (await health()).ready,
   })
   const lagMs = () => (sequencer ? Math.max(0, wallClock.nowMs() - sequencer.lastProgressMs()) : 0)
+  const health = () => healthOf(store, judging, lagMs)
 
   const watched = { registry: metrics.registry, incidents: () => alerter.incidents() }
   const clockMetrics = createClockMetrics(watched)
   createIncidentMetrics(watched)
   createDrillMetrics({ registry: metrics.registry, store, log })
+  createLastAcceptedMetric({ registry: metrics.registry, store, log })
   const journal = clickhouseJournal(store)
   alerter = createAlerter({
     targets,
@@ -240,7 +241,7 @@ async function assemble(
     operations,
     recovery,
     drills,
-    health: () => healthOf(store, judging, lagMs),
+    health,
     registry: metrics.registry,
     rejected: metrics.rejected,
     nowMs: clock.nowMs,

@@ -2,6 +2,7 @@ import { Gauge, type Registry as Metrics } from 'prom-client'
 import type { Log } from '../lib/log.ts'
 import type { ReleaseState } from '../releases/life.ts'
 import type { Registry } from '../releases/registry.ts'
+import { inTimeForScrape } from './scrape.ts'
 
 const NONE: Readonly<Record<ReleaseState, number>> = {
   live: 0,
@@ -24,7 +25,7 @@ export function createReleaseMetrics(edges: { metrics: Metrics; releases: Regist
       this.reset()
       try {
         const count = { ...NONE }
-        for (const { state } of await edges.releases()) count[state] += 1
+        for (const { state } of await inTimeForScrape(edges.releases())) count[state] += 1
         for (const [state, value] of Object.entries(count)) this.set({ state }, value)
       } catch (error) {
         edges.log.warn({ err: (error as Error).message }, 'releases could not be counted for the metrics')

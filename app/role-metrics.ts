@@ -2,19 +2,25 @@ import { Counter, Gauge } from 'prom-client'
 import type { Membership } from '../bus/bus.ts'
 import type { ReleaseView } from '../facts/overview.ts'
 import { wallClock } from '../lib/clock.ts'
+import { AndonError } from '../lib/errors.ts'
 import { createMetrics } from './metrics.ts'
 
 export type RoleMetrics = ReturnType<typeof createRoleMetrics>
 
-/** `pipeline`, `lanes`: groups of those who order batches and of those who share counting them. Metrics of a process that runs roles over Kafka: those of the monitor, as far as its roles have them, and those of the bus. */
+/**
+ * `pipeline`, `lanes`: groups of those who order batches and of those who share counting them; `ready`: as /readyz has it. Metrics of a process that runs roles over Kafka: those of the monitor, as far as its
+ * roles have them, and those of the bus.
+ */
 export function createRoleMetrics({
   members,
   pipeline,
   lanes,
+  ready,
 }: {
   members: () => ReadonlyMap<string, Membership>
   pipeline: string
   lanes: string
+  ready: () => Promise<boolean>
 }) {
   let views: () => ReleaseView[] = () => []
   let progressMs = wallClock.nowMs()
@@ -25,9 +31,8 @@ export function createRoleMetrics({
   }
   const monitor = createMetrics({
     views: () => views(),
-    waitingRows: () => 0,
     lagSeconds: () => lagMs() / 1000,
-    ready: () => true,
+    ready,
   })
   const registers = [monitor.registry]
   const counter = (name: string, help: string, labelNames: string[] = []) =>
@@ -40,6 +45,11 @@ export function createRoleMetrics({
   const lost = counter(
     'andon_bus_lost_records_total',
     'Records that the topics stopped keeping before they were counted.',
+  )
+  const failures = counter(
+    'andon_role_failures_total',
+    'Terms of the active member of a group that ended with a failure; each is begun again a moment later.',
+    ['group'],
   )
   const findings = counter('andon_findings_total', 'Findings told to the alerter.')
   const perMember = (
@@ -89,6 +99,17 @@ export function createRoleMetrics({
     deadLetter: (topic: string) => deadLetters.inc({ topic }),
     lost: (n: number) => lost.inc(n),
     finding: () => findings.inc(),
+    /** Counts terms that end with a failure; one that was replaced has not failed. */
+    countFailures:
+      <Given extends readonly unknown[]>(group: string, run: (...given: Given) => Promise<void>) =>
+      async (...given: Given): Promise<void> => {
+        try {
+          await run(...given)
+        } catch (error) {
+          if (!(error instanceof AndonError && error.code === 'superseded')) failures.inc({ group })
+          throw error
+        }
+      },
     batch: monitor.batch,
     /** Batches became whole, whoever counted them. */
     progress: () => {

@@ -21,6 +21,7 @@ import { accessOf, apiOf, ingestOf } from './doors.ts'
 import { type DrillRuns, drillsFrom } from './drill-role.ts'
 import { explainer } from './explain.ts'
 import { heartbeat, heartbeatUrl } from './heartbeat.ts'
+import { createLastAcceptedMetric } from './last-accepted.clickhouse.ts'
 import { busOf, ensureTopics, storeOptionsOf } from './open.ts'
 import type { Operations } from './operations.ts'
 import { leadPipeline, shareLanes } from './pipeline-role.ts'
@@ -85,7 +86,9 @@ export async function startRoles(options: {
     await untilItWorks('the topics are not there yet', () => ensureTopics(bus, kafka!), log, stopping.signal)
     const members = new Map<string, Membership>()
     const groups = { pipeline: `${kafka!.groupPrefix}-pipeline`, lanes: `${kafka!.groupPrefix}-lanes` }
-    const metrics = createRoleMetrics({ members: () => members, ...groups })
+    const isReady = async () => (await healthOf(store, members)).ready
+    const metrics = createRoleMetrics({ members: () => members, ...groups, ready: isReady })
+    if (store) createLastAcceptedMetric({ registry: metrics.registry, store, log })
     const host = config.page.host.includes(':') ? `[${config.page.host}]` : config.page.host
     const active: Shared['active'] = { alerting: null }
     const namer = createNamer(
@@ -153,13 +156,12 @@ export async function startRoles(options: {
       log,
     })
     closers.push(page.close)
-    const isHealthy = async () => (await healthOf(store, members)).ready
     const beating = heartbeat({
       url: heartbeatUrl(config, env),
       config,
       log,
       registry: metrics.registry,
-      isHealthy,
+      isHealthy: isReady,
       signal: stopping.signal,
     })
     closers.push(() => {
@@ -208,15 +210,19 @@ type Joining = Readonly<{ group: string; join: () => Promise<Membership> }>
 
 /** The groups that roles take part in. Lanes come before who fills them, and leave after it. */
 function groupsOf(roles: readonly Role[], shared: Shared): Joining[] {
-  const { bus, kafka } = shared
+  const { bus, kafka, metrics } = shared
   const led = [
     ...(roles.includes('pipeline') ? [leadPipeline(shared)] : []),
     ...(roles.includes('detector') ? [leadDetector(shared)] : []),
     ...(roles.includes('alerter') ? [leadAlerter(shared)] : []),
-  ].map((lead) => ({ group: lead.group, join: () => bus.lead(lead) }))
+  ].map((lead) => ({
+    group: lead.group,
+    join: () => bus.lead({ ...lead, run: metrics.countFailures(lead.group, lead.run) }),
+  }))
   if (!roles.includes('pipeline') || kafka.lanes === 1) return led
   const lanes = shareLanes(shared)
-  return [{ group: lanes.group, join: () => bus.share(lanes) }, ...led]
+  const run = metrics.countFailures(lanes.group, lanes.run)
+  return [{ group: lanes.group, join: () => bus.share({ ...lanes, run }) }, ...led]
 }
 
 /** Receives OTLP and answers 200 once Kafka holds it on all replicas in sync. */

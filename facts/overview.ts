@@ -30,6 +30,9 @@ export type TriggerView = Readonly<{
   logThreshold: number
 }>
 
+/** Work waits and none of it was counted for this long: the monitor is not ready, its board draws the line there, and the alert fires. */
+export const STALLED_MS = 30_000
+
 type OpenState = Exclude<IncidentState, 'resumed' | 'closed'>
 
 /** One release as people see it. Times in ms since 1970, null = never. */

@@ -157,7 +157,7 @@ const fieldsOf = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? { ...value } : {}
 
 /** The whole body, or null when it is too long; then the rest is read and dropped, so that the sender gets its answer. */
-async function bodyOf(request: IncomingMessage): Promise<Buffer | null> {
+export async function bodyOf(request: IncomingMessage): Promise<Buffer | null> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of request) {

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { parseConfig } from '../config.ts'
 import { VERSION } from './live/collector/collector.ts'
+import { haveTools, runs } from './tools.ts'
 
 /** No Docker engine runs in the tests: what a composition would do is checked by reading it, and each of its files by what reads that file. */
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -91,6 +92,46 @@ test('Grafana gets every variable that its provisioning asks for', () => {
     ...[...entrypoint.join(' ').matchAll(/(ANDON_[A-Z_]+)=/g)].map((match) => match[1]!),
   ])
   expect(asked.map((match) => match[1]!).filter((name) => !given.has(name))).toEqual([])
+})
+
+test('alerts of Grafana go to a service that listens there and knows the key that they are signed with', () => {
+  const { environment = {}, entrypoint = [] } = compose.services.grafana!
+  const to = new URL(String(environment.ANDON_ALERT_WEBHOOK_URL))
+  const receiver = compose.services[to.hostname]
+  const given = new Map(
+    [receiver?.command ?? []].flat().map((part) => part.replace(/^--/, '').split('=') as [string, string]),
+  )
+  const port =
+    given.get('pager-port') ?? /'--pager-port <n>'.*, (\d+)\)/.exec(text('app/contact-centre-command.ts'))![1]
+  expect(to.port).toBe(port)
+  expect(to.pathname).toBe(/const PATH = '(.+)'/.exec(text('simulator/pager.http.ts'))![1])
+  const key = /ANDON_ALERT_WEBHOOK_SECRET="\$\$\(cat (\S+)\)"/.exec(entrypoint.join(' '))![1]
+  expect(given.get('pager-secret-file')).toBe(key)
+  expect(given.get('platform-host'), 'other containers reach it').toBe('0.0.0.0')
+})
+
+test('with the app of Andon, Grafana loads what was built, and its boards come from the app alone', () => {
+  const { services: own } = parse(text('docker-compose.plugin.yml')) as {
+    services: Record<string, { environment: Record<string, string>; volumes: (string | Record<string, unknown>)[] }>
+  }
+  expect(Object.keys(own)).toEqual(['grafana'])
+  const { environment, volumes } = own.grafana!
+  const idOf = (path: string) => (JSON.parse(text(`dashboards/plugin/src/${path}`)) as { id: string }).id
+  const app = idOf('plugin.json')
+  expect(environment.GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS).toBe([app, idOf('timeline/plugin.json')].join())
+  expect(volumes).toContainEqual({
+    type: 'bind',
+    source: './dashboards/plugin/dist',
+    target: `/var/lib/grafana/plugins/${app}`,
+    read_only: true,
+    bind: { create_host_path: false },
+  })
+  const provisioning = 'dashboards/plugin/provisioning/plugins'
+  expect(volumes).toContain(`./${provisioning}:/etc/grafana/provisioning/plugins:ro`)
+  expect(parse(text(`${provisioning}/andon.yaml`))).toEqual({ apiVersion: 1, apps: [{ type: app, disabled: false }] })
+  // Compose joins volumes by where they are mounted: the last one counts.
+  const provider = compose.services.grafana!.volumes!.find((volume) => volume.includes('provisioning/dashboards'))!
+  expect(volumes).toContainEqual({ type: 'tmpfs', target: provider.split(':')[1] })
 })
 
 test('the configuration of the roles is valid', () => {
@@ -204,13 +245,20 @@ const hasCompose = spawnSync('docker', ['compose', 'version'], { stdio: 'ignore'
 if (!hasCompose) console.warn('SKIPPED: no docker compose: whether it takes docker-compose.yml is NOT checked here')
 
 test.skipIf(!hasCompose)('Docker Compose takes the composition', () => {
-  const { status, stderr } = spawnSync('docker', ['compose', 'config', '--quiet'], { cwd: ROOT, encoding: 'utf8' })
-  expect(status, stderr).toBe(0)
+  for (const files of [['docker-compose.yml'], ['docker-compose.yml', 'docker-compose.plugin.yml']]) {
+    const named = files.flatMap((file) => ['--file', file])
+    const { status, stderr } = spawnSync('docker', ['compose', ...named, 'config', '--quiet'], {
+      cwd: ROOT,
+      encoding: 'utf8',
+    })
+    expect(status, stderr).toBe(0)
+  }
 })
 
-const hasPromtool = spawnSync('promtool', ['--version'], { stdio: 'ignore' }).status === 0
-if (!hasPromtool)
-  console.warn('SKIPPED: no promtool (apt-get install prometheus): deploy/prometheus.yml is NOT checked here')
+const hasPromtool = haveTools(runs('promtool') ? [] : ['promtool'], {
+  packages: 'prometheus',
+  unchecked: 'deploy/prometheus.yml is NOT checked',
+})
 
 test.skipIf(!hasPromtool)('promtool takes the configuration of Prometheus', () => {
   const folder = mkdtempSync(join(tmpdir(), 'andon-prometheus-'))

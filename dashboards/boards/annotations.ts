@@ -1,5 +1,5 @@
 import { AnnotationQueryBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
-import { CLICKHOUSE, clickhouse } from './query.ts'
+import { CLICKHOUSE, clickhouse, PROMETHEUS, prometheus } from './query.ts'
 import { releaseSelected, sliceSelected } from './sql.ts'
 import { sql } from './text.ts'
 
@@ -59,5 +59,32 @@ export const breaches = () =>
     ORDER BY time DESC
     LIMIT ${MOST_MARKS}`,
   )
+
+/** Drills from their first contact to their verdict. */
+export const drillMarks = () =>
+  annotation(
+    'Drills',
+    'purple',
+    sql`
+    SELECT started_at AS time, ended_at AS timeEnd, 'Drill' AS title,
+      concat('Drill of ', agent, ', ', signal, ': ', if(passed = 1, 'passed', concat('failed: ', reason))) AS text, agent AS tags
+    FROM drills
+    WHERE ended_at >= $__fromTime AND started_at <= $__toTime
+    ORDER BY time DESC
+    LIMIT ${MOST_MARKS}`,
+  )
+
+/** When the processes of Andon were started; the value is the time, in milliseconds. */
+export const restartMarks = (labels: string) =>
+  new AnnotationQueryBuilder()
+    .name('Starts of processes')
+    .datasource(PROMETHEUS)
+    .enable(true)
+    .hide(false)
+    .iconColor('blue')
+    .target(prometheus(`process_start_time_seconds${labels} * 1000`, ''))
+    .titleFormat('Start')
+    .textFormat('{{instance}} was started')
+    .useValueForTime(true)
 
 export const releaseAnnotations = () => [launches(), pauses(), breaches()]

@@ -1,16 +1,18 @@
 import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
+import { STALLED_MS } from '../../facts/overview.ts'
+import { drillMarks, restartMarks } from './annotations.ts'
 import { board } from './board.ts'
+import { activeRoles, lanes, notCounted, RECORDS_OF_PIPELINE, records, roleFailures } from './monitor-kafka.ts'
+import { and, OF, over } from './monitor-series.ts'
 import {
   BAD,
   CAREFUL,
   colouredText,
   FEW,
   GOOD,
-  NOT_SCRAPED,
   named,
   type PanelSource,
   row,
-  type SeriesLook,
   series,
   stat,
   table,
@@ -23,9 +25,7 @@ import { clickhouse, prometheus } from './query.ts'
 import { sql } from './text.ts'
 import { clickhouseSource, prometheusInstance, prometheusSource } from './variables.ts'
 
-/** Every series of the monitors that are selected. */
-const OF = '{instance=~"$instance"}'
-const and = (labels: string): string => `{instance=~"$instance", ${labels}}`
+const STALLED_S = STALLED_MS / 1000
 
 /** The monitor watched by somebody else: whether it receives, counts, judges and tells, and how its drills went. */
 export function monitor(): Dashboard {
@@ -34,6 +34,7 @@ export function monitor(): Dashboard {
     description:
       'Whether the monitor itself receives, counts, judges and tells: lag, errors, liveness, webhooks and drills. A silent monitor is never good news.',
     variables: [prometheusSource(), clickhouseSource(), prometheusInstance()],
+    annotations: [drillMarks(), restartMarks(OF)],
     from: 'now-6h',
     refresh: '30s',
   })
@@ -41,7 +42,10 @@ export function monitor(): Dashboard {
   builder.withRow(row('Receiving and counting'))
   for (const panel of [rows(), rejected(), batchTime(), lagOverTime()]) builder.withPanel(panel)
   builder.withRow(row('Judging and telling'))
-  for (const panel of [tickTime(), webhooks(), incidents(), heartbeats(), lastBatches()]) builder.withPanel(panel)
+  for (const panel of [tickTime(), webhooks(), incidents(), heartbeats(), lastBatches(), untilCounted()])
+    builder.withPanel(panel)
+  builder.withRow(row('Kafka and roles'))
+  for (const panel of [activeRoles(), records(), roleFailures(), notCounted(), lanes()]) builder.withPanel(panel)
   builder.withRow(row('Drills and the process'))
   for (const panel of [drills(), memory(), eventLoop()]) builder.withPanel(panel)
   return builder.build()
@@ -90,12 +94,11 @@ const lag = (): PanelSource =>
   now(
     {
       title: 'Lag',
-      description:
-        'Time since the pipeline last made progress while there was work. From 30 s on the monitor says that it is not ready.',
+      description: `Time since the pipeline last made progress while there was work. From ${STALLED_S} s on the monitor says that it is not ready, and the alert fires.`,
       expr: `max(andon_ingest_lag_seconds${OF})`,
       unit: 's',
-      careful: 10,
-      bad: 30,
+      careful: STALLED_S / 3,
+      bad: STALLED_S,
     },
     5,
   )
@@ -103,9 +106,10 @@ const lag = (): PanelSource =>
 const waiting = (): PanelSource =>
   now(
     {
-      title: 'Waiting rows',
-      description: 'Rows that were accepted and wait to be counted. They are durable; what waits long is judged late.',
-      expr: `sum(andon_waiting_rows${OF})`,
+      title: 'Waiting',
+      description:
+        'Rows that were accepted and wait to be counted; over Kafka records that the pipeline has not read. They are durable; what waits long is judged late.',
+      expr: `sum(andon_waiting_rows${OF}) or sum(${RECORDS_OF_PIPELINE})`,
       unit: 'short',
       careful: 20_000,
       bad: 100_000,
@@ -139,9 +143,7 @@ const unaccepted = (): PanelSource =>
     4,
   )
 
-const over = (look: Omit<SeriesLook, 'source' | 'whenEmpty' | 'width' | 'height' | 'legend'>): PanelSource =>
-  series({ ...look, source: 'prometheus', whenEmpty: NOT_SCRAPED, width: 12, height: 8, legend: '', interval: '15s' })
-
+const NO_BATCH = 'No batch in this range: nothing was received. Do the agents export to this monitor?'
 const rows = (): PanelSource =>
   over({
     title: 'Rows accepted',
@@ -189,7 +191,7 @@ const lagOverTime = (): PanelSource =>
     lines: true,
     thresholds: [
       { value: null, color: 'transparent' },
-      { value: 30, color: BAD },
+      { value: STALLED_S, color: BAD },
     ],
     queries: [prometheus(`andon_ingest_lag_seconds${OF}`, '{{instance}}')],
   })
@@ -247,15 +249,15 @@ const heartbeats = (): PanelSource =>
 /** From the store itself, so that it is told even where nobody scrapes. */
 const lastBatches = (): PanelSource =>
   series({
-    title: 'Rows per batch, and from acceptance to counted',
+    title: 'Rows per batch',
     description:
       'What the store says of its own batches: new spans and outcomes, by the time they were accepted. A gap while agents work is a fault.',
     unit: 'short',
-    width: 24,
+    width: 12,
     height: 7,
     min: 0,
     legend: '${__field.name}',
-    whenEmpty: 'No batch in this range: nothing was received. Do the agents export to this monitor?',
+    whenEmpty: NO_BATCH,
     queries: [
       clickhouse(
         sql`
@@ -272,6 +274,32 @@ const lastBatches = (): PanelSource =>
       new_outcomes: named('New outcomes'),
       whole_batches: named('Batches'),
     },
+  })
+
+const untilCounted = (): PanelSource =>
+  series({
+    title: 'From acceptance to counted',
+    description:
+      'How long it took until what was accepted was counted, by the time it was accepted: median and 99th percentile of the batches. No finding can be sooner.',
+    unit: 's',
+    width: 12,
+    height: 7,
+    min: 0,
+    legend: '${__field.name}',
+    whenEmpty: NO_BATCH,
+    queries: [
+      clickhouse(
+        sql`
+        SELECT $__timeInterval(accepted_at) AS time, quantile(0.5)(date_diff('millisecond', accepted_at, done_at)) / 1000 AS middle,
+          quantile(0.99)(date_diff('millisecond', accepted_at, done_at)) / 1000 AS slow
+        FROM batches
+        WHERE $__timeFilter(accepted_at)
+        GROUP BY time
+        ORDER BY time`,
+        'series',
+      ),
+    ],
+    overrides: { middle: named('p50'), slow: named('p99') },
   })
 
 const drills = (): PanelSource =>

@@ -53,6 +53,22 @@ export const variablesOf = (board: BoardJson): { name: string; rawSql: string }[
 
 export const allVariablesOf = (board: BoardJson): VariableJson[] => (board.templating as { list: VariableJson[] }).list
 
+/** Queries of Prometheus as Grafana sends them when everything is selected, of panels and annotations. */
+export const promqlOf = (board: BoardJson): { where: string; expr: string }[] =>
+  [
+    ...panelsOf(board).flatMap(({ title, targets = [] }) => targets.map((target) => ({ where: title, target }))),
+    ...annotationsOf(board).map(({ name, target }) => ({ where: name, target })),
+  ].flatMap(({ where, target: { expr } }) =>
+    expr === undefined
+      ? []
+      : [
+          {
+            where,
+            expr: expr.replaceAll('$__rate_interval', '1m').replaceAll('$__range', '6h').replaceAll('$instance', '.*'),
+          },
+        ],
+  )
+
 export const annotationsOf = (board: BoardJson): { name: string; target: TargetJson }[] =>
   (board.annotations as { list: { name: string; target: TargetJson }[] }).list
 

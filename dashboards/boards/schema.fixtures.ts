@@ -187,6 +187,14 @@ const variables = z.discriminatedUnion('type', [
   }),
 ])
 
+const mark = {
+  name: z.string(),
+  enable: z.boolean(),
+  hide: z.boolean(),
+  iconColor: z.string(),
+  builtIn: z.literal(0),
+}
+
 export const boardSchema = z.strictObject({
   uid: z.string().regex(/^[a-z0-9-]{1,40}$/),
   title: z.string().min(1),
@@ -203,15 +211,17 @@ export const boardSchema = z.strictObject({
   templating: z.strictObject({ list: z.array(variables) }),
   annotations: z.strictObject({
     list: z.array(
-      z.strictObject({
-        name: z.string(),
-        datasource: clickhouseSource,
-        enable: z.boolean(),
-        hide: z.boolean(),
-        iconColor: z.string(),
-        builtIn: z.literal(0),
-        target: clickhouseTarget,
-      }),
+      z.union([
+        z.strictObject({ ...mark, datasource: clickhouseSource, target: clickhouseTarget }),
+        z.strictObject({
+          ...mark,
+          datasource: prometheusSource,
+          target: prometheusTarget,
+          titleFormat: z.string(),
+          textFormat: z.string(),
+          useValueForTime: z.literal(true),
+        }),
+      ]),
     ),
   }),
   panels: z.array(panel),

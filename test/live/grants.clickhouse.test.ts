@@ -5,6 +5,12 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { finishForgetting, forgetCustomers } from '../../app/forget.clickhouse.ts'
 import { DEFAULT_CONFIG, signalsOf } from '../../config.ts'
+import { ALERT_RULES } from '../../dashboards/boards/alert-rules.ts'
+import { allBoards, pluginBoards } from '../../dashboards/boards/all.ts'
+import { frameOf } from '../../dashboards/boards/frame.fixtures.ts'
+import { ALL, expanded, type Selection } from '../../dashboards/boards/macros.fixtures.ts'
+import { clickhouseQueriesOf, variablesOf } from '../../dashboards/boards/read.fixtures.ts'
+import { serverHalf } from '../../dashboards/boards/server-macros.fixtures.ts'
 import { compileSignals } from '../../detectors/signals/compile.ts'
 import { EMPTY_SPAN } from '../../facts/span.ts'
 import { wallClock } from '../../lib/clock.ts'
@@ -91,18 +97,93 @@ test('the pipeline makes and alters tables, counts, recounts and erases', async 
   expect(await finishForgetting(store)).toBe(false)
 })
 
-test.each(['andon_detector', 'andon_alerter', 'andon_reader'] as const)(
-  '%s reads everything and counts nothing',
-  async (user) => {
-    await as(user, async (client) => {
-      expect(await rowsOf(client, 'SELECT count() AS n FROM spans')).toEqual([{ n: 20 }])
-      const denied = { type: 'ACCESS_DENIED' }
-      await expect(client.insert({ table: 'spans', values: [{}], format: 'JSONEachRow' })).rejects.toMatchObject(denied)
-      await expect(client.command({ query: 'DROP TABLE spans' })).rejects.toMatchObject(denied)
-      await expect(client.command({ query: 'CREATE TABLE t (a UInt8) ENGINE = Memory' })).rejects.toMatchObject(denied)
-    })
+const denied = { type: 'ACCESS_DENIED' }
+const changesNothing = async (client: ClickHouseClient) => {
+  await expect(client.insert({ table: 'spans', values: [{}], format: 'JSONEachRow' })).rejects.toMatchObject(denied)
+  await expect(client.command({ query: 'DROP TABLE spans' })).rejects.toMatchObject(denied)
+  await expect(client.command({ query: 'CREATE TABLE t (a UInt8) ENGINE = Memory' })).rejects.toMatchObject(denied)
+}
+
+test.each(['andon_detector', 'andon_alerter'] as const)('%s reads everything and counts nothing', (user) =>
+  as(user, async (client) => {
+    expect(await rowsOf(client, 'SELECT count() AS n FROM spans')).toEqual([{ n: 20 }])
+    await changesNothing(client)
+  }),
+)
+
+const boards = Object.values({ ...allBoards(), ...pluginBoards() })
+const HOUR_MS = 3_600_000
+const toMs = Date.UTC(2026, 10, 17)
+/** By minutes, hours and days: each reads totals of its own. */
+const RANGES = [60_000, 2 * HOUR_MS, 48 * HOUR_MS].map((intervalMs) => ({
+  fromMs: toMs - 90 * 24 * HOUR_MS,
+  toMs,
+  intervalMs,
+}))
+/** Every variable that a board has, with All, or with a value where it has one only; what begins with __ is Grafana's own. */
+const everything: Selection = new Proxy(
+  {},
+  {
+    get: (_, name) => {
+      if (String(name).startsWith('__')) return undefined
+      return ['compared', 'period'].includes(String(name))
+        ? { value: 'day', options: ['day'] }
+        : { value: [ALL], options: ['a'] }
+    },
   },
 )
+const asked = (): string[] => [
+  ...RANGES.flatMap((range) =>
+    boards.flatMap((board) =>
+      [...clickhouseQueriesOf(board), ...variablesOf(board)].map(({ rawSql }) => expanded(rawSql, everything, range)),
+    ),
+  ),
+  ...ALERT_RULES.map(({ rawSql }) => serverHalf(rawSql, RANGES[0]!)),
+]
+
+test('Grafana reads what boards, alert rules and leaders ask for', () =>
+  as('andon_reader', async (client) => {
+    const failed: string[] = []
+    for (const sql of new Set([...asked(), 'SELECT * FROM kpis']))
+      await frameOf(client, sql).catch((error: Error) => failed.push(`${error.message}\n${sql}`))
+    expect(failed).toEqual([])
+  }))
+
+/** Tables and views in the text of a query or view, and what those views read in turn. */
+async function readBy(texts: readonly string[]): Promise<Set<string>> {
+  const sql = 'SELECT name, as_select FROM system.tables WHERE database = currentDatabase()'
+  const tables = new Map(
+    (await rowsOf<{ name: string; as_select: string }>(store, sql)).map((table) => [table.name, table.as_select]),
+  )
+  const found = new Set<string>()
+  const open = [...texts]
+  for (let text = open.pop(); text !== undefined; text = open.pop())
+    for (const [, name] of text.matchAll(/\b(?:FROM|JOIN)\s+(?:`?andon`?\.)?`?(\w+)/g))
+      if (tables.has(name!) && !found.has(name!)) {
+        found.add(name!)
+        open.push(tables.get(name!)!)
+      }
+  return found
+}
+
+test('Grafana reads no more than that: no raw facts, no contacts, nothing of an erasure, and changes nothing', async () => {
+  const granted = [
+    ...readFileSync(new URL('../../deploy/clickhouse/grants.sql', import.meta.url), 'utf8').matchAll(
+      /^GRANT SELECT(?:\([^)]*\))? ON andon\.(\S+) TO andon_reader;$/gm,
+    ),
+  ].map((match) => match[1]!)
+  expect(granted.sort()).toEqual([...(await readBy([...asked(), 'FROM kpis']))].sort())
+  await store.command({ query: 'CREATE TABLE forgetting (customer String) ENGINE = MergeTree ORDER BY customer' })
+  await as('andon_reader', async (client) => {
+    for (const table of ['spans', 'outcomes', 'contacts', 'deltas', 'places', 'customer_hits', 'forgetting'])
+      await expect(rowsOf(client, `SELECT count() FROM ${table}`), table).rejects.toMatchObject(denied)
+    for (const column of ['customer', 'conversation', 'record_id', 'record_key'])
+      for (const table of ['affected_items', 'affected_now'])
+        await expect(rowsOf(client, `SELECT ${column} FROM ${table}`), table).rejects.toMatchObject(denied)
+    await changesNothing(client)
+  })
+  await store.command({ query: 'DROP TABLE forgetting' })
+})
 
 test('a wrong password, or another database, is refused at once and not taken for an outage', async () => {
   const wrong = connectStore({ ...server.as('andon_reader'), password: 'wrong' })

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Browser, type BrowserContextOptions, chromium, type Page as Tab } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -8,18 +8,17 @@ import { type PageOptions, startPage } from '../../dashboards/serve.http.ts'
 import type { Overview } from '../../facts/overview.ts'
 import { wallClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
+import { CHROMIUM, haveTools } from '../tools.ts'
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
 const PICTURES = fileURLToPath(new URL('../../docs/pictures/', import.meta.url))
 const MAX_PICTURE_BYTES = 200_000
 const ARGS =
   '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync'
 
-if (CHROMIUM === undefined)
-  process.stderr.write(
-    '\n*** SKIPPED: the page was NOT tested in a browser, as there is no Chromium here.\n' +
-      '*** Install it (Debian: apt-get install -y chromium fonts-dejavu-core) and run: npx vitest run test/live/page.chromium.test.ts\n\n',
-  )
+const hasChromium = haveTools(CHROMIUM ? [] : ['Chromium'], {
+  packages: 'chromium fonts-dejavu-core',
+  unchecked: 'the page is NOT tested in a browser',
+})
 
 let browser: Browser
 const cleanups: (() => Promise<unknown>)[] = []
@@ -112,7 +111,7 @@ const DAYS: readonly (readonly [name: string, day: () => Overview, headline: Reg
   ['nothing yet', anEmptyDay, /^Waiting for the first contact$/],
 ]
 
-describe.skipIf(CHROMIUM === undefined)('the page in a real Chromium', () => {
+describe.skipIf(!hasChromium)('the page in a real Chromium', () => {
   describe.each(LOOKS)('%s', (_, context) => {
     test.each(DAYS)(
       '%s: readable, inside the window, without an error or a foreign request',

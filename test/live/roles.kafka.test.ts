@@ -62,11 +62,12 @@ describe.skipIf(!hasKafka())('roles over Kafka', { timeout: 240_000 }, () => {
       api: { tokens: [{ name: 'on-call', role: 'operate', secret: { env: 'OPERATE' } }] },
       drill: { stopWithinSeconds: 0 },
     })
-    const [instance] = await Promise.all([
+    const started = await Promise.all([
       space.start('collector', 'alerter'),
       space.start('detector'),
       space.start('pipeline'),
     ])
+    const [instance] = started
     const bad = Array.from({ length: 300 }, (_, i) => ({
       conversation: `bad-${i}`,
       agent: 'agent',
@@ -104,6 +105,21 @@ describe.skipIf(!hasKafka())('roles over Kafka', { timeout: 240_000 }, () => {
     const drills = () => rowsOf<{ passed: number; reason: string }>(space.store, 'SELECT passed, reason FROM drills')
     await expect.poll(drills, { timeout: 60_000 }).toMatchObject([{ passed: 1 }])
     expect(await ids()).toEqual([id])
+    // What rules and boards read: every process is ready, each group has one active member, and all with a store know when telemetry last came.
+    const pages = await Promise.all(
+      started.map(async ({ page }) =>
+        (await fetch(`${page}/metrics`, { headers: { authorization: `Bearer ${token}` } })).text(),
+      ),
+    )
+    const samples = (name: string) =>
+      pages.flatMap((text) =>
+        [...text.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (.+)$`, 'gm'))].map(([, n]) => Number(n)),
+      )
+    expect(samples('andon_up')).toEqual([1, 1, 1])
+    expect(samples('andon_role_active')).toEqual([1, 1, 1])
+    const last = samples('andon_last_accepted_timestamp_seconds')
+    expect(last).toHaveLength(3)
+    for (const seconds of last) expect(Math.abs(wallClock.nowMs() / 1000 - seconds)).toBeLessThan(120)
     await space.close()
   })
 })
