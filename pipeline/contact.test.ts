@@ -202,3 +202,8 @@ test('a contact that is no more leaves all its places', () => {
     ['r//k', 1],
   ])
 })
+
+test('a contact of two hundred thousand calls is folded', () => {
+  const calls = Array.from({ length: 200_000 }, (_, n) => ({ id: String(n), startedAtMs: 1_000 + n }))
+  expect(foldOf(partWith(calls))).toMatchObject({ calls: 200_000, startedAtMs: 1_000, endedAtMs: 201_099 })
+})

@@ -240,6 +240,11 @@ test('a chain of ten thousand spans is walked once', () => {
   expect(performance.now() - startedMs).toBeLessThan(2_000)
 })
 
+test('a trace of ten thousand conversations is resolved in one pass', () => {
+  const agents = Array.from({ length: 10_000 }, (_, n) => agentSpan({ id: String(n), conversation: `c${n}` }))
+  expect(resolveTrace(agents, false).contacts).toHaveLength(10_000)
+})
+
 test("of spans that are each other's parents in a ring the earliest is the root, in whatever order they come", () => {
   const ring = [
     agentSpan({ id: 'b', parent: 'c', conversation: 'c1', startedAtMs: 2_000 }),

@@ -59,6 +59,8 @@ export function resolveTrace(spans: readonly SpanFact[], expired: boolean): Reso
     .sort(byStart)
   const conversations = conversationsOf(spans, standings)
   const first = settledTops[0] ?? null
+  const firstTops = new Map<string, SpanFact>()
+  for (const top of settledTops.toReversed()) firstTops.set(conversations.get(top.spanId)!, top)
 
   const innerSides = Map.groupBy(
     spans.filter((span) => standings.get(span.spanId)!.outerTool),
@@ -70,7 +72,7 @@ export function resolveTrace(spans: readonly SpanFact[], expired: boolean): Reso
     if (span.role === 'link') continue
     const standing = standings.get(span.spanId)!
     if (standing.outerTool) continue
-    const owner = ownerOf(span, standing, first, expired, settledTops, conversations)
+    const owner = ownerOf(span, standing, first, expired, firstTops, conversations)
     if (owner === 'wait') {
       held = true
       continue
@@ -81,7 +83,10 @@ export function resolveTrace(spans: readonly SpanFact[], expired: boolean): Reso
     groups.set(key, group)
     if (owner.top === null && !expired) held = true
   }
-  const list = [...groups.values()].map((group) => contactOf(group, spans, standings, groups.size === 1))
+  const underTop = Map.groupBy(spans, (span) => standings.get(span.spanId)!.topAgent)
+  const list = [...groups.values()].map((group) =>
+    contactOf(group, groups.size === 1 ? spans : group.top ? underTop.get(group.top)! : []),
+  )
   return { contacts: list, held }
 }
 
@@ -92,13 +97,13 @@ function ownerOf(
   standing: Standing,
   first: SpanFact | null,
   expired: boolean,
-  settledTops: readonly SpanFact[],
+  firstTops: ReadonlyMap<string, SpanFact>,
   conversations: ReadonlyMap<string, string>,
 ): Owner | 'wait' {
   const conversation = conversations.get(span.spanId)!
   const under = (top: SpanFact): Owner => {
     // A handoff inside one conversation joins the first outermost agent of the trace.
-    const joined = settledTops.find((other) => conversations.get(other.spanId) === conversations.get(top.spanId)) ?? top
+    const joined = firstTops.get(conversations.get(top.spanId)!) ?? top
     return {
       top: joined,
       conversation: conversations.get(joined.spanId)!,
@@ -191,18 +196,15 @@ function mergeInner(span: SpanFact, inner: readonly SpanFact[]): SpanFact {
   }
 }
 
+/** @param around spans that may describe the contact, its own among them */
 function contactOf(
   group: { top: SpanFact | null; conversation: string; facts: SpanFact[] },
-  spans: readonly SpanFact[],
-  standings: ReadonlyMap<string, Standing>,
-  alone: boolean,
+  around: readonly SpanFact[],
 ): TraceContact {
   const { top, facts } = group
   const lead = top ?? facts[0]!
   const mine = new Set(facts.map((fact) => fact.spanId))
-  const links = spans.filter(
-    (span) => !mine.has(span.spanId) && (alone || (top !== null && standings.get(span.spanId)!.topAgent === top)),
-  )
+  const links = around.filter((span) => !mine.has(span.spanId))
   const agents = facts.filter((fact) => fact.role === 'agent' && fact !== top)
   const tools = facts.filter((fact) => fact.role === 'tool')
   const identified = top !== null || carriesIdentity(lead)
