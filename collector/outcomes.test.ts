@@ -152,7 +152,10 @@ describe('outcomes from CloudEvents', () => {
     [{ ...EVENT, type: 'andon.complain' }, 'did you mean andon.complaint?'],
     [{ ...EVENT, type: 'andon.flag' }, 'data.flag: andon.flag needs the name of the flag'],
     [{ ...EVENT, time: 'yesterday' }, 'time: must be an RFC 3339 time with its zone, such as 2026-11-16T09:30:00Z'],
-    [{ ...EVENT, data: { conversation: 'c', reviewMinutes: -1 } }, 'data.reviewMinutes: must be a number from 0 to 1000000'],
+    [
+      { ...EVENT, data: { conversation: 'c', reviewMinutes: -1 } },
+      'data.reviewMinutes: must be a number from 0 to 1000000',
+    ],
     [{ ...EVENT, data: {} }, 'data: give conversation or customer'],
     [null, 'event: must be a map'],
     ['x', 'event: must be a map'],

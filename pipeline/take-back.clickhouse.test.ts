@@ -11,6 +11,7 @@ import { silentLog } from '../lib/log.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { agentSpan, outcomeOf, toolSpan, traceIdOf } from './fixtures.ts'
 import { type Arrivals, createSequencer, type Sequencer } from './sequencer.clickhouse.ts'
+import { listSetAside, replaySetAside } from './set-aside.clickhouse.ts'
 import type { TakenBack } from './take-back.clickhouse.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'andon-take-back-'))
@@ -129,31 +130,46 @@ test.each(['deltas', 'caps'] as const)(
   },
 )
 
-test.each([1, 2, 4, 7, 9, 13, 18, 24])(
-  'killed at statement %i of it, taking back ends the same way',
-  async (statement) => {
-    const before = await totals()
-    const aside = await asideIds()
-    const bad = `bad killed ${statement}`
-    const fails = failsAt('caps', bad)
-    let left = Number.POSITIVE_INFINITY
-    const mortal = watched(async (params) => {
-      if (params.table === 'taken_back') left = Math.min(left, statement)
-      if (--left < 0) throw new AndonError('store_gone', 'gone', { retryable: true })
-      await fails(params)
-    })
-    const dying = await open(mortal)
-    await dying.accept({ ...arrivals([`killed ${statement}`, bad]), outcomes: [] })
-    await expect.poll(() => left < 0, { timeout: 20_000 }).toBe(true)
-    await dying.close()
-    const sequencer = await open(watched(fails))
-    await sequencer.settle()
-    await sequencer.close()
-    expect(await totals()).toEqual({ ...plus(before, 1), 'complaints.hits': before['complaints.hits'] })
-    const added = (await asideIds()).slice(aside.length)
-    expect(new Set(added.map((id) => id.split('/')[0]))).toEqual(new Set([traceIdOf(bad)]))
-  },
-)
+const KILLED_AT = [1, 4, 8, 13, 18]
+
+test.each(KILLED_AT)('killed at statement %i of it, taking back ends the same way', async (statement) => {
+  const before = await totals()
+  const aside = await asideIds()
+  const bad = `bad killed ${statement}`
+  const fails = failsAt('caps', bad)
+  let left = Number.POSITIVE_INFINITY
+  const mortal = watched(async (params) => {
+    if (params.table === 'taken_back') left = Math.min(left, statement)
+    if (--left < 0) throw new AndonError('store_gone', 'gone', { retryable: true })
+    await fails(params)
+  })
+  const dying = await open(mortal)
+  await dying.accept({ ...arrivals([`killed ${statement}`, bad]), outcomes: [] })
+  await expect.poll(() => left < 0, { timeout: 20_000 }).toBe(true)
+  await dying.close()
+  const sequencer = await open(watched(fails))
+  await sequencer.settle()
+  await sequencer.close()
+  expect(await totals()).toEqual({ ...plus(before, 1), 'complaints.hits': before['complaints.hits'] })
+  const added = (await asideIds()).slice(aside.length)
+  expect(new Set(added.map((id) => id.split('/')[0]))).toEqual(new Set([traceIdOf(bad)]))
+})
+
+test('what is set aside is listed with its error, and counts when it is replayed and can be counted', async () => {
+  const before = await totals()
+  await replaySetAside(store, wallClock.nowMs())
+  const sequencer = await open(store)
+  await sequencer.settle()
+  await sequencer.close()
+  // Two of the batches above, and of every killed one the trace that failed.
+  const replayed = 2 + KILLED_AT.length
+  expect(await totals()).toMatchObject({
+    '.contacts': before['.contacts']! + replayed,
+    '.failed_writes': before['.failed_writes']! + replayed,
+  })
+  expect(await listSetAside(store)).toEqual([])
+  expect(await replaySetAside(store, wallClock.nowMs())).toBe(0)
+})
 
 test('where nothing can be counted nothing is set aside: all stands still until it can', async () => {
   const before = await totals()

@@ -5,7 +5,8 @@ import { idOf } from '../lib/hash.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { type Arrivals, storeBatch } from './accept.clickhouse.ts'
 import { countBatch } from './batch.clickhouse.ts'
-import { type Stamp, wholeSeconds } from './rows.ts'
+import type { Stamp } from './rows.ts'
+import { setAside } from './set-aside.clickhouse.ts'
 import { wholeOf } from './share.ts'
 import { type BatchContext, closeBatch, type StoredBatch } from './steps.clickhouse.ts'
 
@@ -34,15 +35,20 @@ export async function takeBack(
   stamp: Stamp,
 ): Promise<TakenBack> {
   const { store } = context
-  const { seq, receivedAtMs } = batch.share.stamp
+  const { seq } = batch.share.stamp
   const told = error.slice(0, ERROR_CHARACTERS)
-  await insert(store, 'taken_back', [{ seq, error: told }], `w${seq}`)
+  await store.insert({
+    table: 'taken_back',
+    values: [{ seq, error: told }],
+    format: 'JSONEachRow',
+    clickhouse_settings: { insert_deduplication_token: `w${seq}`, async_insert: 0 },
+  })
   const units = unitsOf(batch)
   const half = units.length >> 1
   if (half > 0) {
     await storeBatch(context, wholeOf(stamp), joined(units.slice(0, half)))
     await storeBatch(context, wholeOf({ ...stamp, seq: stamp.seq + 1 }), joined(units.slice(half)))
-  } else await insert(store, 'set_aside', rowsAside(batch, told, wholeSeconds(receivedAtMs)), `s${seq}`)
+  } else await setAside(store, batch, told)
   await empty(store, seq)
   await closeBatch(context, batch.share.stamp, { spans: 0, newSpans: 0, outcomes: 0, points: 0 })
   return { seq, setAside: half > 0 ? 0 : countOf(batch), id: units[0]?.id ?? '', error: told }
@@ -73,24 +79,6 @@ const joined = (units: readonly Unit[]): Arrivals => ({
   outcomes: units.flatMap((unit) => unit.outcomes),
   points: units.flatMap((unit) => unit.points),
 })
-
-function rowsAside({ share, spans, outcomes, points }: StoredBatch, error: string, received_at: number): object[] {
-  const facts = [
-    ...spans.map((fact) => ({ kind: 'span', id: `${fact.traceId}/${fact.spanId}`, fact })),
-    ...outcomes.map((fact) => ({ kind: 'outcome', id: fact.outcomeId, fact })),
-    ...points.map((fact) => ({ kind: 'point', id: `${fact.name}/${fact.series}`, fact })),
-  ]
-  const { seq } = share.stamp
-  return facts.map(({ kind, id, fact }, position) => ({
-    seq,
-    position,
-    received_at,
-    kind,
-    id,
-    error,
-    body: JSON.stringify(fact),
-  }))
-}
 
 /** Tables whose rows say what a batch made of its facts; the facts come last: as long as they stand, the batch is known to be open. */
 const MADE = [
@@ -155,13 +143,4 @@ function probeOf({ seq, acceptedAtMs }: Stamp): Arrivals {
     recordKey: idOf('probe', 'record', seq),
   }
   return { spans: [agent, tool], outcomes: [], points: [] }
-}
-
-async function insert(store: ClickHouseClient, table: string, values: object[], token: string): Promise<void> {
-  await store.insert({
-    table,
-    values,
-    format: 'JSONEachRow',
-    clickhouse_settings: { insert_deduplication_token: token, async_insert: 0 },
-  })
 }
