@@ -204,6 +204,8 @@ test('a contact that is no more leaves all its places', () => {
 })
 
 test('a contact of two hundred thousand calls is folded', () => {
-  const calls = Array.from({ length: 200_000 }, (_, n) => ({ id: String(n), startedAtMs: 1_000 + n }))
-  expect(foldOf(partWith(calls))).toMatchObject({ calls: 200_000, startedAtMs: 1_000, endedAtMs: 201_099 })
+  const [top, call] = [agentSpan({ id: 'top', conversation: 'c1' }), toolSpan({ id: 'call', startedAtMs: 5_000 })]
+  const [contact] = resolveTrace([top, call], true).contacts
+  const facts = [top, ...new Array<SpanFact>(200_000).fill(call)]
+  expect(partOf({ ...contact!, facts })).toMatchObject({ calls: 200_000, startedAtMs: 1_000, endedAtMs: 5_100 })
 })

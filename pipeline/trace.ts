@@ -77,7 +77,8 @@ export function resolveTrace(spans: readonly SpanFact[], expired: boolean): Reso
       held = true
       continue
     }
-    const key = owner.top ? `${owner.top.spanId}` : `${owner.conversation}\u001f${owner.agent}\u001f${owner.release}`
+    const { environment, agent, release } = owner
+    const key = owner.top ? owner.top.spanId : [owner.conversation, environment, agent, release].join('\u001f')
     const group = groups.get(key) ?? { top: owner.top, conversation: owner.conversation, facts: [] }
     group.facts.push(mergeInner(span, innerSides.get(span) ?? []))
     groups.set(key, group)
@@ -90,7 +91,7 @@ export function resolveTrace(spans: readonly SpanFact[], expired: boolean): Reso
   return { contacts: list, held }
 }
 
-type Owner = { top: SpanFact | null; conversation: string; agent: string; release: string }
+type Owner = { top: SpanFact | null; conversation: string; environment: string; agent: string; release: string }
 
 function ownerOf(
   span: SpanFact,
@@ -107,15 +108,16 @@ function ownerOf(
     return {
       top: joined,
       conversation: conversations.get(joined.spanId)!,
+      environment: joined.environment,
       agent: agentOf(joined),
       release: joined.release,
     }
   }
   if (standing.topAgent && (standing.settled || expired)) return under(standing.topAgent)
   if (span.role === 'tool' && carriesIdentity(span))
-    return { top: null, conversation, agent: span.agentName, release: span.release }
+    return { top: null, conversation, environment: span.environment, agent: span.agentName, release: span.release }
   if (!standing.topAgent && (standing.settled || expired) && first) return under(first)
-  if (expired) return { top: null, conversation, agent: '', release: '' }
+  if (expired) return { top: null, conversation, environment: '', agent: '', release: '' }
   return 'wait'
 }
 
