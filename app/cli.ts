@@ -57,7 +57,7 @@ export async function run(args: readonly string[], env: Environment): Promise<nu
       await serve({ config: withOptions(readConfig(options.config), options), env, roles: options.role ?? null })
     })
 
-  addDeadLetters(configured(program.command('dead-letters')), env)
+  addDeadLetters(stored(program.command('dead-letters')), env)
 
   program
     .command('demo')

@@ -1,44 +1,77 @@
 import type { Command } from 'commander'
-import type { Bus } from '../bus/bus.ts'
 import type { KafkaConfig } from '../bus/config.ts'
 import { readConfig } from '../config.ts'
-import { AndonError } from '../lib/errors.ts'
+import { wallClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
 import type { Environment } from './secrets.ts'
 
-/** `andon dead-letters list | replay`. */
+/** `andon dead-letters list | replay`: of Kafka where the configuration names it, else of the store. */
 export function addDeadLetters(command: Command, env: Environment): void {
-  const withBus = async (self: Command, work: (bus: Bus, kafka: KafkaConfig) => Promise<void>) => {
-    const { kafka, log } = readConfig(self.optsWithGlobals().config)
-    if (!kafka) throw new AndonError('config', 'dead letters stand in Kafka: name its brokers under kafka')
-    const { busOf } = await import('./open.ts')
-    const bus = busOf(kafka, env, createLog(log.level === 'info' ? 'error' : log.level))
-    try {
-      await work(bus, kafka)
-    } finally {
-      await bus.close()
-    }
-  }
-  command.description('records from Kafka that could not be read: list them, or send them to their topics again')
+  command.description('what could not be read from Kafka, or counted in the store: list it, or have it taken again')
   command
     .command('list', { isDefault: true })
     .description('what was put aside and not replayed since, with the reason')
     .option('--json', 'print JSON lines')
     .action((options, self: Command) =>
-      withBus(self, async (bus, kafka) => {
-        const { deadLetterTable, listDeadLetters } = await import('./dead-letters.ts')
-        const letters = await listDeadLetters(bus, kafka)
-        if (options.json) for (const letter of letters) console.log(JSON.stringify(letter))
-        else console.log(letters.length === 0 ? 'no dead letters' : deadLetterTable(letters))
+      withLetters(self, env, async (letters) => {
+        const { rows, text } = await letters.list()
+        if (options.json) for (const row of rows) console.log(JSON.stringify(row))
+        else console.log(rows.length === 0 ? 'no dead letters' : text)
       }),
     )
   command
     .command('replay')
-    .description('send them to their topics again, for instance after an update; what still cannot be read comes back')
-    .action((_, self: Command) =>
-      withBus(self, async (bus, kafka) => {
-        const { replayDeadLetters } = await import('./dead-letters.ts')
-        console.log(`${await replayDeadLetters(bus, kafka)} records sent again`)
-      }),
-    )
+    .description('have them taken again, for instance after an update; what still fails comes back')
+    .action((_, self: Command) => withLetters(self, env, async (letters) => console.log(await letters.replay())))
+}
+
+type Letters = Readonly<{
+  list: () => Promise<{ rows: readonly object[]; text: string }>
+  /** Returns what is to be told. */
+  replay: () => Promise<string>
+}>
+
+async function withLetters(self: Command, env: Environment, work: (letters: Letters) => Promise<void>): Promise<void> {
+  const options = self.optsWithGlobals<{ config?: string; store?: string }>()
+  const given = readConfig(options.config)
+  const config = { ...given, store: { ...given.store, path: options.store ?? given.store.path } }
+  if (config.kafka) return withBus(config.kafka, config.log.level, env, work)
+  const { openExistingStore } = await import('./existing-store.clickhouse.ts')
+  const { listSetAside, replaySetAside } = await import('../pipeline/set-aside.clickhouse.ts')
+  const { setAsideTable } = await import('./dead-letters.ts')
+  const store = await openExistingStore(config, env)
+  try {
+    await work({
+      list: async () => {
+        const rows = await listSetAside(store)
+        return { rows, text: setAsideTable(rows) }
+      },
+      replay: async () =>
+        `${await replaySetAside(store, wallClock.nowMs())} facts accepted again; \`andon serve\` counts them`,
+    })
+  } finally {
+    await store.close()
+  }
+}
+
+async function withBus(
+  kafka: KafkaConfig,
+  level: string,
+  env: Environment,
+  work: (letters: Letters) => Promise<void>,
+): Promise<void> {
+  const { busOf } = await import('./open.ts')
+  const { deadLetterTable, listDeadLetters, replayDeadLetters } = await import('./dead-letters.ts')
+  const bus = busOf(kafka, env, createLog(level === 'info' ? 'error' : level))
+  try {
+    await work({
+      list: async () => {
+        const rows = await listDeadLetters(bus, kafka)
+        return { rows, text: deadLetterTable(rows) }
+      },
+      replay: async () => `${await replayDeadLetters(bus, kafka)} records sent again`,
+    })
+  } finally {
+    await bus.close()
+  }
 }

@@ -1,6 +1,7 @@
 import type { Bus, BusRecord, Positions, Term } from '../bus/bus.ts'
 import { partitionKey } from '../bus/bus.ts'
 import type { KafkaConfig } from '../bus/config.ts'
+import type { SetAside } from '../pipeline/set-aside.clickhouse.ts'
 import { table } from './table.ts'
 import { DEAD } from './telemetry-records.ts'
 
@@ -104,5 +105,17 @@ export const deadLetterTable = (letters: readonly DeadLetter[]): string =>
       String(offset),
       String(bytes),
       reason,
+    ]),
+  )
+
+export const setAsideTable = (facts: readonly SetAside[]): string =>
+  table(
+    ['received', 'fact', 'id', 'batch', 'error'],
+    facts.map(({ at, kind, id, seq, error }) => [
+      at,
+      kind,
+      id,
+      String(seq),
+      error.replaceAll(/\s+/g, ' ').slice(0, 200),
     ]),
   )

@@ -6,7 +6,7 @@ import { rowsOf } from '../store/store.clickhouse.ts'
 /**
  * Every column that may hold the pseudonym of a customer, and how. `keyed` tables have it in their sorting key, where ClickHouse
  * cannot update: their rows are written again and the old ones deleted. A test compares this list with the tables as they are.
- * pseudonym: nothing but it. key, keys: pipeline/places.ts, `u/scope/pseudonym`. part: JSON of pipeline/contact.ts.
+ * pseudonym: nothing but it. key, keys: pipeline/places.ts, `u/scope/pseudonym`. part: JSON of pipeline/contact.ts or of a fact.
  */
 export const CUSTOMER_COLUMNS = {
   keyed: {
@@ -22,6 +22,7 @@ export const CUSTOMER_COLUMNS = {
     contacts: { customer: 'pseudonym' },
     deltas: { customer: 'pseudonym' },
     linked_outcomes: { keys: 'keys' },
+    set_aside: { body: 'part' },
     affected_items: { customer: 'pseudonym', item: 'pseudonym' },
     recovery_entries: { item: 'pseudonym' },
   },

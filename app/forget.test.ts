@@ -10,6 +10,8 @@ import { wallClock } from '../lib/clock.ts'
 import { idOf } from '../lib/hash.ts'
 import { silentLog } from '../lib/log.ts'
 import { createSequencer } from '../pipeline/sequencer.clickhouse.ts'
+import { setAside } from '../pipeline/set-aside.clickhouse.ts'
+import { wholeOf } from '../pipeline/share.ts'
 import { recount } from '../recount/recount.clickhouse.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { CUSTOMER_COLUMNS, finishForgetting, forgetCustomers, rowsHolding } from './forget.clickhouse.ts'
@@ -143,6 +145,11 @@ beforeAll(async () => {
     values: customers.map((customer, index) => ({ incident_id: 'i', entry_id: `e${index}`, item: customer })),
     format: 'JSONEachRow',
   })
+  for (const [seq, customer] of customers.entries()) {
+    const share = wholeOf({ seq, acceptedAtMs: MONDAY_MS, receivedAtMs: wallClock.nowMs() })
+    const batch = { share, spans: turn(7, 0, { customer }), known: [], outcomes: [], points: [] }
+    await setAside(store, batch, 'cannot be counted')
+  }
 })
 afterAll(async () => {
   await store.close()

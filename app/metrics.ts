@@ -31,6 +31,11 @@ export function createMetrics(input: {
     labelNames: ['reason'],
     registers,
   })
+  const setAside = new Counter({
+    name: 'andon_set_aside_facts_total',
+    help: 'Spans, outcomes and points that were accepted, cannot be counted and were set aside.',
+    registers,
+  })
   const batches = new Counter({ name: 'andon_batches_total', help: 'Batches counted.', registers })
   const rows = new Counter({
     name: 'andon_accepted_rows_total',
@@ -130,6 +135,7 @@ export function createMetrics(input: {
   return {
     registry,
     rejected: (reason: string, n: number) => rejected.inc({ reason }, n),
+    setAside: (facts: number) => setAside.inc(facts),
     batch: (batch: BatchMeasures) => {
       batches.inc()
       rows.inc({ kind: 'span' }, batch.spans)

@@ -203,6 +203,7 @@ async function assemble(
     log,
     // The receiver refuses such a request, and counts it.
     onUnreadable: (facts) => log.error({ facts }, WHY_BARE),
+    onTakenBack: ({ setAside }) => metrics.setAside(setAside),
     onBatch: (batch) => {
       event.advance(batch.clockMs)
       metrics.batch(batch)

@@ -70,7 +70,7 @@ export function decodeRequest(
       reject,
       onSpan: (span) => {
         take()
-        spans.push(namer.spanOf(span))
+        spans.push(namer.spanOf(span, (fix) => reject('number', `span ${span.spanId}:`, fix, 0)))
       },
     })
   } else if (signal === 'logs') {
@@ -79,7 +79,7 @@ export function decodeRequest(
       reject,
       onLog: (record, path) => {
         take()
-        const found = readOutcome(record, namer)
+        const found = readOutcome(record, namer, (fix) => reject('number', path(), fix, 0))
         if (found.kind === 'outcome') outcomes.push(found.outcome)
         else if (found.kind === 'invalid') reject('outcome', path(), found.fix, 1)
       },

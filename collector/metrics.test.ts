@@ -84,3 +84,20 @@ test('points without temporality or value are rejected one by one, points that r
   expect(rejected.message).toContain('metrics[0].sum.aggregationTemporality must be 1 (delta) or 2 (cumulative)')
   expect(rejected.message).toContain('metrics[1].gauge.dataPoints[0] needs asDouble or asInt')
 })
+
+test('a number that no double holds exactly is turned away, as a point and as the count of a histogram', () => {
+  const sum = (value: object) => ({
+    name: 'calls',
+    sum: { aggregationTemporality: 1, isMonotonic: true, dataPoints: [point({}, value)] },
+  })
+  const histogram = { aggregationTemporality: 1, dataPoints: [point({}, { count: '9223372036854775807', sum: 1 })] }
+  const { points, rejected } = decode([
+    sum({ asDouble: 1e300 }),
+    sum({ asInt: '-9223372036854775808' }),
+    sum({ asInt: '9007199254740991' }),
+    { name: 'took', histogram },
+  ])
+  expect(points.map(({ value }) => value)).toEqual([Number.MAX_SAFE_INTEGER])
+  expect(rejected).toMatchObject({ items: 3, byReason: { value: 3 } })
+  expect(rejected.message).toContain('dataPoints[0].count must be a number from')
+})

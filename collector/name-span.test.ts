@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { SpanFact } from '../facts/span.ts'
 import { decodeRequest, JSON_TYPE } from './decode.ts'
-import { attributesOf, PARENT_ID, plainNamer, requestOf } from './fixtures.ts'
+import { attributesOf, PARENT_ID, plainNamer, requestOf, SPAN_ID } from './fixtures.ts'
 
 type Attributes = Readonly<Record<string, string | number | boolean>>
 
@@ -309,5 +309,45 @@ describe('record key and arguments', () => {
     const attributes = [...attributesOf(TOOL), { key: 'gen_ai.tool.call.arguments', value }]
     expect(name({}, { span: { attributes } }).argumentsHash).toBe(withArguments({ a: 'x', b: 2 }).argumentsHash)
     expect(tool({}).argumentsHash).toBe('')
+  })
+
+  const number = (name: string, value: object) => ({ key: name, value })
+  test.each([
+    ['andon.amount', { doubleValue: 1e16 }, 'amount'],
+    ['andon.amount', { doubleValue: 'NaN' }, 'amount'],
+    ['andon.amount', { kvlistValue: { values: [number('toString', { intValue: '5' })] } }, 'amount'],
+    ['andon.write.items', { doubleValue: 1.5 }, 'items'],
+    ['andon.write.items', { intValue: '4294967296' }, 'items'],
+    ['andon.write.failed_items', { intValue: '-1' }, 'failedItems'],
+    ['andon.write.failed_items', { stringValue: 'many' }, 'failedItems'],
+  ] as const)('%s %j is left out, its sender is told, and the span is taken', (key, value, field) => {
+    const span = { attributes: [...attributesOf(TOOL), number(key, value)] }
+    const { spans, rejected } = decodeRequest(
+      'traces',
+      JSON_TYPE,
+      Buffer.from(JSON.stringify(requestOf(span))),
+      plainNamer(),
+    )
+    expect(spans[0]).toMatchObject({ [field]: 0, result: 'ok', role: 'tool' })
+    expect(rejected).toMatchObject({ items: 0, byReason: { number: 1 } })
+    expect(rejected.message).toMatch(
+      new RegExp(`^span ${SPAN_ID}: ${key} must be a (whole )?number from .*; it was taken without it$`),
+    )
+  })
+
+  test.each([
+    ['andon.amount', { doubleValue: -49.9 }, 'amount', -49.9],
+    ['andon.amount', { intValue: '1000000000000000' }, 'amount', 1e15],
+    ['andon.write.items', { stringValue: '4294967295' }, 'items', 4_294_967_295],
+  ] as const)('%s %j is kept', (key, value, field, expected) => {
+    const span = { attributes: [...attributesOf(TOOL), number(key, value)] }
+    const { spans, rejected } = decodeRequest(
+      'traces',
+      JSON_TYPE,
+      Buffer.from(JSON.stringify(requestOf(span))),
+      plainNamer(),
+    )
+    expect(spans[0]).toMatchObject({ [field]: expected })
+    expect(rejected.message).toBe('')
   })
 })

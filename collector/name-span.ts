@@ -1,4 +1,5 @@
 import { type ActionKind, type ActionResult, EMPTY_SPAN, type SpanFact } from '../facts/span.ts'
+import { AMOUNT, type Bounds, boundsText, ITEMS, isWithin, numberOf } from './bounded-number.ts'
 import { boundedText } from './bounded-text.ts'
 import { canonicalJson, parseJson, pathOf, plainText, valueAt } from './canonical.ts'
 import type { NamedField } from './field-names.ts'
@@ -17,8 +18,11 @@ export type Namer = Readonly<{
   /** What the decoders must keep. */
   keys: Keys
   /** The fact of one span. `startedAtMs` is 0 when the span tells no time at all: the caller puts the receive time there. */
-  spanOf: (span: RawSpan) => SpanFact
+  spanOf: (span: RawSpan, onIgnored?: OnIgnored) => SpanFact
 }>
+
+/** Told of an attribute without which a fact is taken, because nobody can mean what it says; `fix` names it. */
+export type OnIgnored = (fix: string) => void
 
 export function createNamer(names: Names, pseudonymizer: Pseudonymizer): Namer {
   const looksAtResults = names.failure.resultMatches.length > 0 || Object.keys(names.failure.resultFields).length > 0
@@ -36,13 +40,13 @@ export function createNamer(names: Names, pseudonymizer: Pseudonymizer): Namer {
     names,
     pseudonymizer,
     keys,
-    spanOf: (span) => {
+    spanOf: (span, onIgnored) => {
       const { attributes, resource } = span
       if (attributes.ranks[FIELD.metadata] !== ABSENT) readMetadata(attributes)
       const role = roleOf(span, names.mcp)
       const serviceName = textAt(resource, FIELD.serviceName)
       const startedAtMs = span.startMs || span.endMs
-      const tool = role === 'tool' ? toolOf(span) : NO_TOOL
+      const tool = role === 'tool' ? toolOf(span, onIgnored) : NO_TOOL
       return {
         traceId: span.traceId,
         spanId: span.spanId,
@@ -92,12 +96,13 @@ export function textAt(picked: Picked, field: number): string {
   return boundedText(typeof value === 'string' ? value : plainText(value))
 }
 
-/** The number of a field, from a number or numeric text; 0 when absent or none. */
-export function numberAt(picked: Picked, field: number): number {
+/** The number of a field, from a number or numeric text; 0 when it is absent, or not what `bounds` allow. `name`: of the attribute, for its sender. */
+export function numberAt(picked: Picked, field: number, name: string, bounds: Bounds, onIgnored?: OnIgnored): number {
   if (picked.ranks[field] === ABSENT) return 0
-  const value = picked.values[field]
-  const number = typeof value === 'string' && value.trim() === '' ? 0 : Number(value)
-  return Number.isFinite(number) ? number : 0
+  const number = numberOf(picked.values[field]!)
+  if (isWithin(number, bounds)) return number
+  onIgnored?.(`${name} must be ${boundsText(bounds)}; it was taken without it`)
+  return 0
 }
 
 const READ_FROM_RESOURCE = new Set<number>(RESOURCE_FIELDS.map((field) => FIELD[field]))
@@ -208,8 +213,8 @@ function createToolReader(
   rules: (tool: string) => Rule | undefined,
   isFailure: (span: RawSpan, errorType: string) => boolean,
   pseudonymizer: Pseudonymizer,
-): (span: RawSpan) => ToolFact {
-  return (span) => {
+): (span: RawSpan, onIgnored?: OnIgnored) => ToolFact {
+  return (span, onIgnored) => {
     const { attributes, resource } = span
     const tool = textAt(attributes, FIELD.tool) || toolOfSpanName(span.name)
     const rule = rules(tool)
@@ -218,8 +223,8 @@ function createToolReader(
     const action = textAt(attributes, FIELD.action).toLowerCase()
     const recordType = textAt(attributes, FIELD.recordType) || (rule?.recordType ?? '')
     const argumentsHash = pseudonymizer.arguments(parsed === undefined ? plainText(given) : canonicalJson(parsed))
-    const items = Math.max(0, numberAt(attributes, FIELD.items))
-    const failedItems = Math.max(0, numberAt(attributes, FIELD.failedItems))
+    const items = numberAt(attributes, FIELD.items, 'andon.write.items', ITEMS, onIgnored)
+    const failedItems = numberAt(attributes, FIELD.failedItems, 'andon.write.failed_items', ITEMS, onIgnored)
     const errorType = textAt(attributes, FIELD.errorType)
     return {
       tool,
@@ -235,7 +240,7 @@ function createToolReader(
       items,
       failedItems,
       errorType,
-      amount: numberAt(attributes, FIELD.amount),
+      amount: numberAt(attributes, FIELD.amount, 'andon.amount', AMOUNT, onIgnored),
       currency: (textAt(attributes, FIELD.currency) || textAt(resource, FIELD.currency)).toUpperCase(),
       policy: textAt(attributes, FIELD.policy),
       reviewer: pseudonymizer.reviewer(textAt(attributes, FIELD.reviewer)),

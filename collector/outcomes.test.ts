@@ -34,6 +34,13 @@ describe('outcomes from log events', () => {
     expect(outcomes).toMatchObject([expected])
   })
 
+  test('minutes that nobody can have spent are left out, and said', () => {
+    const { outcomes, rejected } = decode([record('andon.review', { ...CONVERSATION, 'andon.review.minutes': 1e300 })])
+    expect(outcomes).toMatchObject([{ kind: 'review', reviewMinutes: 0 }])
+    expect(rejected).toMatchObject({ items: 0, byReason: { number: 1 } })
+    expect(rejected.message).toContain('logRecords[0] andon.review.minutes must be a number from 0 to 1000000')
+  })
+
   test('the name may stand in the attribute event.name', () => {
     expect(decode([record('', { ...CONVERSATION, 'event.name': 'andon.complaint' })]).outcomes.length).toBe(1)
   })
@@ -145,7 +152,10 @@ describe('outcomes from CloudEvents', () => {
     [{ ...EVENT, type: 'andon.complain' }, 'did you mean andon.complaint?'],
     [{ ...EVENT, type: 'andon.flag' }, 'data.flag: andon.flag needs the name of the flag'],
     [{ ...EVENT, time: 'yesterday' }, 'time: must be an RFC 3339 time with its zone, such as 2026-11-16T09:30:00Z'],
-    [{ ...EVENT, data: { conversation: 'c', reviewMinutes: -1 } }, 'data.reviewMinutes: must be a number at least 0'],
+    [
+      { ...EVENT, data: { conversation: 'c', reviewMinutes: -1 } },
+      'data.reviewMinutes: must be a number from 0 to 1000000',
+    ],
     [{ ...EVENT, data: {} }, 'data: give conversation or customer'],
     [null, 'event: must be a map'],
     ['x', 'event: must be a map'],

@@ -5,9 +5,10 @@ import { AndonError } from '../lib/errors.ts'
 import { idOf } from '../lib/hash.ts'
 import type { JsonSchema } from '../lib/json-schema.ts'
 import { mistakesOf, pathText } from '../lib/mistakes.ts'
+import { AMOUNT, type Bounds, REVIEW_MINUTES } from './bounded-number.ts'
 import { boundedText } from './bounded-text.ts'
 import { FIELD } from './field-names.ts'
-import type { Namer } from './name-span.ts'
+import type { Namer, OnIgnored } from './name-span.ts'
 import { numberAt, textAt, textByRank } from './name-span.ts'
 import type { RawLog } from './otlp/raw.ts'
 
@@ -29,7 +30,7 @@ const OTHER: FoundOutcome = { kind: 'other' }
  * (a flag of the evaluation's name). Without conversation and customer its trace id stands for the conversation, as it does for contacts.
  * `atMs` is 0 when the record tells no time.
  */
-export function readOutcome(record: RawLog, namer: Namer): FoundOutcome {
+export function readOutcome(record: RawLog, namer: Namer, onIgnored?: OnIgnored): FoundOutcome {
   const { attributes } = record
   const eventName = record.eventName || textAt(attributes, FIELD.eventName)
   const isEvaluation = eventName === EVALUATION
@@ -60,8 +61,11 @@ export function readOutcome(record: RawLog, namer: Namer): FoundOutcome {
     recordType: textAt(attributes, FIELD.recordType),
     recordId: textAt(attributes, FIELD.recordId),
     flag: kind === 'flag' ? flag : '',
-    reviewMinutes: kind === 'review' ? Math.max(0, numberAt(attributes, FIELD.reviewMinutes)) : 0,
-    amount: numberAt(attributes, FIELD.amount),
+    reviewMinutes:
+      kind === 'review'
+        ? numberAt(attributes, FIELD.reviewMinutes, 'andon.review.minutes', REVIEW_MINUTES, onIgnored)
+        : 0,
+    amount: numberAt(attributes, FIELD.amount, 'andon.amount', AMOUNT, onIgnored),
     currency: textAt(attributes, FIELD.currency).toUpperCase(),
   }
   const givenId = textAt(attributes, FIELD.outcomeId)
@@ -77,6 +81,7 @@ const kindOf = (eventName: string): OutcomeKind | undefined =>
   eventName.startsWith('andon.') ? OUTCOME_KINDS.find((kind) => eventName === `andon.${kind}`) : undefined
 
 const text = z.string().max(1024).transform(boundedText)
+const number = ({ least, most }: Bounds) => z.number().min(least).max(most)
 
 const outcomeData = z
   .object({
@@ -88,8 +93,8 @@ const outcomeData = z
     recordType: text.optional().describe('Type of the record that it is about, e.g. order.'),
     recordId: text.optional().describe("The system's own id of that record, e.g. of the one that was corrected."),
     flag: text.optional().describe('andon.flag only: hallucination, data_exposure, policy_fail, finance_exception, …'),
-    reviewMinutes: z.number().min(0).optional().describe('andon.review only: minutes that a person spent.'),
-    amount: z.number().optional().describe('Amount of money at stake.'),
+    reviewMinutes: number(REVIEW_MINUTES).optional().describe('andon.review only: minutes that a person spent.'),
+    amount: number(AMOUNT).optional().describe('Amount of money at stake.'),
     currency: text.optional().describe('Its currency, e.g. EUR.'),
   })
   .refine((data) => data.conversation || data.customer, {

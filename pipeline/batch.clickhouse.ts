@@ -21,6 +21,18 @@ export type BatchResult = Readonly<{
 
 /** Does all steps of one stored batch here, one after the other. What lanes do of it side by side: pipeline/lane.clickhouse.ts. */
 export async function processBatch(context: BatchContext, batch: StoredBatch): Promise<BatchResult> {
+  const result = await countBatch(context, batch)
+  await closeBatch(context, batch.share.stamp, {
+    spans: batch.spans.length,
+    newSpans: result.newSpans,
+    outcomes: batch.outcomes.length,
+    points: batch.points.length,
+  })
+  return result
+}
+
+/** All steps but the last: nobody reads what they counted before the batch is whole. */
+export async function countBatch(context: BatchContext, batch: StoredBatch): Promise<BatchResult> {
   const { share } = batch
   const { stamp } = share
   const traces = await resolveTraces(context, batch)
@@ -29,12 +41,6 @@ export async function processBatch(context: BatchContext, batch: StoredBatch): P
   const marks = await findMarks(context, share, places, [...traces.outcomes, ...touched])
   const customers = await chargeContacts(context, share, contacts, marks)
   await capHits(context, share, customers)
-  await closeBatch(context, stamp, {
-    spans: batch.spans.length,
-    newSpans: traces.newSpans,
-    outcomes: batch.outcomes.length,
-    points: batch.points.length,
-  })
   return {
     seq: stamp.seq,
     clockMs: stamp.acceptedAtMs,

@@ -202,3 +202,10 @@ test('a contact that is no more leaves all its places', () => {
     ['r//k', 1],
   ])
 })
+
+test('a contact of two hundred thousand calls is folded', () => {
+  const [top, call] = [agentSpan({ id: 'top', conversation: 'c1' }), toolSpan({ id: 'call', startedAtMs: 5_000 })]
+  const [contact] = resolveTrace([top, call], true).contacts
+  const facts = [top, ...new Array<SpanFact>(200_000).fill(call)]
+  expect(partOf({ ...contact!, facts })).toMatchObject({ calls: 200_000, startedAtMs: 1_000, endedAtMs: 5_100 })
+})

@@ -1,5 +1,6 @@
 import { type SpanFact, WRITE_ACTIONS } from '../facts/span.ts'
 import { idOf } from '../lib/hash.ts'
+import { greatest, least } from './together.ts'
 import type { TraceContact } from './trace.ts'
 
 /** A successful create, by what it created. */
@@ -67,8 +68,8 @@ export function partOf(trace: TraceContact): ContactPart {
     agent,
     release,
     conversation,
-    startedAtMs: Math.min(...facts.map((fact) => fact.startedAtMs)),
-    endedAtMs: Math.max(...facts.map((fact) => fact.endedAtMs)),
+    startedAtMs: least(facts.map((fact) => fact.startedAtMs)),
+    endedAtMs: greatest(facts.map((fact) => fact.endedAtMs)),
     customer: firstOf(sources, 'customer'),
     intent: firstOf(sources, 'intent'),
     channel: firstOf(sources, 'channel'),
@@ -143,7 +144,7 @@ function foldSession(parts: readonly ContactPart[], index: number): Contact {
     release: first.release,
     conversation: first.conversation,
     startedAtMs: first.startedAtMs,
-    endedAtMs: Math.max(...parts.map((part) => part.endedAtMs)),
+    endedAtMs: greatest(parts.map((part) => part.endedAtMs)),
     customer: described('customer'),
     intent: described('intent'),
     channel: described('channel'),

@@ -1,22 +1,14 @@
 import type { Clock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import {
-  type Arrivals,
-  batchFacts,
-  type ClockMode,
-  type Position,
-  readBatch,
-  type Stored,
-  stampOf,
-  storeBatch,
-} from './accept.clickhouse.ts'
+import { type Arrivals, batchFacts, type ClockMode, type Stored, stampOf, storeBatch } from './accept.clickhouse.ts'
 import { type BatchResult, processBatch } from './batch.clickhouse.ts'
 import { createLongTotals } from './long-totals.clickhouse.ts'
 import { JUDGED_ENVIRONMENTS, scopesOf } from './places.ts'
+import { recover } from './recover.clickhouse.ts'
 import { wholeOf } from './share.ts'
 import type { BatchContext, StoredBatch } from './steps.clickhouse.ts'
-import { heldTraces, lastWhole, openBatches } from './stored.clickhouse.ts'
+import type { TakenBack } from './take-back.clickhouse.ts'
 import { least } from './together.ts'
 
 export type { Arrivals, ClockMode }
@@ -31,6 +23,8 @@ export type SequencerOptions = Omit<BatchContext, 'scopeOf'> &
     holdMs: number
     /** Called when a batch is whole, in order of seq. */
     onBatch: (batch: BatchMeasures) => void
+    /** Told of a batch that cannot be counted: its facts go on in halves, or are set aside (pipeline/take-back.clickhouse.ts). */
+    onTakenBack?: (taken: TakenBack) => void
     log: Log
     /** Rows that may wait for a batch; beyond it `accept` refuses with `overloaded`. */
     maxWaitingRows?: number
@@ -89,7 +83,7 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   /** Traces with facts that wait, and until when (wall clock). */
   const holds = new Map<string, number>()
   const longTotals = createLongTotals(options.store, clock, log)
-  let position = await recover(options, holds)
+  let position = await recover(options, holds, stop.signal)
 
   const accept = (arrivals: Arrivals): Promise<void> => {
     const rows = arrivals.spans.length + arrivals.outcomes.length + arrivals.points.length
@@ -224,7 +218,7 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   const recoverUntilItWorks = async () => {
     while (!stop.signal.aborted) {
       try {
-        position = await recover(options, holds)
+        position = await recover(options, holds, stop.signal)
         isStuck = false
         return
       } catch (error) {
@@ -286,31 +280,3 @@ const LONG_TOTALS_LAG_MS = 25_000
 const LINGER_MS = 15
 /** From here on throughput counts more than the time until a fact is counted. */
 const EAGER_ROWS = 2_000
-
-/**
- * Where to go on: after the last whole batch. Batches that are stored but not whole are driven to their end first, and
- * facts whose agent span had not come are waited for again.
- */
-async function recover(options: Options, holds: Map<string, number>): Promise<Position> {
-  const { store, clock } = options
-  const last = await lastWhole(store)
-  let position: Position = { nextSeq: last.seq + 1, clockMs: last.clockMs }
-  const open = await openBatches(store, position.nextSeq)
-  for (const seq of open) {
-    const batch = await readBatch(store, seq)
-    const result = await processBatch(options, batch)
-    position = { nextSeq: seq + 1, clockMs: batch.share.stamp.acceptedAtMs }
-    options.onBatch({
-      ...result,
-      spans: batch.spans.length,
-      outcomes: batch.outcomes.length,
-      points: batch.points.length,
-      acceptMs: 0,
-      processMs: 0,
-    })
-  }
-  const held = new Set(await heldTraces({ store, seq: position.nextSeq }))
-  for (const traceId of holds.keys()) if (!held.has(traceId)) holds.delete(traceId)
-  for (const traceId of held) if (!holds.has(traceId)) holds.set(traceId, clock.nowMs() + options.holdMs)
-  return position
-}

@@ -30,7 +30,7 @@ import {
   storedContacts,
   storedParts,
 } from './stored.clickhouse.ts'
-import { together, unique } from './together.ts'
+import { least, together, unique } from './together.ts'
 
 /**
  * The steps of a batch: traces → contacts → keys → charges → caps → whole. Each takes what falls to its share of one batch from the step
@@ -136,7 +136,7 @@ async function countIncreases(context: BatchContext, share: Share, points: reado
   const { seq } = share.stamp
   const counted = points.filter((point) => context.statements.counterNames.includes(point.name))
   if (counted.length === 0) return
-  const firstMs = Math.min(...counted.map((point) => point.atMs))
+  const firstMs = least(counted.map((point) => point.atMs))
   const names = unique(counted.map((point) => point.name))
   const series = unique(counted.map((point) => point.series))
   const from = await olderPointMs({ store: context.store, seq }, names, series, firstMs)

@@ -17,3 +17,10 @@ export function least(values: Iterable<number>): number {
   for (const value of values) if (value < found) found = value
   return found
 }
+
+/** The greatest of any number of numbers; -Infinity of none. */
+export function greatest(values: Iterable<number>): number {
+  let found = Number.NEGATIVE_INFINITY
+  for (const value of values) if (value > found) found = value
+  return found
+}

@@ -240,6 +240,24 @@ test('a chain of ten thousand spans is walked once', () => {
   expect(performance.now() - startedMs).toBeLessThan(2_000)
 })
 
+test('tool spans that carry their own identity in two environments are two contacts, whichever comes first', () => {
+  const own = { agentName: 'desk', release: 'r1', conversation: 'c1', parent: 'lost' }
+  const calls = [
+    toolSpan({ id: 'a', ...own, environment: 'production', startedAtMs: 1_000 }),
+    toolSpan({ id: 'b', ...own, environment: 'staging', startedAtMs: 2_000 }),
+  ]
+  for (const spans of [calls, calls.toReversed()])
+    expect(resolveTrace(spans, false).contacts.map(({ environment, facts }) => [environment, facts.length])).toEqual([
+      ['production', 1],
+      ['staging', 1],
+    ])
+})
+
+test('a trace of ten thousand conversations is resolved in one pass', () => {
+  const agents = Array.from({ length: 10_000 }, (_, n) => agentSpan({ id: String(n), conversation: `c${n}` }))
+  expect(resolveTrace(agents, false).contacts).toHaveLength(10_000)
+})
+
 test("of spans that are each other's parents in a ring the earliest is the root, in whatever order they come", () => {
   const ring = [
     agentSpan({ id: 'b', parent: 'c', conversation: 'c1', startedAtMs: 2_000 }),

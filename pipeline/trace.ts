@@ -59,6 +59,8 @@ export function resolveTrace(spans: readonly SpanFact[], expired: boolean): Reso
     .sort(byStart)
   const conversations = conversationsOf(spans, standings)
   const first = settledTops[0] ?? null
+  const firstTops = new Map<string, SpanFact>()
+  for (const top of settledTops.toReversed()) firstTops.set(conversations.get(top.spanId)!, top)
 
   const innerSides = Map.groupBy(
     spans.filter((span) => standings.get(span.spanId)!.outerTool),
@@ -70,47 +72,52 @@ export function resolveTrace(spans: readonly SpanFact[], expired: boolean): Reso
     if (span.role === 'link') continue
     const standing = standings.get(span.spanId)!
     if (standing.outerTool) continue
-    const owner = ownerOf(span, standing, first, expired, settledTops, conversations)
+    const owner = ownerOf(span, standing, first, expired, firstTops, conversations)
     if (owner === 'wait') {
       held = true
       continue
     }
-    const key = owner.top ? `${owner.top.spanId}` : `${owner.conversation}\u001f${owner.agent}\u001f${owner.release}`
+    const { environment, agent, release } = owner
+    const key = owner.top ? owner.top.spanId : [owner.conversation, environment, agent, release].join('\u001f')
     const group = groups.get(key) ?? { top: owner.top, conversation: owner.conversation, facts: [] }
     group.facts.push(mergeInner(span, innerSides.get(span) ?? []))
     groups.set(key, group)
     if (owner.top === null && !expired) held = true
   }
-  const list = [...groups.values()].map((group) => contactOf(group, spans, standings, groups.size === 1))
+  const underTop = Map.groupBy(spans, (span) => standings.get(span.spanId)!.topAgent)
+  const list = [...groups.values()].map((group) =>
+    contactOf(group, groups.size === 1 ? spans : group.top ? underTop.get(group.top)! : []),
+  )
   return { contacts: list, held }
 }
 
-type Owner = { top: SpanFact | null; conversation: string; agent: string; release: string }
+type Owner = { top: SpanFact | null; conversation: string; environment: string; agent: string; release: string }
 
 function ownerOf(
   span: SpanFact,
   standing: Standing,
   first: SpanFact | null,
   expired: boolean,
-  settledTops: readonly SpanFact[],
+  firstTops: ReadonlyMap<string, SpanFact>,
   conversations: ReadonlyMap<string, string>,
 ): Owner | 'wait' {
   const conversation = conversations.get(span.spanId)!
   const under = (top: SpanFact): Owner => {
     // A handoff inside one conversation joins the first outermost agent of the trace.
-    const joined = settledTops.find((other) => conversations.get(other.spanId) === conversations.get(top.spanId)) ?? top
+    const joined = firstTops.get(conversations.get(top.spanId)!) ?? top
     return {
       top: joined,
       conversation: conversations.get(joined.spanId)!,
+      environment: joined.environment,
       agent: agentOf(joined),
       release: joined.release,
     }
   }
   if (standing.topAgent && (standing.settled || expired)) return under(standing.topAgent)
   if (span.role === 'tool' && carriesIdentity(span))
-    return { top: null, conversation, agent: span.agentName, release: span.release }
+    return { top: null, conversation, environment: span.environment, agent: span.agentName, release: span.release }
   if (!standing.topAgent && (standing.settled || expired) && first) return under(first)
-  if (expired) return { top: null, conversation, agent: '', release: '' }
+  if (expired) return { top: null, conversation, environment: '', agent: '', release: '' }
   return 'wait'
 }
 
@@ -191,18 +198,15 @@ function mergeInner(span: SpanFact, inner: readonly SpanFact[]): SpanFact {
   }
 }
 
+/** @param around spans that may describe the contact, its own among them */
 function contactOf(
   group: { top: SpanFact | null; conversation: string; facts: SpanFact[] },
-  spans: readonly SpanFact[],
-  standings: ReadonlyMap<string, Standing>,
-  alone: boolean,
+  around: readonly SpanFact[],
 ): TraceContact {
   const { top, facts } = group
   const lead = top ?? facts[0]!
   const mine = new Set(facts.map((fact) => fact.spanId))
-  const links = spans.filter(
-    (span) => !mine.has(span.spanId) && (alone || (top !== null && standings.get(span.spanId)!.topAgent === top)),
-  )
+  const links = around.filter((span) => !mine.has(span.spanId))
   const agents = facts.filter((fact) => fact.role === 'agent' && fact !== top)
   const tools = facts.filter((fact) => fact.role === 'tool')
   const identified = top !== null || carriesIdentity(lead)

@@ -3,7 +3,7 @@
 CREATE TEMPORARY TABLE recount_heard ENGINE = MergeTree ORDER BY outcome_id AS
 SELECT outcome_id, kind, flag, at, conversation, customer, review_minutes,
   if(environment IN (%judged%), '', concat('in ', environment)) AS scope
-FROM outcomes ORDER BY outcome_id, seq LIMIT 1 BY outcome_id;
+FROM outcomes ORDER BY outcome_id, seq, position LIMIT 1 BY outcome_id;
 
 CREATE TEMPORARY TABLE recount_by_conversation ENGINE = MergeTree ORDER BY outcome_id AS
 SELECT h.outcome_id AS outcome_id, any(h.kind) AS kind, any(h.flag) AS flag, any(h.review_minutes) AS review_minutes,

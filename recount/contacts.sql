@@ -7,7 +7,7 @@ SELECT trace_id, span_id, parent_span_id, parent_is_remote, role::String AS role
   initiator::String AS initiator, contact_end, tool::String AS tool, action::String AS action, record_key, arguments_hash,
   result::String AS result, amount, sampled
 FROM spans WHERE span_id != ''
-ORDER BY trace_id, span_id, seq LIMIT 1 BY trace_id, span_id;
+ORDER BY trace_id, span_id, seq, position LIMIT 1 BY trace_id, span_id;
 
 -- Spans that no root leads to stand in a ring of parents, or below one. Of a ring (up to %longest_ring% spans) the earliest span counts as root.
 CREATE TEMPORARY TABLE recount_ringed ENGINE = MergeTree ORDER BY (trace_id, span_id) AS

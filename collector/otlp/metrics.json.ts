@@ -1,5 +1,6 @@
+import { isWithin, POINT } from '../bounded-number.ts'
 import type { MetricSink, RawPoint } from './raw.ts'
-import { NO_RECORDED_VALUE, scopeText, TEMPORALITY_FIX, VALUE_FIX } from './raw.ts'
+import { COUNT_FIX, NO_RECORDED_VALUE, scopeText, TEMPORALITY_FIX, VALUE_FIX } from './raw.ts'
 import type { Fields } from './value.json.ts'
 import { allAttributes, doubleOf, enumOf, integerOf, isFields, nanosAsMs, parseBody, textOf } from './value.json.ts'
 import { eachObject, METRIC_LEVELS, walk } from './walk.json.ts'
@@ -56,7 +57,7 @@ function readNumbers(data: Fields, common: Common, gauge: boolean, path: () => s
         return sink.reject('temporality', `${path()}.aggregationTemporality`, TEMPORALITY_FIX, 1)
       }
       const value = Number(doubleOf(point.asDouble) ?? integerOf(point.asInt) ?? Number.NaN)
-      if (!Number.isFinite(value)) return sink.reject('value', pointPath(), VALUE_FIX, 1)
+      if (!isWithin(value, POINT)) return sink.reject('value', pointPath(), VALUE_FIX, 1)
       const attributes = allAttributes(point.attributes)
       const monotonic = !gauge && data.isMonotonic === true
       sink.onPoint({ ...common, ...timesOf(point), attributes, temporality, gauge, monotonic, value }, pointPath)
@@ -79,6 +80,7 @@ function readDistributions(data: Fields, common: Common, summary: boolean, path:
       }
       const count = Number(integerOf(point.count) ?? 0)
       const sum = doubleOf(point.sum)
+      if (!isWithin(count, POINT)) return sink.reject('value', `${pointPath()}.count`, COUNT_FIX, 1)
       const raw = {
         ...common,
         ...timesOf(point),
@@ -87,7 +89,7 @@ function readDistributions(data: Fields, common: Common, summary: boolean, path:
         gauge: false,
       }
       sink.onPoint({ ...raw, name: `${common.name}.count`, monotonic: true, value: count }, pointPath)
-      if (sum === undefined || !Number.isFinite(sum)) return
+      if (sum === undefined || !isWithin(sum, POINT)) return
       sink.onPoint({ ...raw, name: `${common.name}.sum`, monotonic: true, value: sum }, pointPath)
     },
   )

@@ -1,5 +1,6 @@
+import { isWithin, POINT } from '../bounded-number.ts'
 import type { AllAttributes, MetricSink, RawPoint, Value } from './raw.ts'
-import { NO_RECORDED_VALUE, scopeText, TEMPORALITY_FIX, VALUE_FIX } from './raw.ts'
+import { COUNT_FIX, NO_RECORDED_VALUE, scopeText, TEMPORALITY_FIX, VALUE_FIX } from './raw.ts'
 import { readText } from './text.protobuf.ts'
 import { readAttributes, readKeyValue } from './value.protobuf.ts'
 import type { Cursor } from './wire.ts'
@@ -144,11 +145,12 @@ function readData(c: Cursor, end: number, kind: number, common: Common, path: ()
     const { startMs, timeMs, attributes } = point
     const raw = { ...common, startMs, timeMs, attributes, temporality: gauge ? 0 : temporality, gauge }
     if (kind === GAUGE || kind === SUM) {
-      if (!Number.isFinite(point.value)) return sink.reject('value', pointPath(), VALUE_FIX, 1)
+      if (!isWithin(point.value, POINT)) return sink.reject('value', pointPath(), VALUE_FIX, 1)
       return sink.onPoint({ ...raw, monotonic: !gauge && monotonic, value: point.value }, pointPath)
     }
+    if (!isWithin(point.count, POINT)) return sink.reject('value', `${pointPath()}.count`, COUNT_FIX, 1)
     sink.onPoint({ ...raw, name: `${common.name}.count`, monotonic: true, value: point.count }, pointPath)
-    if (Number.isFinite(point.value)) {
+    if (isWithin(point.value, POINT)) {
       sink.onPoint({ ...raw, name: `${common.name}.sum`, monotonic: true, value: point.value }, pointPath)
     }
   })

@@ -3,6 +3,8 @@
  * only those are kept that some field asks for. The objects are reused between calls: take what is needed, keep none.
  */
 
+import { boundsText, POINT } from '../bounded-number.ts'
+
 /** An attribute value. int64 beyond 2^53 is a bigint, bytes are base64 text. */
 export type Value = string | number | bigint | boolean | null | readonly Value[] | { readonly [key: string]: Value }
 
@@ -102,12 +104,14 @@ export type RejectReason =
   | 'attributes'
   | 'temporality'
   | 'value'
+  | 'number'
   | 'outcome'
   | 'wrong_endpoint'
 
 /**
  * Reports one thing that could not be taken: where (`resourceSpans[0].scopeSpans[1].spans[3].traceId`), what to do about it,
- * and how many items (spans, records, points) are lost by it: 0 for a container whose items cannot be counted.
+ * and how many items (spans, records, points) are lost by it: 0 for a container whose items cannot be counted, and for an item taken without
+ * one of its attributes.
  */
 export type Reject = (reason: RejectReason, path: string, fix: string, items: number) => void
 
@@ -167,7 +171,8 @@ export const ATTRIBUTES_FIX = 'must be a list of { key, value } objects'
 export const NO_RECORDED_VALUE = 1
 
 export const TEMPORALITY_FIX = 'must be 1 (delta) or 2 (cumulative)'
-export const VALUE_FIX = 'needs asDouble or asInt, a finite number'
+export const VALUE_FIX = `needs asDouble or asInt, ${boundsText(POINT)}`
+export const COUNT_FIX = `must be ${boundsText(POINT)}`
 
 export const scopeText = (name: string, version: string): string => `${name}\u001f${version}`
 

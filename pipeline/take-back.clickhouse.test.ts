@@ -1,0 +1,195 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type ClickHouseClient, ClickHouseError } from '@clickhouse/client'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { compileSignals } from '../detectors/signals/compile.ts'
+import { SIGNAL_LIBRARY } from '../detectors/signals/library.ts'
+import { type Clock, wallClock } from '../lib/clock.ts'
+import { AndonError } from '../lib/errors.ts'
+import { silentLog } from '../lib/log.ts'
+import { openStore, rowsOf } from '../store/store.clickhouse.ts'
+import { agentSpan, outcomeOf, toolSpan, traceIdOf } from './fixtures.ts'
+import { type Arrivals, createSequencer, type Sequencer } from './sequencer.clickhouse.ts'
+import { listSetAside, replaySetAside } from './set-aside.clickhouse.ts'
+import type { TakenBack } from './take-back.clickhouse.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'andon-take-back-'))
+let store: ClickHouseClient
+
+beforeAll(async () => {
+  store = await openStore({ kind: 'embedded', path: directory })
+})
+afterAll(async () => {
+  await store.close()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+const hastyClock: Clock = { nowMs: wallClock.nowMs, sleep: (ms, signal) => wallClock.sleep(Math.min(ms, 5), signal) }
+const SIGNALS = compileSignals(SIGNAL_LIBRARY.slice(0, 4))
+
+const open = (client: ClickHouseClient, onTakenBack: (taken: TakenBack) => void = () => {}): Promise<Sequencer> =>
+  createSequencer({
+    store: client,
+    statements: SIGNALS,
+    idleMs: null,
+    clock: hastyClock,
+    clockMode: 'wall',
+    holdMs: 60_000,
+    onBatch: () => {},
+    onTakenBack,
+    log: silentLog,
+  })
+
+type Statement = Readonly<{ table?: string; query?: string; query_params?: Readonly<Record<string, unknown>> }>
+
+/** A client with something before every statement; what that throws, the statement throws. */
+const watched = (before: (params: Statement) => Promise<void>): ClickHouseClient =>
+  new Proxy(store, {
+    get: (target, name) => {
+      const value = Reflect.get(target, name, target) as unknown
+      if (typeof value !== 'function') return value
+      if (name !== 'insert' && name !== 'query' && name !== 'command') return value.bind(target)
+      return async (params: Statement) => {
+        await before(params)
+        return value.call(target, params)
+      }
+    },
+  })
+
+const overflow = () => new ClickHouseError({ message: 'Decimal math overflow', code: '407', type: 'DECIMAL_OVERFLOW' })
+
+/** Fails at the deltas of a batch that changes this conversation, or at its caps, when its deltas stand already. */
+const failsAt =
+  (step: 'deltas' | 'caps', conversation: string) =>
+  async ({ query = '', query_params = {} }: Statement): Promise<void> => {
+    const isStep = query.includes('INSERT INTO deltas') && ('customers' in query_params ? 'caps' : 'deltas') === step
+    if (!isStep || query.includes('-n AS n')) return
+    const [found] = await rowsOf<{ n: number }>(
+      store,
+      'SELECT toUInt32(count()) AS n FROM contact_changes WHERE seq = {seq:UInt64} AND conversation = {conversation:String}',
+      { seq: query_params.seq, conversation },
+    )
+    if (found!.n > 0) throw overflow()
+  }
+
+/** A customer's contact with a write that failed. */
+const contact = (name: string): Arrivals['spans'] => {
+  const common = { trace: name, conversation: name, customer: Buffer.from(name).toString('hex').padStart(32, '0') }
+  return [
+    agentSpan({ ...common, id: `${name}.a`, intent: 'refund', agentName: 'desk', startedAtMs: wallClock.nowMs() }),
+    toolSpan({ ...common, id: `${name}.t`, parent: `${name}.a`, action: 'update', result: 'failed' }),
+  ]
+}
+const arrivals = (names: readonly string[]): Arrivals => ({
+  spans: names.flatMap(contact),
+  outcomes: names.map((name) =>
+    outcomeOf({ outcomeId: `complaint ${name}`, conversation: name, atMs: wallClock.nowMs() }),
+  ),
+  points: [],
+})
+
+/** By measure: what the totals hold of everything but Andon's own probes. */
+async function totals(): Promise<Record<string, number>> {
+  const rows = await rowsOf<{ name: string; n: number }>(
+    store,
+    `SELECT concat(signal, '.', measure) AS name, sum(t.n) AS n FROM rollup_minutes AS t
+     WHERE agent = 'desk' AND name IN ('.contacts', '.failed_writes', 'complaints.hits', 'failed_updates.capped_hits') GROUP BY name`,
+  )
+  return Object.fromEntries(rows.map(({ name, n }) => [name, n]))
+}
+const each = (n: number) => ({
+  '.contacts': n,
+  '.failed_writes': n,
+  'complaints.hits': n,
+  'failed_updates.capped_hits': n,
+})
+const plus = (a: Record<string, number>, n: number) =>
+  Object.fromEntries(Object.entries(each(n)).map(([name, more]) => [name, (a[name] ?? 0) + more]))
+const asideIds = async () =>
+  (await rowsOf<{ id: string }>(store, 'SELECT id FROM set_aside ORDER BY seq, position')).map(({ id }) => id)
+
+test.each(['deltas', 'caps'] as const)(
+  'of a batch that fails at its %s every time, all is counted but the trace that it fails of',
+  async (step) => {
+    const before = await totals()
+    const aside = await asideIds()
+    const told: TakenBack[] = []
+    const bad = `bad ${step}`
+    const sequencer = await open(watched(failsAt(step, bad)), (taken) => told.push(taken))
+    await sequencer.accept(arrivals([`${step} 1`, `${step} 2`, bad, `${step} 3`]))
+    await sequencer.accept(arrivals([`${step} 4`]))
+    await sequencer.settle()
+    await sequencer.close()
+    // The complaint about it is an outcome of its own: it is counted, and finds nobody.
+    expect(await totals()).toEqual(plus(before, 4))
+    const added = (await asideIds()).slice(aside.length)
+    expect(added.map((id) => id.split('/')[0])).toEqual([traceIdOf(bad), traceIdOf(bad)])
+    expect(told.at(-1)).toMatchObject({ setAside: 2, id: traceIdOf(bad), error: 'Decimal math overflow' })
+    expect(told.slice(0, -1).every(({ setAside }) => setAside === 0)).toBe(true)
+  },
+)
+
+const KILLED_AT = [1, 4, 8, 13, 18]
+
+test.each(KILLED_AT)('killed at statement %i of it, taking back ends the same way', async (statement) => {
+  const before = await totals()
+  const aside = await asideIds()
+  const bad = `bad killed ${statement}`
+  const fails = failsAt('caps', bad)
+  let left = Number.POSITIVE_INFINITY
+  const mortal = watched(async (params) => {
+    if (params.table === 'taken_back') left = Math.min(left, statement)
+    if (--left < 0) throw new AndonError('store_gone', 'gone', { retryable: true })
+    await fails(params)
+  })
+  const dying = await open(mortal)
+  await dying.accept({ ...arrivals([`killed ${statement}`, bad]), outcomes: [] })
+  await expect.poll(() => left < 0, { timeout: 20_000 }).toBe(true)
+  await dying.close()
+  const sequencer = await open(watched(fails))
+  await sequencer.settle()
+  await sequencer.close()
+  expect(await totals()).toEqual({ ...plus(before, 1), 'complaints.hits': before['complaints.hits'] })
+  const added = (await asideIds()).slice(aside.length)
+  expect(new Set(added.map((id) => id.split('/')[0]))).toEqual(new Set([traceIdOf(bad)]))
+})
+
+test('what is set aside is listed with its error, and counts when it is replayed and can be counted', async () => {
+  const before = await totals()
+  await replaySetAside(store, wallClock.nowMs())
+  const sequencer = await open(store)
+  await sequencer.settle()
+  await sequencer.close()
+  // Two of the batches above, and of every killed one the trace that failed.
+  const replayed = 2 + KILLED_AT.length
+  expect(await totals()).toMatchObject({
+    '.contacts': before['.contacts']! + replayed,
+    '.failed_writes': before['.failed_writes']! + replayed,
+  })
+  expect(await listSetAside(store)).toEqual([])
+  expect(await replaySetAside(store, wallClock.nowMs())).toBe(0)
+})
+
+test('where nothing can be counted nothing is set aside: all stands still until it can', async () => {
+  const before = await totals()
+  const aside = await asideIds()
+  let isBroken = true
+  const broken = watched(async ({ query = '' }) => {
+    if (isBroken && query.includes('INSERT INTO deltas')) throw overflow()
+  })
+  const sequencer = await open(broken)
+  await sequencer.accept(arrivals(['patient 1', 'patient 2']))
+  const refused = () =>
+    sequencer.accept(arrivals(['patient 3'])).then(
+      () => 'taken',
+      (error: AndonError) => error.code,
+    )
+  await expect.poll(refused, { timeout: 20_000 }).toBe('unavailable')
+  isBroken = false
+  await expect.poll(refused, { timeout: 20_000 }).toBe('taken')
+  await sequencer.settle()
+  await sequencer.close()
+  expect(await totals()).toEqual(plus(before, 3))
+  expect(await asideIds()).toEqual(aside)
+}, 60_000)

@@ -1,0 +1,26 @@
+-- Batches that could not be counted and were taken back: their facts went on in smaller batches, or were set aside. Written before anything of
+-- it is done, so that whoever goes on after a crash ends it.
+CREATE TABLE IF NOT EXISTS taken_back (
+  seq UInt64,
+  at DateTime64(3, 'UTC') DEFAULT now64(3),
+  error String
+)
+ENGINE = MergeTree
+ORDER BY seq
+SETTINGS non_replicated_deduplication_window = 1000;
+
+-- Facts that no batch can count, as they were accepted (JSON), with the error of the batch that failed with nothing else in it. They count
+-- nowhere until they are replayed.
+CREATE TABLE IF NOT EXISTS set_aside (
+  seq UInt64,
+  position UInt32,
+  received_at DateTime,
+  kind LowCardinality(String),
+  id String,
+  error String,
+  body String CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+ORDER BY (seq, position)
+TTL received_at + INTERVAL 60 DAY
+SETTINGS non_replicated_deduplication_window = 1000;
