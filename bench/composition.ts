@@ -136,7 +136,13 @@ async function tell(): Promise<void> {
   const users = (user: string) => secret(user.replace('andon', 'clickhouse'))
   start(
     'clickhouse',
-    serverCommand(join(folder, 'clickhouse'), { host: '0.0.0.0', from: '::/0', port: 8123, password: users }),
+    serverCommand(join(folder, 'clickhouse'), {
+      host: '0.0.0.0',
+      from: '::/0',
+      port: 8123,
+      nativePort: 9000,
+      password: users,
+    }),
   )
   await until('clickhouse is healthy', () => answers(`http://${ipOf('clickhouse')}:8123/ping`))
   const roles = NAMES.filter((name) => compose.services[name]!.environment?.ROLE)

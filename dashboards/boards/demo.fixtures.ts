@@ -35,26 +35,19 @@ const LAUNCHES: readonly Row[] = [
 /** Long enough that the windows of 72 h of the first contacts are over, enough contacts for every panel, and soon counted. */
 const SHORT: Play = { launches: LAUNCHES, days: 3.25, traffic: 0.5, stepHours: 6 }
 
-export type DemoStore = Readonly<{
-  store: ClickHouseClient
-  overview: Overview
-  fromMs: number
-  toMs: number
-  close: () => Promise<void>
-}>
+/** What was played, and what the monitor's API said at the end. */
+export type Played = Readonly<{ overview: Overview; fromMs: number; toMs: number }>
+export type DemoStore = Played & Readonly<{ store: ClickHouseClient; close: () => Promise<void> }>
 
-/** Runs the contact centre against a real monitor, then opens what it left; the overview is what its API said at the end. */
+/** Runs the contact centre against a real monitor, then opens what it left. */
 export async function openDemoStore(played: Play = SHORT): Promise<DemoStore> {
   const folder = mkdtempSync(join(tmpdir(), 'andon-boards-'))
   const path = join(folder, 'store')
-  const startMs = Math.floor(wallClock.nowMs() / DAY_MS - Math.ceil(played.days)) * DAY_MS
-  const overview = await play(path, startMs, played)
+  const demo = await playDemo(path, played)
   const store = await openStore({ kind: 'embedded', path })
   return {
+    ...demo,
     store,
-    overview,
-    fromMs: startMs,
-    toMs: wallClock.nowMs(),
     close: async () => {
       await store.close()
       rmSync(folder, { recursive: true, force: true })
@@ -72,6 +65,13 @@ export async function openEmptyStore(): Promise<Pick<DemoStore, 'store' | 'close
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Runs the contact centre against a real monitor, which leaves an embedded store in `path`. */
+export async function playDemo(path: string, played: Play = SHORT): Promise<Played> {
+  const fromMs = Math.floor(wallClock.nowMs() / DAY_MS - Math.ceil(played.days)) * DAY_MS
+  const overview = await play(path, fromMs, played)
+  return { overview, fromMs, toMs: wallClock.nowMs() }
 }
 
 async function play(path: string, startMs: number, played: Play): Promise<Overview> {

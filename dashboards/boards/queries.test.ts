@@ -1,19 +1,25 @@
 import { createRequire } from 'node:module'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
-import { KPIS } from '../kpis.ts'
-import { allBoards, pluginBoards } from './all.ts'
 import { type DemoStore, HOSTILE_NAME, openDemoStore, openEmptyStore } from './demo.fixtures.ts'
 import { faultsOf, frameOf, isNumber } from './frame.fixtures.ts'
-import { ALL, expanded, type Selection } from './macros.fixtures.ts'
-import { clickhouseQueriesOf, type PanelJson, panelsOf, variablesOf } from './read.fixtures.ts'
+import { expanded, type Selection } from './macros.fixtures.ts'
+import { type PanelJson, panelsOf, variablesOf } from './read.fixtures.ts'
+import {
+  type BoardQuery,
+  boards,
+  OPTIONS,
+  one,
+  queries,
+  ranges,
+  SELECTIONS,
+  selectionOf,
+  shapes,
+  titleOf,
+} from './selections.fixtures.ts'
 import type { Range } from './server-macros.fixtures.ts'
 
 /** Seconds on a quiet machine: hundreds of queries on an engine that others may share. */
 vi.setConfig({ testTimeout: 180_000 })
-
-const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
 
 let demo: DemoStore
 let empty: Awaited<ReturnType<typeof openEmptyStore>>
@@ -27,44 +33,6 @@ afterAll(async () => {
   await empty?.close()
 })
 
-const boards = Object.entries({ ...allBoards(), ...pluginBoards() })
-const queries = boards.flatMap(([file, board]) =>
-  clickhouseQueriesOf(board).map((query) => ({ ...query, board: file })),
-)
-
-/** Every variable that any board has, as people may set it. */
-const OPTIONS: Readonly<Record<string, readonly string[]>> = {
-  environment: ['production'],
-  agent: ['crm-hygiene', 'collections', 'order-status'],
-  release: ['4.2.0', 'r17', '2026.11.0', HOSTILE_NAME],
-  compared: ['4.1.0', '4.2.0'],
-  channel: ['email', 'voice', 'whatsapp'],
-  queue: ['onboarding', 'promises', 'orders'],
-  region: ['emea', 'north', 'de'],
-  period: ['week', 'day', 'month'],
-}
-/** Variables without All hold a text, the others a list. */
-const SINGLE = new Set(['compared', 'period'])
-const HOSTILE = [HOSTILE_NAME, `'; DROP TABLE deltas; --`, ') OR 1=1 --', '\\', "'", '$__all)', '東京 "']
-
-const selectionOf = (value: (name: string, options: readonly string[]) => string | readonly string[]): Selection =>
-  Object.fromEntries(Object.entries(OPTIONS).map(([name, options]) => [name, { value: value(name, options), options }]))
-const one = (name: string, value: string): string | readonly string[] => (SINGLE.has(name) ? value : [value])
-
-const SELECTIONS = {
-  All: selectionOf((name, options) => (SINGLE.has(name) ? options[0]! : [ALL])),
-  'several values each': selectionOf((name, options) => (SINGLE.has(name) ? options[1]! : options.slice(0, 2))),
-  'nothing selected': selectionOf((name) => (SINGLE.has(name) ? '' : [])),
-  'hostile values': selectionOf((name) => (SINGLE.has(name) ? HOSTILE[1]! : HOSTILE)),
-  'one hostile value': selectionOf((name) => one(name, HOSTILE_NAME)),
-} as const satisfies Record<string, Selection>
-
-const ranges = (toMs: number) => ({
-  minutes: { fromMs: toMs - 6 * DAY_MS, toMs, intervalMs: 300_000 },
-  hours: { fromMs: toMs - 90 * DAY_MS, toMs, intervalMs: 2 * HOUR_MS },
-  days: { fromMs: toMs - 90 * DAY_MS, toMs, intervalMs: 2 * DAY_MS },
-})
-
 /** Many selections make the same SQL of a query (nothing selected is All): each is asked once per store. */
 const asked = new Map<DemoStore['store'], Map<string, ReturnType<typeof frameOf>>>()
 function framesOf(store: DemoStore['store'], sql: string): ReturnType<typeof frameOf> {
@@ -75,25 +43,17 @@ function framesOf(store: DemoStore['store'], sql: string): ReturnType<typeof fra
   return frame
 }
 
-/**
- * One query of each shape: boards draw a panel for every signal and every KPI, whose queries differ in that name alone. With All every query runs;
- * what a selection does to the SQL is the same for the whole shape.
- */
-const NAMES = [...FOUR_SIGNALS, ...KPIS].map(({ name }) => `'${name}'`)
-const shapeOf = (sql: string): string => NAMES.reduce((text, name) => text.replaceAll(name, "'a name'"), sql)
-const shapes = [...Map.groupBy(queries, ({ rawSql }) => shapeOf(rawSql)).values()].map(([first]) => first!)
-
 /** What ClickHouse or Grafana would say against each query, with the query it is about. */
 async function failuresOf(
   store: DemoStore['store'],
-  asking: typeof queries,
+  asking: readonly BoardQuery[],
   selection: Selection,
   range: Range,
-  mayBeEmpty: (query: (typeof queries)[number]) => boolean = () => true,
+  mayBeEmpty: (query: BoardQuery) => boolean = () => true,
 ): Promise<string[]> {
   const found = await Promise.all(
     asking.map(async (query) => {
-      const title = `${query.board} ${query.where} (${query.refId})`
+      const title = titleOf(query)
       const sql = expanded(query.rawSql, selection, range)
       try {
         const frame = await framesOf(store, sql)
@@ -127,7 +87,7 @@ test('narrowed to one slice of a release that was paused, every query finds it',
   ).rows as { channel: string; queue: string; region: string }[]
   const values: Readonly<Record<string, string>> = { ...slice!, ...of, compared: '4.1.0', period: 'day' }
   const ofOne = selectionOf((name) => one(name, values[name]!))
-  const mayBeEmpty = ({ mayBeEmpty, where }: (typeof queries)[number]) => mayBeEmpty || NOT_OF_ONE_PAUSED.test(where)
+  const mayBeEmpty = ({ mayBeEmpty, where }: BoardQuery) => mayBeEmpty || NOT_OF_ONE_PAUSED.test(where)
   expect(await failuresOf(demo.store, shapes, ofOne, ranges(demo.toMs).minutes, mayBeEmpty)).toEqual([])
 })
 

@@ -38,6 +38,8 @@ export type Query = Readonly<{
   rawSql: string
   format: Format
   mayBeEmpty: boolean
+  /** The query as it stands in the board's JSON. */
+  model: Readonly<Record<string, unknown>>
   /** Most points that its panel asks for, and the shortest in text ('1d'); undefined: by the width of the panel. */
   mostPoints?: number | undefined
   shortest?: string | undefined
@@ -46,9 +48,11 @@ export type Query = Readonly<{
 export const panelsOf = (board: BoardJson): PanelJson[] =>
   (board.panels as PanelJson[]).flatMap((panel) => [panel, ...(panel.panels ?? [])])
 
-export const variablesOf = (board: BoardJson): { name: string; rawSql: string }[] =>
+export const variablesOf = (board: BoardJson): { name: string; rawSql: string; model: Query['model'] }[] =>
   allVariablesOf(board).flatMap(({ name, query }) =>
-    typeof query === 'object' && query !== null && 'rawSql' in query ? [{ name, rawSql: String(query.rawSql) }] : [],
+    typeof query === 'object' && query !== null && 'rawSql' in query
+      ? [{ name, rawSql: String(query.rawSql), model: { ...query } }]
+      : [],
   )
 
 export const allVariablesOf = (board: BoardJson): VariableJson[] => (board.templating as { list: VariableJson[] }).list
@@ -105,14 +109,16 @@ export function clickhouseQueriesOf(board: BoardJson): Query[] {
         shortest,
         where,
         refId: target.refId,
+        model: target,
         rawSql: target.rawSql ?? '',
         format: isMark ? 'annotation' : target.format === 0 ? 'series' : 'table',
         mayBeEmpty: RIGHTLY_EMPTY.test(where),
       }),
     )
-  const ofVariables = variablesOf(board).map(({ name, rawSql }) => ({
+  const ofVariables = variablesOf(board).map(({ name, rawSql, model }) => ({
     where: `variable ${name}`,
     refId: 'var',
+    model,
     rawSql,
     format: 'variable' as const,
     mayBeEmpty: false,

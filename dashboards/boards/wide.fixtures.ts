@@ -25,7 +25,10 @@ export function tableOf(refId: string, { columns, rows }: Frame): WideFrame {
   }
 }
 
-/** What the data source's server makes of a time series: a row per time, and a field per number and combination of texts; no rows, no frame. */
+/**
+ * What the data source's server makes of a time series: a row per time, and a field per number and combination of texts, in the order of their names
+ * and of those texts; no rows, no frame.
+ */
 export function seriesOf(refId: string, { columns, rows }: Frame): WideFrame {
   if (rows.length === 0) return { refId, fields: [] }
   const [time, ...others] = columns
@@ -35,13 +38,21 @@ export function seriesOf(refId: string, { columns, rows }: Frame): WideFrame {
   const byLabels = [
     ...Map.groupBy(rows, (row) => JSON.stringify(texts.map((name) => String(row[name] ?? '')))).values(),
   ]
+  const lines = numbers.flatMap((name) => byLabels.map((mine) => lineOf(name, texts, mine, time!.name, times)))
+  const keyOf = ({ name, labels }: WideFrame['fields'][number]) => [name, ...texts.map((text) => labels![text]!)]
   return {
     refId,
     fields: [
       { name: time!.name, type: 'time', values: times.map(timeOf) },
-      ...numbers.flatMap((name) => byLabels.map((mine) => lineOf(name, texts, mine, time!.name, times))),
+      ...(texts.length === 0 ? lines : lines.sort((a, b) => inOrder(keyOf(a), keyOf(b)))),
     ],
   }
+}
+
+/** By the first text in which they differ, letters by their code. */
+function inOrder(a: readonly string[], b: readonly string[]): number {
+  const at = a.findIndex((text, index) => text !== b[index])
+  return at === -1 ? 0 : a[at]! < b[at]! ? -1 : 1
 }
 
 function lineOf(

@@ -15,6 +15,8 @@ export const DATABASE = 'andon'
 /** A ClickHouse server as far as the tests need one. */
 export type Server = Readonly<{
   url: string
+  /** Of the native protocol, on 127.0.0.1; 0 where nobody asked for it. */
+  nativePort: number
   as: (user: User) => Extract<StoreOptions, { kind: 'server' }>
   /** Its process is killed; connections are refused until `start`, which finds what was durable. */
   stop: () => Promise<void>
@@ -27,19 +29,26 @@ const GRANTS = new URL('../../../deploy/clickhouse/grants.sql', import.meta.url)
 /** What deploy/clickhouse/storage.xml keeps free, for the small file systems of tests. */
 const KEEP_FREE_BYTES = 16 * 2 ** 20
 /** It serves until its input is closed: what a test leaves behind ends with the test. */
-const SERVE = `CREATE DATABASE IF NOT EXISTS ${DATABASE}; SYSTEM START LISTEN HTTP; SELECT count() FROM file('-', 'LineAsString')`
+const serve = (protocols: readonly string[]) =>
+  [
+    `CREATE DATABASE IF NOT EXISTS ${DATABASE}`,
+    ...protocols.map((protocol) => `SYSTEM START LISTEN ${protocol}`),
+    "SELECT count() FROM file('-', 'LineAsString')",
+  ].join('; ')
 
 /**
- * ClickHouse's own HTTP server on loopback, with users, passwords and the grants of the composition, over a store in `path`. It is the engine of the
- * embedded store's library, as `clickhouse local` with SYSTEM START LISTEN: the interface, its limits and errors, sessions and access control are the
- * server's own code. What it lacks of `clickhouse-server`: HTTPS, users made by SQL, replication, system logs. CLICKHOUSE_URL names another one.
+ * ClickHouse's own server on loopback, HTTP and, if asked for, native, with users, passwords and the grants of the composition, over a store in
+ * `path`. It is the engine of the embedded store's library, as `clickhouse local` with SYSTEM START LISTEN: the interfaces, their limits and errors,
+ * sessions and access control are the server's own code. What it lacks of `clickhouse-server`: TLS, users made by SQL, replication, system logs; a
+ * wrong password over the native protocol ends it. CLICKHOUSE_URL names another one.
  */
-export async function startServer(path: string): Promise<Server> {
-  const port = await freePort()
+export async function startServer(path: string, { native }: { native: boolean } = { native: false }): Promise<Server> {
+  const [port, nativePort] = [await freePort(), native ? await freePort() : 0]
   const [command, ...args] = serverCommand(path, {
     host: '127.0.0.1',
     from: '127.0.0.1',
     port,
+    nativePort,
     password: () => PASSWORD,
   })
   const url = `http://127.0.0.1:${port}`
@@ -47,7 +56,7 @@ export async function startServer(path: string): Promise<Server> {
   const stop = async () => {
     const ending = engine
     engine = null
-    if (!ending || ending.exitCode !== null) return
+    if (!ending || ending.exitCode !== null || ending.signalCode !== null) return
     const ended = new Promise((resolve) => ending.once('exit', resolve))
     ending.kill('SIGKILL')
     await ended
@@ -72,6 +81,7 @@ export async function startServer(path: string): Promise<Server> {
   await start()
   return {
     url,
+    nativePort,
     as: (username) => ({ kind: 'server', url, username, password: PASSWORD, database: DATABASE }),
     stop,
     start,
@@ -80,7 +90,14 @@ export async function startServer(path: string): Promise<Server> {
 }
 
 /** Where it listens, from where users may come, and their passwords. */
-type Place = Readonly<{ host: string; from: string; port: number; password: (user: string) => string }>
+type Place = Readonly<{
+  host: string
+  from: string
+  port: number
+  /** 0: the native protocol is not listened for. */
+  nativePort: number
+  password: (user: string) => string
+}>
 
 /**
  * What to run for a server whose store and configuration lie in `path`; it ends when its input is closed. SQL makes no users in it, so those of
@@ -94,6 +111,7 @@ export function serverCommand(path: string, place: Place): readonly string[] {
     `<clickhouse>
   <listen_host>${place.host}</listen_host>
   <http_port>${place.port}</http_port>
+  ${place.nativePort ? `<tcp_port>${place.nativePort}</tcp_port>` : ''}
   <max_server_memory_usage>${1 << 30}</max_server_memory_usage>
   <users_config>${users}</users_config>
   <storage_configuration><disks><default><keep_free_space_bytes>${KEEP_FREE_BYTES}</keep_free_space_bytes></default></disks></storage_configuration>
@@ -101,7 +119,12 @@ export function serverCommand(path: string, place: Place): readonly string[] {
   )
   writeFileSync(users, usersOf(readFileSync(GRANTS, 'utf8'), place))
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', ENGINE]
-  return [...node, `--config-file=${config}`, `--path=${join(path, 'data')}`, `--query=${SERVE}`]
+  return [
+    ...node,
+    `--config-file=${config}`,
+    `--path=${join(path, 'data')}`,
+    `--query=${serve(place.nativePort ? ['TCP', 'HTTP'] : ['HTTP'])}`,
+  ]
 }
 
 /** Statements of grants.sql as a users file: a grant without its user stands with the user. */
