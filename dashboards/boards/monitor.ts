@@ -1,11 +1,13 @@
 import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
 import { board } from './board.ts'
 import {
+  atLeast,
   BAD,
   CAREFUL,
   colouredText,
   FEW,
   GOOD,
+  LASTED,
   NOT_SCRAPED,
   named,
   type PanelSource,
@@ -55,7 +57,7 @@ const now = ({ title, description, expr, unit, careful, bad }: Now, width: numbe
     description,
     unit,
     width,
-    height: 4,
+    height: 3,
     source: 'prometheus',
     whenEmpty: FEW.notScraped,
     thresholds:
@@ -247,7 +249,7 @@ const heartbeats = (): PanelSource =>
 /** From the store itself, so that it is told even where nobody scrapes. */
 const lastBatches = (): PanelSource =>
   series({
-    title: 'Rows per batch, and from acceptance to counted',
+    title: 'Rows and batches',
     description:
       'What the store says of its own batches: new spans and outcomes, by the time they were accepted. A gap while agents work is a fault.',
     unit: 'short',
@@ -286,7 +288,7 @@ const drills = (): PanelSource =>
     queries: [
       clickhouse(
         sql`
-        SELECT started_at, agent, signal, if(passed = 1, 'passed', 'failed') AS verdict,
+        SELECT started_at, agent, if(passed = 1, 'passed', 'failed') AS verdict, signal,
           date_diff('millisecond', onset_at, detected_at) / 1000 AS to_detect,
           date_diff('millisecond', detected_at, accepted_at) / 1000 AS to_pause,
           contacts_sent, contacts_exposed, reason
@@ -298,15 +300,18 @@ const drills = (): PanelSource =>
       ),
     ],
     overrides: {
-      started_at: named('Started', [width(WHEN)]),
-      agent: named('Agent'),
-      signal: named('Signal'),
-      verdict: named('Verdict', colouredText(words({ passed: ['passed', GOOD], failed: ['failed', BAD] }))),
-      to_detect: named('Time to detect'),
-      to_pause: named('Time to pause'),
-      contacts_sent: named('Contacts sent', unit('short')),
-      contacts_exposed: named('Exposed', unit('short')),
-      reason: named('Reason'),
+      started_at: named('Started', [WHEN]),
+      agent: named('Agent', [atLeast(90)]),
+      signal: named('Signal', [atLeast(90)]),
+      verdict: named('Verdict', [
+        width(76),
+        ...colouredText(words({ passed: ['passed', GOOD], failed: ['failed', BAD] })),
+      ]),
+      to_detect: named('To detect', [LASTED]),
+      to_pause: named('To pause', [LASTED]),
+      contacts_sent: named('Contacts sent', [width(84), ...unit('short')]),
+      contacts_exposed: named('Exposed', [width(80), ...unit('short')]),
+      reason: named('Reason', [atLeast(150)]),
     },
   })
 

@@ -25,16 +25,22 @@ export function tableOf(refId: string, { columns, rows }: Frame): WideFrame {
   }
 }
 
-/** What the data source's server makes of a time series: a row per time, and a field per number and combination of texts; no rows, no frame. */
+/**
+ * What the data source's server makes of a time series: a row per time, and a field per number and combination of texts, in the order of these;
+ * no rows, no frame.
+ */
 export function seriesOf(refId: string, { columns, rows }: Frame): WideFrame {
   if (rows.length === 0) return { refId, fields: [] }
   const [time, ...others] = columns
   const texts = others.filter(({ type }) => isText(type)).map(({ name }) => name)
-  const numbers = others.filter(({ type }) => isNumber(type)).map(({ name }) => name)
+  const numbers = others
+    .filter(({ type }) => isNumber(type))
+    .map(({ name }) => name)
+    .sort()
   const times = [...new Set(rows.map((row) => row[time!.name]))]
-  const byLabels = [
-    ...Map.groupBy(rows, (row) => JSON.stringify(texts.map((name) => String(row[name] ?? '')))).values(),
-  ]
+  const byLabels = [...Map.groupBy(rows, (row) => texts.map((name) => String(row[name] ?? '')).join('\u001f'))]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, mine]) => mine)
   return {
     refId,
     fields: [
