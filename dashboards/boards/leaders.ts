@@ -271,22 +271,26 @@ const clocks = (): PanelSource =>
       seconds_from_first_harm: named('From first harm', [LASTED]),
       seconds_to_stop: named('To stop', [LASTED]),
       seconds_to_acknowledge: named('To acknowledge', [width(108)]),
-      opened_at: named('Opened', [WHEN]),
+      opened_at: named('Opened', WHEN),
       agent: hidden,
       release: hidden,
     },
   })
 
 /**
- * KPIs that stand side by side in a table, by what they count, with the least width of their columns in pixels. Money has a table of its own, as it
+ * KPIs that stand side by side in a table, by what they count, with the width of their columns. Money has a table of its own, as it
  * must not be summed over currencies.
  */
 const GROUPS = [
-  { about: 'contacts', least: 94, kpis: KPIS.filter(({ view }) => view === 'kpi_contact_parts') },
-  { about: 'rollbacks', least: 94, kpis: KPIS.filter(({ view }) => view === 'kpi_incident_parts') },
+  { about: 'contacts', wide: () => atLeast(94), kpis: KPIS.filter(({ view }) => view === 'kpi_contact_parts') },
+  {
+    about: 'rollbacks',
+    wide: ({ unit }: Kpi) => (unit === 'count' ? width(82) : atLeast(102)),
+    kpis: KPIS.filter(({ view }) => view === 'kpi_incident_parts'),
+  },
   {
     about: 'what they touched',
-    least: 116,
+    wide: () => atLeast(116),
     kpis: KPIS.filter(({ view, unit }) => view === 'kpi_affected_parts' && unit !== 'money'),
   },
 ] as const
@@ -320,11 +324,11 @@ const allFigures = (slice: keyof typeof SLICED, group: Group): PanelSource => {
     whenEmpty: group.about === 'contacts' ? NO_CONTACTS : NO_INCIDENT,
     queries: [clickhouse(pivot(by, group), 'table')],
     overrides: {
-      sliced_by: named(title, [atLeast(group.least)]),
+      sliced_by: named(title, [atLeast(94)]),
       ...Object.fromEntries(
         group.kpis.map((kpi) => [
           kpi.name,
-          named(kpi.title, [atLeast(group.least), ...unit(UNITS[kpi.unit], kpi.unit === 'share' ? 1 : undefined)]),
+          named(kpi.title, [group.wide(kpi), ...unit(UNITS[kpi.unit], kpi.unit === 'share' ? 1 : undefined)]),
         ]),
       ),
     },

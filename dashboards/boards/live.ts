@@ -120,7 +120,7 @@ const limits = (): PanelSource =>
       environment: hidden,
       signal_title: named('Signal', [atLeast(88), filterable]),
       evidence_ratio: named('Evidence', [
-        width(92),
+        atLeast(92),
         ...unit('percentunit', 0),
         ...gaugeCell([
           { value: null, color: CALM },
@@ -268,8 +268,8 @@ const traffic = (): PanelSource =>
     title: 'Traffic',
     description: `Contacts by the time they began, for the ${MOST_SERIES} latest releases. A release whose traffic falls to nothing may be broken: silence is not health.`,
     unit: 'short',
-    width: 12,
-    height: 9,
+    width: 24,
+    height: 8,
     min: 0,
     draw: 'bars',
     stacked: true,
@@ -318,8 +318,8 @@ const silence = (): PanelSource =>
     description:
       'When each release of the selection last began a contact, the longest silence first. Stopped releases are left out.',
     unit: 'short',
-    width: 24,
-    height: 8,
+    width: 12,
+    height: 9,
     whenEmpty: NO_INCIDENT.replace('No incident', 'No release').replace(': nothing breached a limit', ''),
     queries: [
       clickhouse(
@@ -337,7 +337,7 @@ const silence = (): PanelSource =>
     ],
     overrides: {
       release_name: named('Release', [atLeast(98)]),
-      last_contact: named('Last contact', [WHEN]),
+      last_contact: named('Last contact', WHEN),
       silent_for: named('Silent for', [width(78), ...unit('s')]),
       all_contacts: named('Contacts ever', [width(78), ...unit('short')]),
     },

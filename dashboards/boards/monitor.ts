@@ -300,7 +300,7 @@ const drills = (): PanelSource =>
       ),
     ],
     overrides: {
-      started_at: named('Started', [WHEN]),
+      started_at: named('Started', WHEN),
       agent: named('Agent', [atLeast(90)]),
       signal: named('Signal', [atLeast(90)]),
       verdict: named('Verdict', [

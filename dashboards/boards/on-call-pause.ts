@@ -70,7 +70,7 @@ const deliveries = (): PanelSource =>
       ),
     ],
     overrides: {
-      at: named('At', [WHEN]),
+      at: named('At', WHEN),
       release_name: named('Release', [atLeast(104)]),
       target: named('Target', [atLeast(76)]),
       outcome: named('Outcome', [width(80)]),

@@ -23,6 +23,7 @@ import {
   text,
   unit,
   WHEN,
+  WHEN_WIDE,
   width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
@@ -114,7 +115,7 @@ const incidents = (): PanelSource =>
         ),
       ]),
       traffic_goes_to: named('Traffic goes to', [atLeast(140)]),
-      detected_at: named('Detected', [WHEN]),
+      detected_at: named('Detected', WHEN),
       acknowledged_by: named('Acknowledged by', [atLeast(120)]),
       incident_id: hidden,
     },
@@ -148,7 +149,7 @@ const findings = (): PanelSource =>
       baseline: named('Baseline', [width(80), ...unit('percentunit', 2)]),
       contacts_exposed: named('Exposed', [width(80)]),
       contacts_after_pause: named('After pause', [width(75)]),
-      writes_after_pause: named('Writes after pause', [width(95)]),
+      writes_after_pause: named('Writes after pause', [width(112)]),
       signal_names: named('Signals', [width(158)]),
       reason: named('Decision', [width(110)]),
       finding_reason: named('Why', [atLeast(400)]),
@@ -190,9 +191,9 @@ const clocks = (): PanelSource =>
       to_stop: named('To stop', [LASTED]),
       since_harm: named('Since first harm', [LASTED]),
       onset_range: named('Onset known within', [width(110)]),
-      onset_at: named('Onset', [atLeast(96)]),
-      detected_at: named('Detected', [atLeast(96)]),
-      accepted_at: named('Accepted', [atLeast(96)]),
+      onset_at: named('Onset', WHEN_WIDE),
+      detected_at: named('Detected', WHEN_WIDE),
+      accepted_at: named('Accepted', WHEN_WIDE),
     },
   })
 

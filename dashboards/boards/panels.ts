@@ -254,8 +254,12 @@ export const hidden: DynamicConfigValue[] = [
 export const width = (pixels: number): DynamicConfigValue => ({ id: 'custom.width', value: pixels })
 /** Takes its part of what the columns with a width leave, and no less than these pixels. */
 export const atLeast = (pixels: number): DynamicConfigValue => ({ id: 'custom.minWidth', value: pixels })
+/** A time, never with milliseconds: without a unit Grafana adds them where the first and the last row are close. */
+const TIME: DynamicConfigValue = { id: 'unit', value: 'dateTimeAsIso' }
 /** Wide enough for a date above its time. */
-export const WHEN = width(96)
+export const WHEN = [width(96), TIME] as const
+/** The same, on one line where there is room. */
+export const WHEN_WIDE = [atLeast(96), TIME] as const
 /** Wide enough for "13.6 hours". */
 export const LASTED = width(86)
 /** A column that people may narrow a long table by. */

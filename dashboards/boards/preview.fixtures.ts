@@ -52,7 +52,7 @@ const short = (_: string, value: unknown): unknown =>
 
 const demo = await openDemoStore(PLAY)
 // Neither end is a midnight: no tick of an axis stands at the edge, where it would be cut.
-const range = { fromMs: demo.fromMs + HOUR_MS, toMs: demo.fromMs + PLAY.days * DAY_MS }
+const range = { fromMs: demo.fromMs - 2 * HOUR_MS, toMs: demo.fromMs + PLAY.days * DAY_MS }
 const boards = Object.fromEntries(
   await Promise.all(
     Object.entries(allBoards()).map(async ([file, board]) => {

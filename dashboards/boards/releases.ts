@@ -25,6 +25,7 @@ import {
   series,
   table,
   unit,
+  WHEN_WIDE,
   width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
@@ -103,8 +104,8 @@ const history = (): PanelSource =>
       ]),
       state: named('State', [width(82), filterable, ...colouredText(STATES)]),
       all_contacts: named('Contacts', [width(78)]),
-      last_contact: named('Last contact', [atLeast(96)]),
-      first_contact: named('First contact', [atLeast(96)]),
+      last_contact: named('Last contact', WHEN_WIDE),
+      first_contact: named('First contact', WHEN_WIDE),
       incident_signals: named('Incident', [atLeast(130)]),
       to_detect: named('To detect', [LASTED, ...unit('s')]),
       exposed: named('Exposed', [width(80)]),
@@ -266,7 +267,7 @@ const decisions = (): PanelSource =>
     ],
     overrides: {
       release: named('Release', [width(76)]),
-      trigger: named('Trigger', [atLeast(98)]),
+      trigger: named('Trigger', [atLeast(158)]),
       finding_now: named('Finding', [width(100), ...colouredText(FINDINGS)]),
       evidence_ratio: named('Evidence', [width(82), ...unit('percentunit', 0)]),
       limit_rate: named('Limit', [width(72), ...unit('percentunit', 2)]),

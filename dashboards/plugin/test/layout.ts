@@ -5,6 +5,12 @@ export function layoutFaults({ isPhone, mayBeEmpty }: { isPhone: boolean; mayBeE
   const SMALLEST_PLOT_PX = 80
   const faults: string[] = []
   const isCut = (element: Element) => element.scrollWidth > element.clientWidth + 1
+  const hasCutText = (element: Element) => {
+    const text = document.createRange()
+    text.selectNodeContents(element)
+    const [inner, outer] = [text.getBoundingClientRect(), element.getBoundingClientRect()]
+    return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.top < outer.top - 1
+  }
   const all = (from: Element, selector: string) => [...from.querySelectorAll<HTMLElement>(selector)]
 
   if (document.documentElement.scrollWidth > window.innerWidth) faults.push('the page can be scrolled sideways')
@@ -50,12 +56,11 @@ export function layoutFaults({ isPhone, mayBeEmpty }: { isPhone: boolean; mayBeE
     if (isCut(grid) && whole.length < FEWEST_WHOLE_COLUMNS) say(`only ${whole.length} of its columns are whole`)
     if (isCut(grid) && getComputedStyle(headers[0]!).position !== 'sticky')
       say('its first column goes when it is swiped')
-    for (const header of whole)
-      for (const part of [header, ...all(header, '*')])
-        if (part.textContent && (isCut(part) || part.getBoundingClientRect().top < header.getBoundingClientRect().top))
-          say(`the header ${header.textContent} is cut`)
-    for (const cell of cells)
+    for (const header of whole) if (hasCutText(header)) say(`the header ${header.textContent} is cut`)
+    for (const cell of cells) {
+      if (cell.getBoundingClientRect().right <= right && hasCutText(cell)) say(`the cell ${cell.textContent} is cut`)
       if (cell.scrollHeight > cell.clientHeight + 1) say(`the cell ${cell.textContent} is taller than its row`)
+    }
   }
 
   function checkPlot(panel: HTMLElement, say: (fault: string) => void): void {

@@ -19,6 +19,8 @@ const SHOTS: readonly (readonly [file: string, picture: string, dark: boolean, w
 ]
 /** Higher than any board: tables below the fold would draw no rows. */
 const SCREEN_PX = 8000
+/** Of a phone the first screens: the whole is many times as high as wide. */
+const HIGHEST_PX = { [DESKTOP]: SCREEN_PX, [PHONE]: 2600 }
 
 const boards = drawnBoards()
 const browser = await launch()
@@ -29,7 +31,9 @@ try {
     await tab.evaluate(`window.showBoard(${JSON.stringify(boards.get(file))}, ${dark}, ${width})`)
     await tab.locator('[role=status]').waitFor()
     await tab.waitForTimeout(1500) // charts are laid out and drawn over several frames
-    await tab.locator('main').screenshot({ path: PICTURES + picture })
+    const { height } = (await tab.locator('main').boundingBox())!
+    const clip = { x: 0, y: 0, width, height: Math.min(height, HIGHEST_PX[width]!) }
+    await tab.screenshot({ path: PICTURES + picture, clip })
     process.stdout.write(
       `${picture}: ${Math.ceil(statSync(PICTURES + picture).size / 1024)} kB ${complaints.join('\n').slice(0, 2000)}\n`,
     )
