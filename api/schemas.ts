@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Finding } from '../facts/finding.ts'
 import { type Incident, type IncidentClock, type IncidentState, type Scope, VERDICTS } from '../facts/incident.ts'
-import type { Overview, ReleaseView, TriggerView } from '../facts/overview.ts'
+import type { Overview, ReleaseView, SliceStanding, TriggerView } from '../facts/overview.ts'
 import type { Release } from '../facts/slice.ts'
 
 /** The words of facts/ as answers show them; the compiler holds each schema to its type. Times are milliseconds since 1970 UTC. */
@@ -171,6 +171,18 @@ const triggerViewSchema: z.ZodType<TriggerView> = z
     description: 'One trigger on one release as the detector sees it now. Shares are in [0, 1].',
   })
 
+const sliceStandingSchema: z.ZodType<SliceStanding> = z
+  .object({
+    channel: z.string(),
+    queue: z.string(),
+    signal: z.string().describe('The signal that contributes most.'),
+    logE: z.number().describe('Its term in the joint evidence: at logThreshold of the release it alone pauses it.'),
+  })
+  .meta({
+    id: 'SliceStanding',
+    description: 'How far one channel and queue carries its release towards a pause, over all triggers that can pause.',
+  })
+
 export const releaseViewSchema: z.ZodType<ReleaseView> = z
   .object({
     release: releaseSchema,
@@ -183,6 +195,7 @@ export const releaseViewSchema: z.ZodType<ReleaseView> = z
     logE: z.number(),
     logThreshold: z.number(),
     triggers: z.array(triggerViewSchema).readonly(),
+    slices: z.array(sliceStandingSchema).readonly().describe('Where its evidence comes from, the strongest first.'),
     contactsPerHour: z.array(z.number()).readonly(),
   })
   .meta({ id: 'ReleaseView', description: 'One release as people see it.' })

@@ -35,6 +35,7 @@ const view = (lastContactMs: number, perHour: number, over: Partial<ReleaseView>
   logE: 0,
   logThreshold: 4.6,
   triggers: [trigger('clear')],
+  slices: [],
   contactsPerHour: Array.from({ length: 24 }, () => perHour),
   ...over,
 })

@@ -40,6 +40,7 @@ const view: ReleaseView = {
       logThreshold: 5,
     },
   ],
+  slices: [],
   contactsPerHour: [],
 }
 const incident: Incident = {

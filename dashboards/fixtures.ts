@@ -75,6 +75,7 @@ export const aRelease = (
     logE: Math.max(0, ...triggers.map(({ logE }) => logE)) - 0.3,
     logThreshold: PAUSE_LINE,
     triggers,
+    slices: [],
     contactsPerHour,
     ...change,
   }

@@ -218,7 +218,7 @@ export const KPIS: readonly Kpi[] = [
   {
     ...contact,
     name: 'review_minutes_per_action',
-    title: 'Human review per completed action',
+    title: 'Human review per action',
     unit: 'minutes',
     numerator: 'minutes of review outcomes attributed to a contact',
     denominator: 'writes − failed writes',

@@ -1,6 +1,6 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Finding } from '../facts/finding.ts'
-import type { ReleaseView } from '../facts/overview.ts'
+import type { ReleaseView, SliceStanding } from '../facts/overview.ts'
 import { type Release, releaseKeyOf } from '../facts/slice.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
@@ -30,7 +30,6 @@ import { type Judgement, judge } from './judge.ts'
 import { baselineFor } from './past.clickhouse.ts'
 import { readBatches } from './read-batches.clickhouse.ts'
 import { logThreshold } from './sequential/combine.ts'
-import type { SliceStanding } from './slice-standings.ts'
 import type { JudgedTrigger } from './triggers.ts'
 
 export type DetectorOptions = Readonly<{
@@ -354,6 +353,7 @@ function viewOf(
       const warning = `${name}, which this release is compared with, was found bad`
       return { ...view, warnings: [...(view.warnings ?? []), warning] }
     }),
+    slices: judgement.slices.toSorted((a, b) => b.logE - a.logE),
     contactsPerHour: [],
   }
 }

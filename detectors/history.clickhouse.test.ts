@@ -52,6 +52,7 @@ const view = (release: string, trials: number, logE: number, judged = true): Rel
   logE,
   logThreshold: 4.6,
   triggers: [trigger(trials, logE)],
+  slices: [],
   contactsPerHour: [],
 })
 
@@ -94,6 +95,22 @@ test('the slices that a batch touched leave a row a minute each, with the line o
     { channel: 'chat', queue: 'orders', signal: 'failed_updates', atMs: T0_MS + 1, log_e: 2.5, line: 4.6 },
     { channel: "o'voice \\", queue: 'orders', signal: 'failed_updates', atMs: T0_MS, log_e: 1, line: 4.6 },
   ])
+})
+
+test('a slice that the batch did not touch leaves a row where it moved by half a hundredth of the line since its last one', async () => {
+  const history = createHistory(store)
+  const slice = (logE: number) => ({ channel: 'chat', queue: 'orders', signal: 'failed_updates', logE })
+  const standing = (logE: number) => ({ ...view('r8', 10, 0.5), slices: [slice(logE)] })
+  const rowsNow = () =>
+    rowsOf<{ logE: number }>(
+      store,
+      `SELECT round(log_e, 3) AS logE FROM evidence_slices FINAL WHERE release = 'r8' ORDER BY minute`,
+    )
+  const moves = [1, 1.01, 1.02, 1.024, 1.03]
+  for (const [at, logE] of moves.entries())
+    history.note(standing(logE), [], { seq: at, clockMs: T0_MS + at * MINUTE_MS })
+  await history.store(true)
+  expect((await rowsNow()).map(({ logE }) => logE)).toEqual([1, 1.024])
 })
 
 test('batches that are judged again after a restart leave the same rows', async () => {

@@ -1,18 +1,19 @@
 import type { ClickHouseClient } from '@clickhouse/client'
-import type { ReleaseView } from '../facts/overview.ts'
+import type { ReleaseView, SliceStanding } from '../facts/overview.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
-import type { SliceStanding } from './slice-standings.ts'
 
 const MINUTE_MS = 60_000
 /** Rows of a table that wait before they are stored in any case: bounds memory while a long history is caught up. */
 const MOST_WAITING = 5_000
+/** Share of the line by which a slice moves before that is worth a row where the batch brought nothing of it: time alone moves evidence as well. */
+const LEAST_MOVE = 0.005
 
 /**
  * How evidence moved, for boards: at most one row per release, trigger and minute, and one per slice and minute. The detector itself never
  * reads it.
  */
 export type History = Readonly<{
-  /** Takes how a release, and the slices that the batch touched, stand after it; the last word of a minute stays. */
+  /** Takes how a release stands after a batch, and which of its slices the batch touched; the last word of a minute stays. */
   note: (view: ReleaseView, slices: readonly SliceStanding[], batch: Readonly<{ seq: number; clockMs: number }>) => void
   /** Stores what waits when it is much, or `isUrgent`. A failed store is tried again with the next call. */
   store: (isUrgent: boolean) => Promise<void>
@@ -21,18 +22,24 @@ export type History = Readonly<{
 export function createHistory(store: ClickHouseClient): History {
   const evidence = waitingRows(store, 'evidence_history')
   const slices = waitingRows(store, 'evidence_slices')
+  const noted = new Map<string, number>() // what the history last said of a slice; nothing after a restart
   return {
-    note: (view, standings, { seq, clockMs }) => {
+    note: (view, touched, { seq, clockMs }) => {
       if (!view.judged) return
       const minuteMs = Math.floor(clockMs / MINUTE_MS) * MINUTE_MS
       const key = `${releaseKeyOf(view.release)}\u001f${minuteMs}`
       const shared = { ...view.release, minute: minuteMs / 1000, at: clockMs, seq }
       for (const row of rowsOf(view)) evidence.add(`${key}\u001f${row.trigger}`, { ...shared, ...row })
-      for (const { channel, queue, signal, logE } of standings)
-        slices.add(`${key}\u001f${channel}\u001f${queue}`, {
-          ...shared,
-          ...{ channel, queue, signal, log_e: logE, log_threshold: view.logThreshold },
-        })
+      for (const slice of new Set([...touched, ...view.slices])) {
+        const { channel, queue, signal, logE } = slice
+        const name = `${channel}\u001f${queue}`
+        const last = noted.get(`${releaseKeyOf(view.release)}\u001f${name}`)
+        const hasMoved = last === undefined || Math.abs(logE - last) >= LEAST_MOVE * view.logThreshold
+        if (!hasMoved && !touched.includes(slice)) continue
+        noted.set(`${releaseKeyOf(view.release)}\u001f${name}`, logE)
+        const standing = { channel, queue, signal, log_e: logE, log_threshold: view.logThreshold }
+        slices.add(`${key}\u001f${name}`, { ...shared, ...standing })
+      }
     },
     store: async (isUrgent) => {
       await evidence.store(isUrgent)

@@ -1,5 +1,5 @@
 import type { Finding } from '../facts/finding.ts'
-import type { TriggerView } from '../facts/overview.ts'
+import type { SliceStanding, TriggerView } from '../facts/overview.ts'
 import { designsOf } from './baseline.ts'
 import {
   evidenceLogs,
@@ -15,7 +15,7 @@ import { breachReason, findingOf } from './reasons.ts'
 import { leafWeight, logThreshold, releaseLogE, signalLogE } from './sequential/combine.ts'
 import { type OnsetEstimate, onset, onsetTwoSample } from './sequential/onset.ts'
 import { wilsonInterval } from './sequential/wilson.ts'
-import { type SlicedTrigger, type SliceStanding, sliceStandings } from './slice-standings.ts'
+import { type SlicedTrigger, sliceStandings } from './slice-standings.ts'
 import { pooledDesign, type Stream, type StreamDesign, sliceDesign } from './streams.ts'
 
 /** A trigger as judged on one release, and the stream in which its evidence is strongest. */

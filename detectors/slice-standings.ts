@@ -1,17 +1,6 @@
+import type { SliceStanding } from '../facts/overview.ts'
 import { leafWeight } from './sequential/combine.ts'
 import { logSum } from './sequential/log-domain.ts'
-
-/**
- * How far one channel × queue of a release carries it towards its pause, over all triggers that can pause. logE is natural and holds the weights
- * of slice and trigger: it is the slice's term in the joint evidence of the release, so at the line of the release the slice alone pauses it.
- */
-export type SliceStanding = Readonly<{
-  channel: string
-  queue: string
-  /** The signal that contributes most. */
-  signal: string
-  logE: number
-}>
 
 /** A trigger that can pause, with the evidence of its slices in order of their first appearance. */
 export type SlicedTrigger = Readonly<{

@@ -35,6 +35,18 @@ export const STALLED_MS = 30_000
 
 type OpenState = Exclude<IncidentState, 'resumed' | 'closed'>
 
+/**
+ * How far one channel × queue of a release carries it towards its pause, over all triggers that can pause. logE is natural and holds the weights
+ * of slice and trigger: it is the slice's term in the joint evidence of the release, so at the line of the release the slice alone pauses it.
+ */
+export type SliceStanding = Readonly<{
+  channel: string
+  queue: string
+  /** The signal that contributes most. */
+  signal: string
+  logE: number
+}>
+
 /** One release as people see it. Times in ms since 1970, null = never. */
 export type ReleaseView = Readonly<{
   release: Release
@@ -49,6 +61,8 @@ export type ReleaseView = Readonly<{
   logE: number
   logThreshold: number
   triggers: readonly TriggerView[]
+  /** Where the evidence of the triggers that can pause comes from, the strongest slice first; at most 24 per trigger are told apart. */
+  slices: readonly SliceStanding[]
   /** Contacts per hour over the last 24 hours of the monitor's clock, oldest first (for a sparkline). */
   contactsPerHour: readonly number[]
 }>

@@ -50,7 +50,7 @@ export const pauses = () =>
 export const breaches = () =>
   annotation(
     'Breaches without a pause',
-    'orange',
+    'dark-orange',
     sql`
     SELECT detected_at AS time, 'Breach' AS title, concat(agent, ' ', release, ': ', finding_reason) AS text,
       concat(agent, ',', reason) AS tags

@@ -5,11 +5,14 @@ import { board } from './board.ts'
 import { days, inRange, kpiOf, VALUE } from './kpi-sql.ts'
 import { boardUrl, ofRow } from './links.ts'
 import {
+  atLeast,
   BAD,
   CAREFUL,
   cellLink,
   FEW,
   GOOD,
+  hidden,
+  LASTED,
   NO_CONTACTS,
   NO_INCIDENT,
   named,
@@ -23,7 +26,7 @@ import {
   width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { JUDGED_COLUMNS, valuesOf } from './sql.ts'
+import { JUDGED_COLUMNS, releaseName, valuesOf } from './sql.ts'
 import { sql } from './text.ts'
 import { clickhouseSource, sliceVariables, type Variable } from './variables.ts'
 
@@ -41,7 +44,7 @@ export function leaders(): Dashboard {
     from: 'now-90d',
     refresh: '15m',
   })
-  for (const panel of [total('rollback_events', 4), precision(), ...TIMES.map(median), recovery()])
+  for (const panel of [total('rollback_events', 8), precision(), ...TIMES.map(median), recovery()])
     builder.withPanel(panel)
   builder.withRow(row('Rollbacks and how fast they were'))
   for (const panel of [perPeriod('rollback_events', 'short'), timesPerPeriod(), clocks()]) builder.withPanel(panel)
@@ -56,7 +59,9 @@ export function leaders(): Dashboard {
   ])
     builder.withPanel(perPeriod(name, UNITS[kpiOf(name).unit]))
   builder.withRow(row('All figures'))
-  for (const panel of [byChannel(), byRelease(), money()]) builder.withPanel(panel)
+  for (const slice of ['channel', 'release'] as const)
+    for (const group of GROUPS) builder.withPanel(allFigures(slice, group))
+  builder.withPanel(money())
   return builder.build()
 }
 
@@ -88,7 +93,7 @@ function total(name: string, width: number): PanelSource {
     description: descriptionOf(kpi),
     unit: UNITS[kpi.unit],
     width,
-    height: 4,
+    height: 3,
     whenEmpty: '0',
     queries: [clickhouse(sql`SELECT ${VALUE} AS value FROM ${days([name])} HAVING count() > 0`, 'table')],
   })
@@ -100,8 +105,8 @@ const precision = (): PanelSource => {
     title: kpi.title,
     description: descriptionOf(kpi),
     unit: 'percentunit',
-    width: 4,
-    height: 4,
+    width: 8,
+    height: 3,
     decimals: 0,
     whenEmpty: FEW.noVerdict,
     thresholds: [
@@ -128,8 +133,8 @@ const median = ({ title, column, what }: (typeof TIMES)[number]): PanelSource =>
     title,
     description: `${what} Median over the rollback events of the range.`,
     unit: 's',
-    width: 4,
-    height: 4,
+    width: 8,
+    height: 3,
     whenEmpty: FEW.noIncident,
     queries: [
       clickhouse(
@@ -149,8 +154,8 @@ const recovery = (): PanelSource => {
     title: kpi.title,
     description: descriptionOf(kpi),
     unit: 'percentunit',
-    width: 4,
-    height: 4,
+    width: 8,
+    height: 3,
     decimals: 0,
     whenEmpty: FEW.nothingToRecover,
     thresholds: [
@@ -173,7 +178,7 @@ function perPeriod(name: string, unitName: string): PanelSource {
     width: 12,
     height: 8,
     ...(name !== 'update_success_rate' && { min: 0 }),
-    ...(isCount && { draw: 'bars' as const, stacked: true }),
+    ...(isCount && { draw: 'bars' as const, stacked: true, decimals: 0 }),
     interval: '1d',
     marked: true,
     whenEmpty: kpi.countedAt === 'opening of the incident' ? NO_INCIDENT : `${NO_CONTACTS} ${kpi.note}`.trim(),
@@ -238,8 +243,8 @@ const clocks = (): PanelSource =>
     queries: [
       clickhouse(
         sql`
-        SELECT opened_at, agent, release, channel, signal, seconds_to_detect, seconds_from_first_harm, seconds_to_pause, seconds_to_stop,
-          seconds_to_drain, seconds_to_acknowledge, contacts_exposed, contacts_after_pause, verdict
+        SELECT ${releaseName} AS release_name, seconds_to_detect, seconds_to_pause, seconds_to_drain, contacts_exposed, contacts_after_pause, verdict,
+          signal, channel, seconds_from_first_harm, seconds_to_stop, seconds_to_acknowledge, opened_at, agent, release
         FROM kpi_incidents
         WHERE ${inRange()}
         ORDER BY opened_at DESC
@@ -248,78 +253,87 @@ const clocks = (): PanelSource =>
       ),
     ],
     overrides: {
-      opened_at: named('Opened', [width(WHEN)]),
-      agent: named('Agent'),
-      release: named('Release', [
+      release_name: named('Release', [
+        width(98),
         cellLink(
           'Compare this release',
           boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') }, WHERE),
         ),
       ]),
-      channel: named('Channel'),
-      signal: named('Signal'),
-      seconds_to_detect: named('To detect'),
-      seconds_from_first_harm: named('From first harm'),
-      seconds_to_pause: named('To pause'),
-      seconds_to_stop: named('To stop'),
-      seconds_to_drain: named('To drain'),
-      seconds_to_acknowledge: named('To acknowledge'),
-      contacts_exposed: named('Exposed', unit('short')),
-      contacts_after_pause: named('After pause', unit('short')),
-      verdict: named('Verdict'),
+      seconds_to_detect: named('To detect', [LASTED]),
+      seconds_to_pause: named('To pause', [LASTED]),
+      seconds_to_drain: named('To drain', [LASTED]),
+      contacts_exposed: named('Exposed', [width(78), ...unit('short')]),
+      contacts_after_pause: named('After pause', [width(68), ...unit('short')]),
+      verdict: named('Verdict', [atLeast(80)]),
+      signal: named('Signal', [width(158)]),
+      channel: named('Channel', [width(80)]),
+      seconds_from_first_harm: named('From first harm', [LASTED]),
+      seconds_to_stop: named('To stop', [LASTED]),
+      seconds_to_acknowledge: named('To acknowledge', [width(108)]),
+      opened_at: named('Opened', WHEN),
+      agent: hidden,
+      release: hidden,
     },
   })
 
-/** KPIs that a table shows side by side, what customers went through first; money has a table of its own, as it must not be summed over currencies. */
-const TABLED = KPIS.filter((kpi) => kpi.unit !== 'money').sort(
-  (a, b) => Number(a.view !== 'kpi_contact_parts') - Number(b.view !== 'kpi_contact_parts'),
-)
+/**
+ * KPIs that stand side by side in a table, by what they count, with the width of their columns. Money has a table of its own, as it
+ * must not be summed over currencies.
+ */
+const GROUPS = [
+  { about: 'contacts', wide: () => atLeast(94), kpis: KPIS.filter(({ view }) => view === 'kpi_contact_parts') },
+  {
+    about: 'rollbacks',
+    wide: ({ unit }: Kpi) => (unit === 'count' ? width(82) : atLeast(102)),
+    kpis: KPIS.filter(({ view }) => view === 'kpi_incident_parts'),
+  },
+  {
+    about: 'what they touched',
+    wide: () => atLeast(116),
+    kpis: KPIS.filter(({ view, unit }) => view === 'kpi_affected_parts' && unit !== 'money'),
+  },
+] as const
+type Group = (typeof GROUPS)[number]
 
-const pivot = (by: string, byName: string): string => sql`
-        SELECT ${byName},
-          ${TABLED.map(({ name }) => `maxIf(value, kpi = '${name}') AS ${name}`).join(',\n          ')}
+const pivot = (by: string, { kpis }: Group): string => sql`
+        SELECT sliced_by,
+          ${kpis.map(({ name }) => `maxIf(value, kpi = '${name}') AS ${name}`).join(',\n          ')}
         FROM (
-          SELECT ${by} AS ${byName}, kpi, toNullable(${VALUE}) AS value
-          FROM ${days(TABLED.map(({ name }) => name))}
-          GROUP BY ${byName}, kpi
+          SELECT ${by} AS sliced_by, kpi, toNullable(${VALUE}) AS value
+          FROM ${days(kpis.map(({ name }) => name))}
+          GROUP BY sliced_by, kpi
         )
-        GROUP BY ${byName}
-        ORDER BY contacts DESC NULLS LAST
+        GROUP BY sliced_by
+        ORDER BY ${kpis[0]!.name} DESC NULLS LAST
         LIMIT 200`
 
-const kpiColumns = () =>
-  Object.fromEntries(
-    TABLED.map((kpi) => [
-      kpi.name,
-      named(kpi.title, [width(140), ...unit(UNITS[kpi.unit], kpi.unit === 'share' ? 1 : undefined)]),
-    ]),
-  )
+const SLICED = {
+  channel: { title: 'Channel', by: "if(channel = '', 'all channels', channel)", height: 7 },
+  release: { title: 'Release', by: releaseName, height: 9 },
+} as const
 
-const byChannel = (): PanelSource =>
-  table({
-    title: 'By channel',
-    description:
-      'Every KPI per channel over the range; docs/kpis.md has the formulas. An empty cell: nothing was counted, which is not zero.',
+const allFigures = (slice: keyof typeof SLICED, group: Group): PanelSource => {
+  const { title, by, height } = SLICED[slice]
+  return table({
+    title: `By ${slice}: ${group.about}`,
+    description: `Every KPI of ${group.about} per ${slice} over the range; docs/kpis.md has the formulas. An empty cell: nothing was counted, which is not zero.`,
     unit: 'short',
     width: 24,
-    height: 7,
-    whenEmpty: NO_CONTACTS,
-    queries: [clickhouse(pivot("if(channel = '', 'all channels', channel)", 'channel_name'), 'table')],
-    overrides: { channel_name: named('Channel', [width(130)]), ...kpiColumns() },
+    height,
+    whenEmpty: group.about === 'contacts' ? NO_CONTACTS : NO_INCIDENT,
+    queries: [clickhouse(pivot(by, group), 'table')],
+    overrides: {
+      sliced_by: named(title, [atLeast(94)]),
+      ...Object.fromEntries(
+        group.kpis.map((kpi) => [
+          kpi.name,
+          named(kpi.title, [group.wide(kpi), ...unit(UNITS[kpi.unit], kpi.unit === 'share' ? 1 : undefined)]),
+        ]),
+      ),
+    },
   })
-
-const byRelease = (): PanelSource =>
-  table({
-    title: 'By release',
-    description:
-      'Every KPI per release over the range; docs/kpis.md has the formulas. An empty cell: nothing was counted, which is not zero.',
-    unit: 'short',
-    width: 24,
-    height: 9,
-    whenEmpty: NO_CONTACTS,
-    queries: [clickhouse(pivot("concat(agent, ' ', release)", 'release_name'), 'table')],
-    overrides: { release_name: named('Release', [width(220)]), ...kpiColumns() },
-  })
+}
 
 const money = (): PanelSource => {
   const kpi = kpiOf('amount_at_risk')
@@ -341,6 +355,6 @@ const money = (): PanelSource => {
         'table',
       ),
     ],
-    overrides: { currency_name: named('Currency'), amount: named('Amount') },
+    overrides: { currency_name: named('Currency', [atLeast(100)]), amount: named('Amount', [atLeast(100)]) },
   })
 }

@@ -13,7 +13,7 @@ export const plain = (...measures: string[]): string => sql`
     AND ${sliceSelected()}`
 
 /** The numbers at the top of the board Live. */
-export const liveNumbers = (): PanelSource[] => [contacts(), liveReleases(), closest(), openIncidents(), identified()]
+export const liveNumbers = (): PanelSource[] => [closest(), openIncidents(), liveReleases(), identified(), contacts()]
 
 const contacts = (): PanelSource =>
   stat({
@@ -21,8 +21,8 @@ const contacts = (): PanelSource =>
     description: 'Contacts begun in the range.',
     unit: 'short',
     mostPoints: SHARE_POINTS,
-    width: 5,
-    height: 4,
+    width: 4,
+    height: 3,
     whenEmpty: '0',
     queries: [clickhouse(sql`SELECT toFloat64(sum(n)) AS contacts FROM ${plain('contacts')}`, 'table')],
   })
@@ -33,8 +33,8 @@ const liveReleases = (): PanelSource =>
     description:
       'Releases of the selection that serve in the range: their first contact lies before its end, their last after its beginning.',
     unit: 'short',
-    width: 4,
-    height: 4,
+    width: 5,
+    height: 3,
     whenEmpty: '0',
     queries: [
       clickhouse(
@@ -59,7 +59,7 @@ const closest = (): PanelSource =>
     unit: 'percentunit',
     decimals: 0,
     width: 5,
-    height: 4,
+    height: 3,
     whenEmpty: FEW.noEvidence,
     thresholds: [
       { value: null, color: GOOD },
@@ -91,7 +91,7 @@ const openIncidents = (): PanelSource =>
       'Incidents that were found up to the end of the range and are neither drained, nor resumed or closed by a person, whenever they began.',
     unit: 'short',
     width: 5,
-    height: 4,
+    height: 3,
     whenEmpty: '0',
     thresholds: [
       { value: null, color: GOOD },
@@ -117,7 +117,7 @@ const identified = (): PanelSource =>
     decimals: 1,
     mostPoints: SHARE_POINTS,
     width: 5,
-    height: 4,
+    height: 3,
     whenEmpty: FEW.noContacts,
     thresholds: [
       { value: null, color: BAD },

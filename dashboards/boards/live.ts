@@ -9,6 +9,7 @@ import { liveNumbers, plain, plainTotal } from './live-numbers.ts'
 import {
   asBand,
   asLimit,
+  atLeast,
   BAD,
   BAR_POINTS,
   CALM,
@@ -17,6 +18,7 @@ import {
   colouredText,
   EVIDENCE_AXIS,
   FINDINGS,
+  filterable,
   gaugeCell,
   hidden,
   link,
@@ -30,6 +32,7 @@ import {
   series,
   table,
   unit,
+  WHEN,
   width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
@@ -83,14 +86,14 @@ const limits = (): PanelSource =>
     height: 10,
     mostPoints: SHARE_POINTS,
     whenEmpty: NO_CONTACTS,
-    sortBy: 'Evidence',
     queries: [
       clickhouse(
         sql`
-        SELECT counted.agent AS agent, counted.release AS release, counted.environment AS environment,
-          if(state_now = '', 'live', state_now) AS state, ${titles} AS signal_title,
-          trials, hits, ${share('hits', 'trials')} AS rate, ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high,
-          nullIf(limit_share, 0) AS limit_rate, if(limit_share > 0, greatest(0, evidence), NULL) AS evidence_ratio, finding_now AS finding
+        SELECT ${releaseName} AS release_name, ${titles} AS signal_title,
+          if(limit_share > 0, greatest(0, evidence), NULL) AS evidence_ratio, ${share('hits', 'trials')} AS rate, nullIf(limit_share, 0) AS limit_rate,
+          finding_now AS finding, if(state_now = '', 'live', state_now) AS state,
+          ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high, trials, hits,
+          counted.agent AS agent, counted.release AS release, counted.environment AS environment
         FROM (
           SELECT environment, agent, release, signal, sumIf(n, measure = 'trials') AS trials, sumIf(n, measure = 'hits') AS hits
           FROM ${COUNTS}
@@ -108,20 +111,16 @@ const limits = (): PanelSource =>
       ),
     ],
     overrides: {
-      agent: named('Agent'),
-      release: named('Release', [
+      release_name: named('Release', [
+        atLeast(104),
         cellLink('Compare this release', boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') })),
       ]),
+      agent: hidden,
+      release: hidden,
       environment: hidden,
-      state: named('State', [width(90), ...colouredText(STATES)]),
-      signal_title: named('Signal', [width(165)]),
-      trials: named('Trials', [width(80)]),
-      hits: named('Hits', [width(70)]),
-      rate: named('Rate', [width(85), ...unit('percentunit', 2)]),
-      low: named('Low', [width(85), ...unit('percentunit', 2)]),
-      high: named('High', [width(85), ...unit('percentunit', 2)]),
-      limit_rate: named('Limit', [width(85), ...unit('percentunit', 2)]),
+      signal_title: named('Signal', [atLeast(88), filterable]),
       evidence_ratio: named('Evidence', [
+        atLeast(92),
         ...unit('percentunit', 0),
         ...gaugeCell([
           { value: null, color: CALM },
@@ -129,7 +128,14 @@ const limits = (): PanelSource =>
           { value: 1, color: BAD },
         ]),
       ]),
-      finding: named('Finding', colouredText(FINDINGS)),
+      rate: named('Rate', [width(72), ...unit('percentunit', 2)]),
+      limit_rate: named('Limit', [width(76), ...unit('percentunit', 2)]),
+      finding: named('Finding', [width(100), filterable, ...colouredText(FINDINGS)]),
+      state: named('State', [width(90), filterable, ...colouredText(STATES)]),
+      low: named('Low', [width(80), ...unit('percentunit', 2)]),
+      high: named('High', [width(80), ...unit('percentunit', 2)]),
+      trials: named('Trials', [width(80)]),
+      hits: named('Hits', [width(70)]),
     },
   })
 
@@ -141,7 +147,7 @@ function rate(signal: Signal): PanelSource {
     description: `${signal.description} Share of contacts by the time they began, for the ${MOST_SERIES} latest releases; the band is the 95 % interval of the whole selection, the dashed line the strictest limit of these releases, as it stands now. A delayed signal stays low for young contacts: their hits are still to come.`,
     unit: 'percentunit',
     width: 12,
-    height: 8,
+    height: 9,
     min: 0,
     mostPoints: SHARE_POINTS,
     links: [link('Runbook', `\${page}/${signal.runbook}`, true)],
@@ -262,8 +268,8 @@ const traffic = (): PanelSource =>
     title: 'Traffic',
     description: `Contacts by the time they began, for the ${MOST_SERIES} latest releases. A release whose traffic falls to nothing may be broken: silence is not health.`,
     unit: 'short',
-    width: 12,
-    height: 9,
+    width: 24,
+    height: 8,
     min: 0,
     draw: 'bars',
     stacked: true,
@@ -289,7 +295,7 @@ const coverage = (): PanelSource =>
       'Per agent, the share of contacts with a known customer. What is not identified cannot be a repeat contact, so a fall here is itself a signal.',
     unit: 'percentunit',
     width: 12,
-    height: 8,
+    height: 9,
     min: 0,
     max: 1,
     mostPoints: SHARE_POINTS,
@@ -312,13 +318,13 @@ const silence = (): PanelSource =>
     description:
       'When each release of the selection last began a contact, the longest silence first. Stopped releases are left out.',
     unit: 'short',
-    width: 24,
-    height: 8,
+    width: 12,
+    height: 9,
     whenEmpty: NO_INCIDENT.replace('No incident', 'No release').replace(': nothing breached a limit', ''),
     queries: [
       clickhouse(
         sql`
-        SELECT agent, release, toDateTime(max(last_at)) AS last_contact, date_diff('second', last_contact, $__toTime) AS silent_for, sum(contacts) AS all_contacts
+        SELECT ${releaseName} AS release_name, toDateTime(max(last_at)) AS last_contact, date_diff('second', last_contact, $__toTime) AS silent_for, sum(contacts) AS all_contacts
         FROM slice_times
         WHERE ${sliceSelected()}
           AND (agent, release, environment) NOT IN (SELECT agent, release, environment FROM incident_clock WHERE accepted_at <= $__toTime)
@@ -330,10 +336,9 @@ const silence = (): PanelSource =>
       ),
     ],
     overrides: {
-      agent: named('Agent'),
-      release: named('Release'),
-      last_contact: named('Last contact'),
-      silent_for: named('Silent for', unit('s')),
-      all_contacts: named('Contacts ever', unit('short')),
+      release_name: named('Release', [atLeast(98)]),
+      last_contact: named('Last contact', WHEN),
+      silent_for: named('Silent for', [width(78), ...unit('s')]),
+      all_contacts: named('Contacts ever', [width(78), ...unit('short')]),
     },
   })

@@ -5,11 +5,13 @@ import { board } from './board.ts'
 import { activeRoles, lanes, notCounted, RECORDS_OF_PIPELINE, records, roleFailures } from './monitor-kafka.ts'
 import { and, OF, over } from './monitor-series.ts'
 import {
+  atLeast,
   BAD,
   CAREFUL,
   colouredText,
   FEW,
   GOOD,
+  LASTED,
   named,
   type PanelSource,
   row,
@@ -59,7 +61,7 @@ const now = ({ title, description, expr, unit, careful, bad }: Now, width: numbe
     description,
     unit,
     width,
-    height: 4,
+    height: 3,
     source: 'prometheus',
     whenEmpty: FEW.notScraped,
     thresholds:
@@ -314,7 +316,7 @@ const drills = (): PanelSource =>
     queries: [
       clickhouse(
         sql`
-        SELECT started_at, agent, signal, if(passed = 1, 'passed', 'failed') AS verdict,
+        SELECT started_at, agent, if(passed = 1, 'passed', 'failed') AS verdict, signal,
           date_diff('millisecond', onset_at, detected_at) / 1000 AS to_detect,
           date_diff('millisecond', detected_at, accepted_at) / 1000 AS to_pause,
           contacts_sent, contacts_exposed, reason
@@ -326,15 +328,18 @@ const drills = (): PanelSource =>
       ),
     ],
     overrides: {
-      started_at: named('Started', [width(WHEN)]),
-      agent: named('Agent'),
-      signal: named('Signal'),
-      verdict: named('Verdict', colouredText(words({ passed: ['passed', GOOD], failed: ['failed', BAD] }))),
-      to_detect: named('Time to detect'),
-      to_pause: named('Time to pause'),
-      contacts_sent: named('Contacts sent', unit('short')),
-      contacts_exposed: named('Exposed', unit('short')),
-      reason: named('Reason'),
+      started_at: named('Started', WHEN),
+      agent: named('Agent', [atLeast(90)]),
+      signal: named('Signal', [atLeast(90)]),
+      verdict: named('Verdict', [
+        width(76),
+        ...colouredText(words({ passed: ['passed', GOOD], failed: ['failed', BAD] })),
+      ]),
+      to_detect: named('To detect', [LASTED]),
+      to_pause: named('To pause', [LASTED]),
+      contacts_sent: named('Contacts sent', [width(84), ...unit('short')]),
+      contacts_exposed: named('Exposed', [width(80), ...unit('short')]),
+      reason: named('Reason', [atLeast(150)]),
     },
   })
 

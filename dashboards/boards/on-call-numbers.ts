@@ -17,7 +17,7 @@ const undrained = (): PanelSource =>
       'Incidents found up to the end of the range that are not drained yet, and that no person has resumed or closed. Observed ones count: nobody was told to stop.',
     unit: 'short',
     width: 6,
-    height: 4,
+    height: 3,
     whenEmpty: '0',
     thresholds: [
       { value: null, color: GOOD },
@@ -40,7 +40,7 @@ const unaccepted = (): PanelSource =>
       'Pauses that were ordered and that nobody has accepted yet: no platform, no agent that asks, no person. Stop these releases by hand.',
     unit: 'short',
     width: 6,
-    height: 4,
+    height: 3,
     whenEmpty: '0',
     thresholds: [
       { value: null, color: GOOD },
@@ -62,7 +62,7 @@ const exposed = (): PanelSource =>
     description: 'Contacts begun between the onset of the harm and its detection, over the incidents shown.',
     unit: 'short',
     width: 6,
-    height: 4,
+    height: 3,
     whenEmpty: '0',
     queries: [clickhouse(sql`SELECT sum(contacts_exposed) AS contacts FROM incident_clock\nWHERE ${shown()}`, 'table')],
   })
@@ -74,7 +74,7 @@ const afterPause = (): PanelSource =>
       'Contacts begun after a pause was accepted, as telemetry has told so far. It should stay still within a minute.',
     unit: 'short',
     width: 6,
-    height: 4,
+    height: 3,
     whenEmpty: '0',
     thresholds: [
       { value: null, color: GOOD },

@@ -3,26 +3,27 @@ import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
 import { boardUrl, ofRow } from './links.ts'
 import { onCallNumbers, shown } from './on-call-numbers.ts'
+import { onCallPause } from './on-call-pause.ts'
 import {
+  atLeast,
   BAD,
   cellLink,
   cellLinks,
-  codeOf,
   colouredText,
   EVIDENCE_AXIS,
   hidden,
+  LASTED,
   NO_INCIDENT,
   named,
   type PanelSource,
   row,
-  STATE_CODES,
   STATES,
   series,
-  stateTimeline,
   table,
   text,
   unit,
   WHEN,
+  WHEN_WIDE,
   width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
@@ -41,14 +42,14 @@ export function onCall(): Dashboard {
     from: 'now-24h',
     refresh: '10s',
   })
-  for (const panel of onCallNumbers()) builder.withPanel(panel)
-  builder.withPanel(incidents())
-  builder.withPanel(clocks())
+  // In the order in which a phone shows them: what to do, then how bad it is, then why.
+  for (const panel of [incidents(), nextSteps(), ...onCallNumbers()]) builder.withPanel(panel)
+  builder.withRow(row('What was found, and how fast'))
+  for (const panel of [findings(), clocks()]) builder.withPanel(panel)
   builder.withRow(row('What is affected'))
   for (const panel of [affected(), harm(), recovery()]) builder.withPanel(panel)
   builder.withRow(row('The pause'))
-  for (const panel of [lives(), deliveries()]) builder.withPanel(panel)
-  builder.withPanel(nextSteps())
+  for (const panel of onCallPause()) builder.withPanel(panel)
   return builder.build()
 }
 
@@ -67,21 +68,31 @@ const NEXT = `multiIf(
           reason = 'unknown_release', 'Find the sender: its telemetry names no release',
           'Read the reason and decide')`
 
+/** The release of a row by its whole name, which leads to where it is compared. */
+const RELEASE_LINK = {
+  release_name: named('Release', [
+    width(110),
+    cellLink('Compare this release', boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') })),
+  ]),
+  agent: hidden,
+  release: hidden,
+  environment: hidden,
+}
+
 const incidents = (): PanelSource =>
   table({
     title: 'Incidents and what to do next',
     description:
       'Incidents found in the range, and older ones that are not drained. The links of a next step open the page of the monitor at this incident, the runbook, and the incident in the API.',
     unit: 'short',
-    width: 24,
-    height: 8,
+    width: 16,
+    height: 10,
     whenEmpty: NO_INCIDENT,
     queries: [
       clickhouse(
         sql`
-        SELECT state, agent, release, environment, arrayStringConcat(signals, ', ') AS signal_names, detected_at,
-          ${NEXT} AS next_step, acknowledged_by, traffic_goes_to, contacts_exposed, contacts_after_pause, writes_after_pause,
-          ${share('hits', 'trials')} AS rate, baseline, finding_reason, reason, incident_id
+        SELECT ${releaseName} AS release_name, state, ${NEXT} AS next_step, traffic_goes_to, detected_at, acknowledged_by,
+          agent, release, environment, incident_id
         FROM incident_clock
         WHERE ${shown()}
         ORDER BY state IN ('drained', 'resumed', 'closed'), detected_at DESC
@@ -90,16 +101,10 @@ const incidents = (): PanelSource =>
       ),
     ],
     overrides: {
-      state: named('State', [width(100), ...colouredText(STATES)]),
-      agent: named('Agent'),
-      release: named('Release', [
-        cellLink('Compare this release', boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') })),
-      ]),
-      environment: hidden,
-      signal_names: named('Signals'),
-      detected_at: named('Detected', [width(WHEN)]),
+      ...RELEASE_LINK,
+      state: named('State', [width(78), ...colouredText(STATES)]),
       next_step: named('Next step', [
-        width(390),
+        atLeast(168),
         cellLinks(
           [
             ['Open the incident', `\${page}/incidents/${ofRow('incident_id')}`],
@@ -109,16 +114,45 @@ const incidents = (): PanelSource =>
           true,
         ),
       ]),
-      acknowledged_by: named('Acknowledged by'),
-      traffic_goes_to: named('Traffic goes to'),
-      contacts_exposed: named('Exposed'),
-      contacts_after_pause: named('After pause'),
-      writes_after_pause: named('Writes after pause'),
-      rate: named('Rate', unit('percentunit', 2)),
-      baseline: named('Baseline', unit('percentunit', 2)),
-      finding_reason: named('Why'),
-      reason: named('Decision'),
-      incident_id: named('Incident'),
+      traffic_goes_to: named('Traffic goes to', [atLeast(140)]),
+      detected_at: named('Detected', WHEN),
+      acknowledged_by: named('Acknowledged by', [atLeast(120)]),
+      incident_id: hidden,
+    },
+  })
+
+/** The figures of the finding that opened each incident, and what came of it. */
+const findings = (): PanelSource =>
+  table({
+    title: 'What was found',
+    description:
+      'The finding that opened each incident: rate against baseline when it was found, contacts begun between onset and detection (exposed), contacts and writes begun after the pause was accepted, what was decided, and why.',
+    unit: 'short',
+    width: 24,
+    height: 9,
+    whenEmpty: NO_INCIDENT,
+    queries: [
+      clickhouse(
+        sql`
+        SELECT ${releaseName} AS release_name, ${share('hits', 'trials')} AS rate, baseline, contacts_exposed, contacts_after_pause,
+          writes_after_pause, arrayStringConcat(signals, ', ') AS signal_names, reason, finding_reason, agent, release, environment
+        FROM incident_clock
+        WHERE ${shown()}
+        ORDER BY detected_at DESC
+        LIMIT 200`,
+        'table',
+      ),
+    ],
+    overrides: {
+      ...RELEASE_LINK,
+      rate: named('Rate', [width(78), ...unit('percentunit', 2)]),
+      baseline: named('Baseline', [width(80), ...unit('percentunit', 2)]),
+      contacts_exposed: named('Exposed', [width(80)]),
+      contacts_after_pause: named('After pause', [width(75)]),
+      writes_after_pause: named('Writes after pause', [width(112)]),
+      signal_names: named('Signals', [width(158)]),
+      reason: named('Decision', [width(110)]),
+      finding_reason: named('Why', [atLeast(400)]),
     },
   })
 
@@ -134,13 +168,14 @@ const clocks = (): PanelSource =>
     queries: [
       clickhouse(
         sql`
-        SELECT agent, release, onset_at, detected_at, accepted_at,
+        SELECT ${releaseName} AS release_name,
           date_diff('millisecond', onset_at, detected_at) / 1000 AS to_detect,
-          date_diff('millisecond', first_harm_at, detected_at) / 1000 AS since_harm,
           date_diff('millisecond', detected_at, accepted_at) / 1000 AS to_pause,
-          date_diff('millisecond', accepted_at, stopped_at) / 1000 AS to_stop,
           date_diff('millisecond', accepted_at, drained_at) / 1000 AS to_drain,
-          date_diff('millisecond', onset_low_at, onset_high_at) / 1000 AS onset_range
+          date_diff('millisecond', accepted_at, stopped_at) / 1000 AS to_stop,
+          date_diff('millisecond', first_harm_at, detected_at) / 1000 AS since_harm,
+          date_diff('millisecond', onset_low_at, onset_high_at) / 1000 AS onset_range,
+          onset_at, detected_at, accepted_at
         FROM incident_clock
         WHERE ${shown()}
         ORDER BY detected_at DESC
@@ -149,17 +184,16 @@ const clocks = (): PanelSource =>
       ),
     ],
     overrides: {
-      agent: named('Agent'),
-      release: named('Release'),
-      onset_at: named('Onset', [width(WHEN)]),
-      detected_at: named('Detected', [width(WHEN)]),
-      accepted_at: named('Accepted', [width(WHEN)]),
-      to_detect: named('Time to detect'),
-      since_harm: named('Since first harm'),
-      to_pause: named('Time to pause'),
-      to_stop: named('Time to stop'),
-      to_drain: named('Time to drain'),
-      onset_range: named('Onset known within'),
+      release_name: named('Release', [atLeast(98)]),
+      to_detect: named('To detect', [LASTED]),
+      to_pause: named('To pause', [LASTED]),
+      to_drain: named('To drain', [LASTED]),
+      to_stop: named('To stop', [LASTED]),
+      since_harm: named('Since first harm', [LASTED]),
+      onset_range: named('Onset known within', [width(110)]),
+      onset_at: named('Onset', WHEN_WIDE),
+      detected_at: named('Detected', WHEN_WIDE),
+      accepted_at: named('Accepted', WHEN_WIDE),
     },
   })
 
@@ -176,10 +210,9 @@ const affected = (): PanelSource =>
     queries: [
       clickhouse(
         sql`
-        SELECT agent, release, channel, queue,
-          sumIf(n, measure = 'contacts') AS contacts, sumIf(n, measure = 'writes') AS writes,
-          sumIf(n, measure = 'failed_writes') AS failed_writes, sumIf(n, measure = 'duplicate_writes') AS duplicate_writes,
-          any(slice_evidence) AS evidence_ratio
+        SELECT ${releaseName} AS release_name, channel, queue, sumIf(n, measure = 'contacts') AS contacts,
+          any(slice_evidence) AS evidence_ratio, sumIf(n, measure = 'writes') AS writes,
+          sumIf(n, measure = 'failed_writes') AS failed_writes, sumIf(n, measure = 'duplicate_writes') AS duplicate_writes
         FROM (
           SELECT agent, release, environment, channel, queue, measure, minute, n
           FROM rollup_minutes
@@ -208,15 +241,14 @@ const affected = (): PanelSource =>
       ),
     ],
     overrides: {
-      agent: named('Agent', [width(110)]),
-      release: named('Release', [width(90)]),
-      channel: named('Channel', [width(90)]),
-      queue: named('Queue', [width(110)]),
-      contacts: named('Contacts', [width(85)]),
-      writes: named('Writes', [width(75)]),
-      failed_writes: named('Failed', [width(75)]),
-      duplicate_writes: named('Duplicated', [width(90)]),
-      evidence_ratio: named('Evidence', [width(85), ...unit('percentunit', 0)]),
+      release_name: named('Release', [atLeast(100)]),
+      channel: named('Channel', [width(76)]),
+      queue: named('Queue', [width(100)]),
+      contacts: named('Contacts', [width(80)]),
+      evidence_ratio: named('Evidence', [width(82), ...unit('percentunit', 0)]),
+      writes: named('Writes', [width(70)]),
+      failed_writes: named('Failed', [width(70)]),
+      duplicate_writes: named('Duplicated', [width(92)]),
     },
   })
 
@@ -233,7 +265,7 @@ const recovery = (): PanelSource =>
     queries: [
       clickhouse(
         sql`
-        SELECT agent, release, kind, if(need = '', 'listed only', need) AS need_name, count() AS items, countIf(is_done) AS done,
+        SELECT ${releaseName} AS release_name, if(need = '', 'listed only', need) AS need_name, kind, count() AS items, countIf(is_done) AS done,
           ${share('done', 'items')} AS done_share
         FROM affected_now
         WHERE incident_id IN (SELECT incident_id FROM incident_clock WHERE ${shown()})
@@ -244,13 +276,12 @@ const recovery = (): PanelSource =>
       ),
     ],
     overrides: {
-      agent: named('Agent'),
-      release: named('Release'),
-      kind: named('Kind'),
-      need_name: named('Needs'),
-      items: named('Items'),
-      done: named('Done'),
-      done_share: named('Share done', unit('percentunit', 0)),
+      release_name: named('Release', [atLeast(108)]),
+      need_name: named('Needs', [atLeast(92)]),
+      kind: named('Kind', [atLeast(86)]),
+      items: named('Items', [atLeast(70)]),
+      done: named('Done', [atLeast(66)]),
+      done_share: named('Share done', [atLeast(70), ...unit('percentunit', 0)]),
     },
   })
 
@@ -283,74 +314,12 @@ const harm = (): PanelSource =>
     ],
   })
 
-/** One lane per release: each step of its incidents, and the state at the beginning of the range. */
-const lives = (): PanelSource =>
-  stateTimeline({
-    title: 'States over time',
-    description:
-      'One lane per release with an incident: pausing, paused, stopped, drained, resumed, closed, or observed. Before the first state it was live.',
-    unit: 'none',
-    width: 12,
-    height: 8,
-    whenEmpty: NO_INCIDENT,
-    mappings: STATE_CODES,
-    queries: [
-      clickhouse(
-        sql`
-        SELECT greatest(toDateTime(assumeNotNull(step.1)), $__fromTime) AS time, ${releaseName} AS series, argMax(step.2, step.1) AS state_code
-        FROM incident_clock
-        ARRAY JOIN arrayFilter(s -> isNotNull(s.1), [
-          (detected_at, if(state = 'observed', ${codeOf('observed')}, ${codeOf('pausing')})), (accepted_at, ${codeOf('paused')}),
-          (stopped_at, ${codeOf('stopped')}), (drained_at, ${codeOf('drained')}),
-          (resumed_at, ${codeOf('resumed')}), (closed_at, ${codeOf('closed')})
-        ]) AS step
-        WHERE ${shown()} AND step.1 <= $__toTime
-        GROUP BY time, series
-        ORDER BY time`,
-        'series',
-      ),
-    ],
-  })
-
-const deliveries = (): PanelSource =>
-  table({
-    title: 'How the order travelled',
-    description:
-      'Every attempt to tell a target, newest first. `accepted` is a 2xx of a target that enforces, or an agent that was told to stop when it asked; `told` is a notification.',
-    unit: 'short',
-    width: 12,
-    height: 8,
-    whenEmpty: 'Nothing was sent in this range: no incident, or none that orders a pause or tells anybody.',
-    queries: [
-      clickhouse(
-        sql`
-        SELECT at, concat(agent, ' ', release) AS release_name, target, step, outcome, attempt, status, elapsed_ms
-        FROM incident_deliveries
-        INNER JOIN (SELECT incident_id, agent, release FROM incident_clock WHERE ${shown()}) AS incidents USING (incident_id)
-        WHERE at <= $__toTime AND outcome != 'sending'
-        ORDER BY at DESC, version DESC
-        LIMIT 200`,
-        'table',
-      ),
-    ],
-    overrides: {
-      at: named('At', [width(WHEN)]),
-      release_name: named('Release'),
-      target: named('Target'),
-      step: named('Step'),
-      outcome: named('Outcome'),
-      attempt: named('Attempt', [width(80)]),
-      status: named('HTTP', [{ id: 'unit', value: 'none' }, width(70)]),
-      elapsed_ms: named('Took', unit('ms')),
-    },
-  })
-
 const nextSteps = (): PanelSource =>
   text(
     'First five minutes',
     'The beginning of the runbook docs/runbooks/release-paused.md.',
-    24,
-    7,
+    8,
+    10,
     `1. **Has it stopped?** Look at *State* above. *pausing*: nobody has accepted; stop the release by hand where traffic is routed.
 2. **Where do customers go now?** *Traffic goes to* names it. Tell whoever staffs that queue.
 3. **Is it only this release?** Several agents at once point to something shared: a model, a tool, a system of record.

@@ -65,9 +65,9 @@ export type Look = Readonly<{
   mappings?: readonly ValueMapping[]
 }>
 
-/** Colours by their names in Grafana: it adapts them to the light and the dark theme. */
-export const GOOD = 'green'
-export const CAREFUL = 'orange'
+/** Colours by their names in Grafana, which adapts them to its themes: these can be read in the light and the dark one. */
+export const GOOD = 'semi-dark-green'
+export const CAREFUL = 'dark-orange'
 export const BAD = 'red'
 export const CALM = 'blue'
 
@@ -152,7 +152,8 @@ export function series(look: SeriesLook): PanelSource {
     .fillOpacity(isBars ? 80 : 0)
     .showPoints(look.marked ? VisibilityMode.Always : VisibilityMode.Auto)
     .spanNulls(!isBars)
-    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassicByName))
+    // By their order: colours by name are often the same for two lines.
+    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic))
     .stacking(new StackingConfigBuilder().mode(look.stacked ? StackingMode.Normal : StackingMode.None).group('A'))
     .legend(
       new VizLegendOptionsBuilder()
@@ -182,18 +183,28 @@ export const stat = (look: Look & Readonly<{ graph?: boolean }>): PanelSource =>
     .colorMode(BigValueColorMode.Value)
     .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']).fields('').values(false))
 
-export type TableLook = Look & Readonly<{ sortBy?: string }>
+/**
+ * What every column is given. Grafana writes the words for an empty panel into every empty cell, unless the column has its own; text and headers
+ * are wrapped, so that columns can be narrow.
+ */
+const OF_EVERY_COLUMN: readonly DynamicConfigValue[] = [
+  { id: 'noValue', value: '–' },
+  { id: 'custom.wrapText', value: true },
+  { id: 'custom.wrapHeaderText', value: true },
+]
 
-/** Grafana writes the words for an empty panel into every empty cell, unless the column has its own. */
-const EMPTY_CELL: DynamicConfigValue = { id: 'noValue', value: '–' }
-
-export function table(look: TableLook): PanelSource {
-  const overrides = Object.entries(look.overrides ?? {}).map(([name, more]) => [name, [...more, EMPTY_CELL]] as const)
-  const builder = dressed(new TableBuilder(), { ...look, overrides: Object.fromEntries(overrides) })
-    .showHeader(true)
-    .filterable(true)
-  if (look.sortBy) builder.sortBy([{ build: () => ({ displayName: look.sortBy!, desc: true }) }])
-  return builder
+/** The columns that decide come first: on a phone the others are reached by a swipe, and the first one stays. */
+export function table(look: Look): PanelSource {
+  const overrides = Object.entries(look.overrides ?? {}).map(
+    ([name, more]) => [name, [...more, ...OF_EVERY_COLUMN]] as const,
+  )
+  const builder = dressed(new TableBuilder(), { ...look, overrides: Object.fromEntries(overrides) }).showHeader(true)
+  return {
+    build: () => {
+      const panel = builder.build()
+      return { ...panel, options: { ...panel.options, frozenColumns: { left: 1 } } }
+    },
+  }
 }
 
 export const stateTimeline = (look: Look): PanelSource =>
@@ -205,6 +216,13 @@ export const stateTimeline = (look: Look): PanelSource =>
     .spanNulls(true)
     .rowHeight(0.8)
     .fillOpacity(80)
+    .legend(
+      new VizLegendOptionsBuilder()
+        .displayMode(LegendDisplayMode.List)
+        .placement(LegendPlacement.Bottom)
+        .showLegend(true)
+        .calcs([]),
+    )
 
 /** A panel of a plugin, whose options are left at their defaults. */
 export const pluginPanel = (type: string, look: Look): PanelSource =>
@@ -233,9 +251,19 @@ export const unit = (value: string, decimals?: number): DynamicConfigValue[] => 
 export const hidden: DynamicConfigValue[] = [
   { id: 'custom.hideFrom', value: { legend: true, tooltip: true, viz: true } },
 ]
-/** Wide enough for a date with seconds. */
-export const WHEN = 165
 export const width = (pixels: number): DynamicConfigValue => ({ id: 'custom.width', value: pixels })
+/** Takes its part of what the columns with a width leave, and no less than these pixels. */
+export const atLeast = (pixels: number): DynamicConfigValue => ({ id: 'custom.minWidth', value: pixels })
+/** A time, never with milliseconds: without a unit Grafana adds them where the first and the last row are close. */
+const TIME: DynamicConfigValue = { id: 'unit', value: 'dateTimeAsIso' }
+/** Wide enough for a date above its time. */
+export const WHEN = [width(96), TIME] as const
+/** The same, on one line where there is room. */
+export const WHEN_WIDE = [atLeast(96), TIME] as const
+/** Wide enough for "13.6 hours". */
+export const LASTED = width(86)
+/** A column that people may narrow a long table by. */
+export const filterable: DynamicConfigValue = { id: 'custom.filterable', value: true }
 export const colouredText = (mappings: readonly ValueMapping[]): DynamicConfigValue[] => [
   { id: 'custom.cellOptions', value: { type: TableCellDisplayMode.ColorText } },
   { id: 'mappings', value: mappings },
@@ -292,15 +320,18 @@ export const FINDINGS = words({
   sampled: ['sampled', CAREFUL],
 })
 
+/** What is over: it can be read in both themes and calls for nobody. */
+const SETTLED = '#808080'
+
 const STATE_WORDS = {
   live: ['live', GOOD],
   observed: ['observed', CALM],
   pausing: ['pausing', CAREFUL],
   paused: ['paused', BAD],
   stopped: ['stopped', 'purple'],
-  drained: ['drained', 'text'],
-  resumed: ['resumed', 'semi-dark-green'],
-  closed: ['closed', 'text'],
+  drained: ['drained', SETTLED],
+  resumed: ['resumed', GOOD],
+  closed: ['closed', SETTLED],
 } as const
 type StateWord = keyof typeof STATE_WORDS
 

@@ -1,22 +1,28 @@
 /**
- * What every panel of the boards gets from the data of the demo, as JSON on stdout: node dashboards/boards/preview.fixtures.ts. The plugin draws it
- * (dashboards/plugin/test/pictures.mts).
+ * Records what the boards get from the data of the demo: npm run preview. The plugin draws it (dashboards/plugin/test/pictures.mts) and holds the
+ * boards' layout against it (dashboards/plugin/test/layout.chromium.test.ts), which refuses a recording of other queries than the boards have.
  */
 
-import { DAY_MS } from '../../simulator/scenario.ts'
+import { createHash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { DAY_MS, HOUR_MS } from '../../simulator/scenario.ts'
 import { allBoards } from './all.ts'
-import { openDemoStore, type Play } from './demo.fixtures.ts'
+import { type DemoStore, openDemoStore, type Play } from './demo.fixtures.ts'
+import type { BoardJson } from './finish.ts'
 import { frameOf } from './frame.fixtures.ts'
 import { ALL, expanded, type Selection } from './macros.fixtures.ts'
-import { clickhouseQueriesOf, panelsOf } from './read.fixtures.ts'
+import { annotationsOf, clickhouseQueriesOf, type PanelJson, panelsOf } from './read.fixtures.ts'
+import type { Range } from './server-macros.fixtures.ts'
 import { seriesOf, tableOf } from './wide.fixtures.ts'
+
+const RECORDING = new URL('../plugin/test/recording.json', import.meta.url)
 
 /** Widest panel, in points: what a browser of 1,400 pixels asks for. */
 const MOST_POINTS = 700
 
-/** Four days of three agents with traffic enough for lines that can be read; two releases go bad. */
+/** Nearly four days of three agents with traffic enough for lines that can be read; two releases go bad. */
 const PLAY: Play = {
-  days: 4,
+  days: 3.75,
   traffic: 3,
   stepHours: 2,
   launches: [
@@ -29,46 +35,66 @@ const PLAY: Play = {
     ['crm-hygiene', '4.2.1', 3],
   ],
 }
+/** The two releases that are compared; the other boards show all. */
+const COMPARED = { release: '4.2.0', compared: '4.1.0', period: 'day' } as const
 
-const demo = await openDemoStore(PLAY)
 const all = { value: [ALL], options: [] }
 const one = (value: string) => ({ value, options: [value] })
-const selection: Selection = {
-  ...Object.fromEntries(['environment', 'agent', 'channel', 'queue', 'region'].map((name) => [name, all])),
-  period: one('day'),
-  release: one('4.2.0'),
-  compared: one('4.1.0'),
+const ofAll: Selection = {
+  ...Object.fromEntries(['environment', 'agent', 'release', 'channel', 'queue', 'region'].map((name) => [name, all])),
+  period: one(COMPARED.period),
 }
-const range = { fromMs: demo.fromMs, toMs: demo.fromMs + PLAY.days * DAY_MS }
-const boards = await Promise.all(
-  Object.entries(allBoards()).map(async ([file, board]) => ({
-    file,
-    title: board.title,
-    range,
-    panels: await Promise.all(
-      panelsOf(board).map(async (panel) => {
-        const mine = clickhouseQueriesOf(board).filter(({ where }) => where === panel.title)
-        const isDay = JSON.stringify(panel).includes('"interval":"1d"')
-        const points = panel.maxDataPoints ?? MOST_POINTS
-        const intervalMs = isDay ? DAY_MS : Math.max(60_000, (range.toMs - range.fromMs) / points)
-        // Where two releases are compared one of them is chosen, elsewhere all are shown.
-        const chosen = file === 'andon-releases.json' ? selection : { ...selection, release: all }
-        const frames = await Promise.all(
-          mine.map(async ({ rawSql, refId, format }) => {
-            const frame = await frameOf(demo.store, expanded(rawSql, chosen, { ...range, intervalMs }))
-            return (format === 'series' ? seriesOf : tableOf)(refId, frame)
-          }),
-        )
-        const { targets: _, ...drawn } = panel
-        return { ...drawn, frames }
-      }),
-    ),
-  })),
+const ofTwo: Selection = { ...ofAll, release: one(COMPARED.release), compared: one(COMPARED.compared) }
+
+/** Six digits are more than a picture shows. */
+const short = (_: string, value: unknown): unknown =>
+  typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value
+
+const demo = await openDemoStore(PLAY)
+// Neither end is a midnight: no tick of an axis stands at the edge, where it would be cut.
+const range = { fromMs: demo.fromMs - 2 * HOUR_MS, toMs: demo.fromMs + PLAY.days * DAY_MS }
+const boards = Object.fromEntries(
+  await Promise.all(
+    Object.entries(allBoards()).map(async ([file, board]) => {
+      const selection = JSON.stringify(board).includes('${compared') ? ofTwo : ofAll
+      return [file, await recordingOf(demo, board, selection, range)] as const
+    }),
+  ),
 )
 await demo.close()
-// Names that Grafana fills in where they are drawn.
-process.stdout.write(
-  JSON.stringify(boards)
-    .replaceAll(/\$\{release\}/g, '4.2.0')
-    .replaceAll(/\$\{compared\}/g, '4.1.0'),
-)
+writeFileSync(RECORDING, `${JSON.stringify({ range, chosen: COMPARED, boards }, short)}\n`)
+
+async function recordingOf(
+  { store }: DemoStore,
+  board: BoardJson,
+  selection: Selection,
+  range: Omit<Range, 'intervalMs'>,
+) {
+  const queries = clickhouseQueriesOf(board)
+  const intervalOf = ({ interval, maxDataPoints }: PanelJson): number =>
+    interval === '1d' ? DAY_MS : Math.max(60_000, (range.toMs - range.fromMs) / (maxDataPoints ?? MOST_POINTS))
+  const panels = await Promise.all(
+    panelsOf(board).map(async (panel) => {
+      const mine = queries.filter(({ where }) => where === panel.title)
+      const intervalMs = intervalOf(panel)
+      const frames = await Promise.all(
+        mine.map(async ({ rawSql, refId, format }) => {
+          const frame = await frameOf(store, expanded(rawSql, selection, { ...range, intervalMs }))
+          return (format === 'series' ? seriesOf : tableOf)(refId, frame)
+        }),
+      )
+      return [panel.title, { asked: hashOf(mine.map(({ rawSql }) => rawSql)), frames }] as const
+    }),
+  )
+  const marks = await Promise.all(
+    annotationsOf(board).map(async ({ name, target }) => {
+      const frame = await frameOf(store, expanded(target.rawSql!, selection, { ...range, intervalMs: 60_000 }))
+      return [name, { asked: hashOf([target.rawSql!]), frames: [tableOf('Anno', frame)] }] as const
+    }),
+  )
+  return { ...Object.fromEntries(panels), ...Object.fromEntries(marks) }
+}
+
+function hashOf(queries: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(queries)).digest('hex').slice(0, 16)
+}

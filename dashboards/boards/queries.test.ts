@@ -1,6 +1,11 @@
 import { createRequire } from 'node:module'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { storedRecoveryApi } from '../../app/recovery-api.ts'
+import { configSchema } from '../../config.ts'
+import { silentLog } from '../../lib/log.ts'
+import { DAY_MS, HOUR_MS } from '../../simulator/scenario.ts'
 import { type DemoStore, HOSTILE_NAME, openDemoStore, openEmptyStore } from './demo.fixtures.ts'
+import { FIGURES, NOT_TOLD, type Told, TWO } from './figures.fixtures.ts'
 import { faultsOf, frameOf, isNumber } from './frame.fixtures.ts'
 import { expanded, type Selection } from './macros.fixtures.ts'
 import { type PanelJson, panelsOf, variablesOf } from './read.fixtures.ts'
@@ -130,43 +135,41 @@ async function rowsOfPanel(file: string, title: string, selection: Selection = S
   return (await frameOf(demo.store, expanded(query.rawSql, selection, ranges(demo.toMs).minutes))).rows
 }
 
-test('the table of limits says what the API says: hits, trials, rate, interval, limit, evidence, finding, state', async () => {
-  const rows = await rowsOfPanel('andon-live.json', 'Releases against their limits')
-  const expected = demo.overview.releases.flatMap((view) =>
-    view.triggers
-      .filter(({ trials }) => trials > 0)
-      .map((trigger) => ({
-        agent: view.release.agent,
-        release: view.release.release,
-        environment: view.release.environment,
-        state: view.state,
-        signal_title: trigger.title,
-        trials: trigger.trials,
-        hits: trigger.hits,
-        rate: expect.closeTo(trigger.rate!, 12),
-        low: expect.closeTo(trigger.low!, 12),
-        high: expect.closeTo(trigger.high!, 12),
-        limit_rate: trigger.limit,
-        evidence_ratio: expect.closeTo(Math.max(0, trigger.logE / trigger.logThreshold), 9),
-        finding: trigger.finding,
-      })),
-  )
-  expect(rows).toHaveLength(expected.length)
-  for (const row of expected) expect(rows).toContainEqual(row)
-})
+describe('what a board shows is what the API says', () => {
+  let told: Told
+  beforeAll(async () => {
+    const api = storedRecoveryApi(demo.store, configSchema.parse({}), silentLog, null)
+    const affected = demo.overview.incidents.map(
+      async ({ incidentId }) => [incidentId, (await api.rows(incidentId)).rows] as const,
+    )
+    told = { overview: demo.overview, affected: new Map(await Promise.all(affected)) }
+  })
+  const POINTS = { hour: HOUR_MS, whole: 100_000 * DAY_MS }
+  const comparing = { ...SELECTIONS.All, release: { value: [TWO.release], options: [] } }
 
-test('totals, releases and the evidence closest to a pause are those of the API', async () => {
-  const views = demo.overview.releases
-  const sum = (of: (view: (typeof views)[number]) => number) => views.reduce((total, view) => total + of(view), 0)
-  expect(await rowsOfPanel('andon-live.json', 'Contacts')).toEqual([{ contacts: sum((view) => view.contacts) }])
-  expect(await rowsOfPanel('andon-live.json', 'Releases with traffic')).toEqual([{ releases: views.length }])
-  expect(await rowsOfPanel('andon-live.json', 'Identified contacts')).toEqual([
-    { identified: expect.closeTo(sum((view) => view.identified) / sum((view) => view.contacts), 12) },
-  ])
-  const live = views.filter((view) => view.state === 'live').map((view) => view.logE / view.logThreshold)
-  expect(await rowsOfPanel('andon-live.json', 'Closest to a pause')).toEqual([
-    { evidence_ratio: expect.closeTo(Math.max(0, ...live), 9) },
-  ])
+  test.each(FIGURES.map((figure) => [`${figure.board} ${figure.panel} (${figure.query ?? 0})`, figure] as const))(
+    '%s',
+    async (_, { board, panel, query = 0, point, says }) => {
+      const { rawSql } = queries.filter((one) => one.board === board && one.where === panel)[query]!
+      const range = { ...ranges(demo.toMs).minutes, ...(point && { intervalMs: POINTS[point] }) }
+      const selection = board === 'andon-releases.json' ? comparing : SELECTIONS.All
+      says((await frameOf(demo.store, expanded(rawSql, selection, range))).rows, told)
+    },
+  )
+
+  test('every panel is held against the API, or says why it is not', () => {
+    const open = boards.flatMap(([file, board]) => {
+      const excused = NOT_TOLD[file] ?? {}
+      const asking = panelsOf(board).filter(({ title }) =>
+        queries.some((one) => one.board === file && one.where === title),
+      )
+      const known = new Set(asking.map(({ title }) => title))
+      const gone = Object.keys(excused).filter((title) => title !== '*' && !known.has(title))
+      const isHeld = (title: string) => FIGURES.some((figure) => figure.board === file && figure.panel === title)
+      return [...gone, ...[...known].filter((title) => !isHeld(title) && !(title in excused) && !('*' in excused))]
+    })
+    expect(open).toEqual([])
+  })
 })
 
 test('a selection narrows to exactly the releases selected, whatever their names hold', async () => {
@@ -176,39 +179,6 @@ test('a selection narrows to exactly the releases selected, whatever their names
   const [contacts] = await rowsOfPanel('andon-live.json', 'Contacts', only)
   const view = demo.overview.releases.find(({ release }) => release.release === HOSTILE_NAME)!
   expect(contacts).toEqual({ contacts: view.contacts })
-})
-
-test('incidents and their clocks are those of the API', async () => {
-  const rows = await rowsOfPanel('andon-on-call.json', 'The clock of each incident')
-  const secondsOf = (fromMs: number | null, untilMs: number | null) =>
-    fromMs === null || untilMs === null ? null : expect.closeTo((untilMs - fromMs) / 1000, 2) // the store keeps whole ms
-  expect(rows).toHaveLength(demo.overview.incidents.length)
-  expect(rows.length).toBeGreaterThan(1)
-  for (const { release, clock, finding } of demo.overview.incidents)
-    expect(rows).toContainEqual(
-      expect.objectContaining({
-        release: release.release,
-        to_detect: secondsOf(clock.onsetMs, clock.detectedMs),
-        since_harm: secondsOf(clock.firstHarmMs, clock.detectedMs),
-        to_pause: secondsOf(clock.detectedMs, clock.acceptedMs),
-        to_stop: secondsOf(clock.acceptedMs, clock.stoppedMs),
-        to_drain: secondsOf(clock.acceptedMs, clock.drainedMs),
-        onset_range: secondsOf(finding.onsetLowMs, finding.onsetHighMs),
-      }),
-    )
-  const listed = await rowsOfPanel('andon-on-call.json', 'Incidents and what to do next')
-  for (const incident of demo.overview.incidents)
-    expect(listed).toContainEqual(
-      expect.objectContaining({
-        incident_id: incident.incidentId,
-        state: incident.state,
-        reason: incident.reason,
-        signal_names: incident.finding.signal,
-        contacts_exposed: incident.finding.contactsExposed,
-        contacts_after_pause: incident.contactsAfterPause,
-        traffic_goes_to: incident.finding.trafficGoesTo,
-      }),
-    )
 })
 
 test('counts by day, by hour and by minute are the same counts', async () => {

@@ -7,11 +7,15 @@ import { boardUrl, ofRow } from './links.ts'
 import {
   asBand,
   asLimit,
+  atLeast,
   BAD,
   cellLink,
   colouredText,
   EVIDENCE_AXIS,
   FINDINGS,
+  filterable,
+  hidden,
+  LASTED,
   NO_CONTACTS,
   named,
   type PanelSource,
@@ -21,7 +25,7 @@ import {
   series,
   table,
   unit,
-  WHEN,
+  WHEN_WIDE,
   width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
@@ -33,7 +37,7 @@ const WHERE = ['environment', 'agent', 'channel', 'queue', 'region'] as const
 /** The two releases that are compared, each with its colour wherever it is drawn. */
 const SIDES = [
   { variable: 'release', color: 'blue' },
-  { variable: 'compared', color: 'orange' },
+  { variable: 'compared', color: 'dark-orange' },
 ] as const
 
 /** The history of releases, and two of them side by side. */
@@ -74,9 +78,9 @@ const history = (): PanelSource =>
     queries: [
       clickhouse(
         sql`
-        SELECT agent, release, environment, toDateTime(min(first_at)) AS first_contact, toDateTime(max(last_at)) AS last_contact,
-          sum(contacts) AS all_contacts, if(any(state_now) = '', 'live', any(state_now)) AS state,
-          any(incident_signals) AS incident_signals, any(to_detect) AS to_detect, any(exposed) AS exposed
+        SELECT ${releaseName} AS release_name, if(any(state_now) = '', 'live', any(state_now)) AS state, sum(contacts) AS all_contacts,
+          toDateTime(max(last_at)) AS last_contact, toDateTime(min(first_at)) AS first_contact,
+          any(incident_signals) AS incident_signals, any(to_detect) AS to_detect, any(exposed) AS exposed, agent, release, environment
         FROM slice_times
         LEFT JOIN (
           SELECT agent, release, environment, argMax(state, detected_at) AS state_now,
@@ -94,18 +98,20 @@ const history = (): PanelSource =>
       ),
     ],
     overrides: {
-      agent: named('Agent'),
-      release: named('Release', [
+      release_name: named('Release', [
+        atLeast(100),
         cellLink('Compare with this', boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') })),
       ]),
-      environment: named('Environment'),
-      first_contact: named('First contact', [width(WHEN)]),
-      last_contact: named('Last contact', [width(WHEN)]),
-      all_contacts: named('Contacts'),
-      state: named('State', colouredText(STATES)),
-      incident_signals: named('Incident'),
-      to_detect: named('Time to detect', unit('s')),
-      exposed: named('Exposed'),
+      state: named('State', [width(82), filterable, ...colouredText(STATES)]),
+      all_contacts: named('Contacts', [width(78)]),
+      last_contact: named('Last contact', WHEN_WIDE),
+      first_contact: named('First contact', WHEN_WIDE),
+      incident_signals: named('Incident', [atLeast(130)]),
+      to_detect: named('To detect', [LASTED, ...unit('s')]),
+      exposed: named('Exposed', [width(80)]),
+      agent: hidden,
+      release: hidden,
+      environment: named('Environment', [atLeast(110)]),
     },
   })
 
@@ -127,10 +133,11 @@ const comparison = (): PanelSource => {
       clickhouse(
         sql`
         SELECT transform(signal, [${names}], [${FOUR_SIGNALS.map((signal) => `'${signal.title}'`).join(', ')}], signal) AS signal_title,
-          trials, hits, ${share('hits', 'trials')} AS rate, ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high,
-          trials_b, hits_b, ${share('hits_b', 'trials_b')} AS rate_b, ${wilson('low', 'hits_b', 'trials_b')} AS low_b, ${wilson('high', 'hits_b', 'trials_b')} AS high_b,
+          ${share('hits', 'trials')} AS rate, ${share('hits_b', 'trials_b')} AS rate_b,
+          multiIf(low > high_b, 'higher', high < low_b, 'lower', rate IS NULL OR rate_b IS NULL, 'no data', 'not told apart') AS verdict,
           if(rate_b > 0, rate / rate_b, NULL) AS ratio,
-          multiIf(low > high_b, 'higher', high < low_b, 'lower', rate IS NULL OR rate_b IS NULL, 'no data', 'not told apart') AS verdict
+          ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high, trials, hits,
+          ${wilson('low', 'hits_b', 'trials_b')} AS low_b, ${wilson('high', 'hits_b', 'trials_b')} AS high_b, trials_b, hits_b
         FROM (
           SELECT signal, ${of(0, 'trials')} AS trials, ${of(0, 'hits')} AS hits, ${of(1, 'trials')} AS trials_b, ${of(1, 'hits')} AS hits_b
           FROM ${COUNTS}
@@ -144,19 +151,19 @@ const comparison = (): PanelSource => {
       ),
     ],
     overrides: {
-      signal_title: named('Signal'),
-      trials: named('Trials', [width(85)]),
-      hits: named('Hits', [width(75)]),
-      rate: named('${release}', unit('percentunit', 2)),
-      low: named('Low', [width(85), ...unit('percentunit', 2)]),
-      high: named('High', [width(85), ...unit('percentunit', 2)]),
-      trials_b: named('Trials ', [width(85)]),
-      hits_b: named('Hits ', [width(75)]),
-      rate_b: named('${compared}', unit('percentunit', 2)),
-      low_b: named('Low ', [width(85), ...unit('percentunit', 2)]),
-      high_b: named('High ', [width(85), ...unit('percentunit', 2)]),
-      ratio: named('Ratio', [width(80), ...unit('none', 2)]),
-      verdict: named('Difference'),
+      signal_title: named('Signal', [atLeast(96)]),
+      rate: named('${release}', [width(84), ...unit('percentunit', 2)]),
+      rate_b: named('${compared}', [width(84), ...unit('percentunit', 2)]),
+      verdict: named('Difference', [atLeast(90)]),
+      ratio: named('Ratio', [width(70), ...unit('none', 2)]),
+      low: named('Low, ${release}', [width(84), ...unit('percentunit', 2)]),
+      high: named('High, ${release}', [width(84), ...unit('percentunit', 2)]),
+      trials: named('Trials, ${release}', [width(84)]),
+      hits: named('Hits, ${release}', [width(84)]),
+      low_b: named('Low, ${compared}', [width(84), ...unit('percentunit', 2)]),
+      high_b: named('High, ${compared}', [width(84), ...unit('percentunit', 2)]),
+      trials_b: named('Trials, ${compared}', [width(84)]),
+      hits_b: named('Hits, ${compared}', [width(84)]),
     },
   })
 }
@@ -213,7 +220,7 @@ const evidence = (): PanelSource =>
     description:
       'Joint evidence of both releases over the line at which they are paused; beyond 150 % it leaves the picture.',
     unit: 'percentunit',
-    width: 12,
+    width: 10,
     height: 8,
     ...EVIDENCE_AXIS,
     lines: true,
@@ -241,14 +248,14 @@ const decisions = (): PanelSource =>
     title: 'What was found',
     description: 'What the detector last said of both releases, by trigger.',
     unit: 'short',
-    width: 12,
+    width: 14,
     height: 8,
     whenEmpty: 'No trigger judged these releases.',
     queries: [
       clickhouse(
         sql`
-        SELECT release, trigger, argMax(finding, seq) AS finding_now, argMax(trials, seq) AS trials_now, argMax(hits, seq) AS hits_now,
-          argMax(limit, seq) AS limit_rate, argMax(log_e / log_threshold, seq) AS evidence_ratio, argMax(action, seq) AS action_now
+        SELECT release, trigger, argMax(finding, seq) AS finding_now, argMax(log_e / log_threshold, seq) AS evidence_ratio,
+          argMax(limit, seq) AS limit_rate, argMax(trials, seq) AS trials_now, argMax(hits, seq) AS hits_now, argMax(action, seq) AS action_now
         FROM evidence_latest
         WHERE trigger != '' AND (${chosen('release', 'release')} OR ${chosen('release', 'compared')})
           AND ${selected('environment')} AND ${selected('agent')}
@@ -259,13 +266,13 @@ const decisions = (): PanelSource =>
       ),
     ],
     overrides: {
-      release: named('Release'),
-      trigger: named('Trigger'),
+      release: named('Release', [width(76)]),
+      trigger: named('Trigger', [atLeast(158)]),
       finding_now: named('Finding', [width(100), ...colouredText(FINDINGS)]),
-      trials_now: named('Trials', [width(75)]),
-      hits_now: named('Hits', [width(65)]),
-      limit_rate: named('Limit', [width(75), ...unit('percentunit', 2)]),
-      evidence_ratio: named('Evidence', [width(85), ...unit('percentunit', 0)]),
+      evidence_ratio: named('Evidence', [width(82), ...unit('percentunit', 0)]),
+      limit_rate: named('Limit', [width(72), ...unit('percentunit', 2)]),
+      trials_now: named('Trials', [width(72)]),
+      hits_now: named('Hits', [width(62)]),
       action_now: named('Action', [width(80)]),
     },
   })

@@ -58,6 +58,10 @@ const PROPERTIES: Readonly<Record<string, z.ZodType>> = {
   mappings: z.array(mapping),
   links: z.array(z.strictObject({ title: z.string().min(1), url: z.string().min(1), targetBlank: z.boolean() })),
   'custom.width': z.number(),
+  'custom.minWidth': z.number(),
+  'custom.wrapText': z.boolean(),
+  'custom.wrapHeaderText': z.boolean(),
+  'custom.filterable': z.boolean(),
   'custom.cellOptions': z.union([
     z.strictObject({ type: z.literal('color-text') }),
     z.strictObject({ type: z.literal('gauge'), mode: z.literal('basic'), valueDisplayMode: z.literal('text') }),

@@ -1,5 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { createTheme, fieldColorModeRegistry, getValueFormats, standardTransformersRegistry } from '@grafana/data'
+import {
+  colorManipulator,
+  createTheme,
+  fieldColorModeRegistry,
+  getValueFormats,
+  standardTransformersRegistry,
+} from '@grafana/data'
 import { beforeAll, expect, test } from 'vitest'
 import { type Claim, complaintsAbout } from './types.ts'
 
@@ -123,16 +129,22 @@ test('every unit stands in the list of Grafana', () => {
   expect(units.filter(({ value }) => !known.has(value as string))).toEqual([])
 })
 
-test('every colour is a name that both themes know, and every way of colouring exists', () => {
+/** What letters as large as a number's, and lines, need of their background (WCAG 2.2, 1.4.3 and 1.4.11). */
+const LEAST_CONTRAST = 3
+
+test('every colour is a name that both themes know and can be read in both, and every way of colouring exists', () => {
   const names = [...JSON.stringify(boards).matchAll(/"(?:fixedColor|color|iconColor)":"([^"]+)"/g)].map(
     ([, name]) => name!,
   )
   expect(names.length).toBeGreaterThan(50)
   for (const mode of ['light', 'dark'] as const) {
-    const { visualization } = createTheme({ colors: { mode } })
-    expect(
-      names.filter((name) => name !== 'transparent' && !/^(#|rgb)/.test(visualization.getColorByName(name))),
-    ).toEqual([])
+    const { visualization, colors } = createTheme({ colors: { mode } })
+    const seen = [...new Set(names)].filter((name) => name !== 'transparent')
+    expect(seen.filter((name) => !/^(#|rgb)/.test(visualization.getColorByName(name)))).toEqual([])
+    const contrastOf = (name: string) =>
+      colorManipulator.getContrastRatio(visualization.getColorByName(name), colors.background.primary)
+    expect(seen.filter((name) => contrastOf(name) < LEAST_CONTRAST)).toEqual([])
+    expect(contrastOf('yellow') < LEAST_CONTRAST).toBe(mode === 'light')
   }
   for (const { about, id, value } of settings)
     if (id === 'color')
