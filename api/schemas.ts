@@ -163,7 +163,11 @@ const triggerViewSchema: z.ZodType<TriggerView> = z
     low: z.number().nullable(),
     high: z.number().nullable(),
     baseline: z.number(),
-    limit: z.number(),
+    limit: z.number().describe('The highest share that still counts as healthy: baseline × (1 + tolerance).'),
+    ceiling: z
+      .number()
+      .exactOptional()
+      .describe('The share of the latest trials above which the trigger breaches at once.'),
     baselineMode: baselineMode.exactOptional(),
     baselineAgainst: z.string().exactOptional(),
     baselineReason: z.string().exactOptional(),

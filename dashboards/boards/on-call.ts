@@ -1,24 +1,22 @@
 import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
+import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
+import { REPLY_WINDOW_MS } from '../../facts/reply-window.ts'
 import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
 import { boardUrl, ofRow } from './links.ts'
+import { harm, lives } from './on-call-charts.ts'
 import { onCallNumbers, shown } from './on-call-numbers.ts'
 import {
   BAD,
   cellLink,
   cellLinks,
-  codeOf,
   colouredText,
-  EVIDENCE_AXIS,
   hidden,
   NO_INCIDENT,
   named,
   type PanelSource,
   row,
-  STATE_CODES,
   STATES,
-  series,
-  stateTimeline,
   table,
   text,
   unit,
@@ -26,7 +24,7 @@ import {
   width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { releaseName, selected, share } from './sql.ts'
+import { selected, share } from './sql.ts'
 import { sql } from './text.ts'
 import { clickhouseSource, documents, monitorPage, sliceVariables } from './variables.ts'
 
@@ -42,13 +40,13 @@ export function onCall(): Dashboard {
     refresh: '10s',
   })
   for (const panel of onCallNumbers()) builder.withPanel(panel)
+  builder.withPanel(firstMinutes())
   builder.withPanel(incidents())
   builder.withPanel(clocks())
   builder.withRow(row('What is affected'))
   for (const panel of [affected(), harm(), recovery()]) builder.withPanel(panel)
   builder.withRow(row('The pause'))
   for (const panel of [lives(), deliveries()]) builder.withPanel(panel)
-  builder.withPanel(nextSteps())
   return builder.build()
 }
 
@@ -56,6 +54,7 @@ export function onCall(): Dashboard {
 const NEXT = `multiIf(
           escalated AND state IN ('pausing', 'paused'), 'Escalated: stop the release at its entrance, then find out why',
           state = 'pausing', 'Stop the release by hand, then look at the delivery below',
+          state = 'paused' AND contacts_after_pause IS NULL, 'Watch contacts after the pause: nobody has counted them yet',
           state = 'paused', 'Watch contacts after the pause: still within a minute?',
           state = 'stopped', 'Nothing: contacts under way end on their own',
           state = 'closed', 'Nothing: closed by a person',
@@ -67,11 +66,14 @@ const NEXT = `multiIf(
           reason = 'unknown_release', 'Find the sender: its telemetry names no release',
           'Read the reason and decide')`
 
+/** The runbook of what was breached; signals of your own have none here. */
+const RUNBOOK = `transform(signal, [${FOUR_SIGNALS.map(({ name }) => `'${name}'`).join(', ')}], [${FOUR_SIGNALS.map(({ runbook }) => `'${runbook.replace(/^docs\/runbooks\//, '')}'`).join(', ')}], 'release-paused.md')`
+
 const incidents = (): PanelSource =>
   table({
     title: 'Incidents and what to do next',
     description:
-      'Incidents found in the range, and older ones that are not drained. The links of a next step open the page of the monitor at this incident, the runbook, and the incident in the API.',
+      'Incidents found in the range, and older ones that are not drained. The links of a next step open the page of the monitor at this incident, the runbooks of pauses and of the signal, and the incident in the API. After pause: counted so far, empty while nobody has counted.',
     unit: 'short',
     width: 24,
     height: 8,
@@ -81,7 +83,7 @@ const incidents = (): PanelSource =>
         sql`
         SELECT state, agent, release, environment, arrayStringConcat(signals, ', ') AS signal_names, detected_at,
           ${NEXT} AS next_step, acknowledged_by, traffic_goes_to, contacts_exposed, contacts_after_pause, writes_after_pause,
-          ${share('hits', 'trials')} AS rate, baseline, finding_reason, reason, incident_id
+          ${share('hits', 'trials')} AS rate, baseline, finding_reason, reason, incident_id, ${RUNBOOK} AS signal_runbook
         FROM incident_clock
         WHERE ${shown()}
         ORDER BY state IN ('drained', 'resumed', 'closed'), detected_at DESC
@@ -103,7 +105,8 @@ const incidents = (): PanelSource =>
         cellLinks(
           [
             ['Open the incident', `\${page}/incidents/${ofRow('incident_id')}`],
-            ['Runbook', '${docs}/runbooks/release-paused.md'],
+            ['Runbook: a release was paused', '${docs}/runbooks/release-paused.md'],
+            ['Runbook of the signal', `\${docs}/runbooks/${ofRow('signal_runbook')}`],
             ['The incident as JSON', `\${page}/api/v1/incidents/${ofRow('incident_id')}`],
           ],
           true,
@@ -119,6 +122,7 @@ const incidents = (): PanelSource =>
       finding_reason: named('Why'),
       reason: named('Decision'),
       incident_id: named('Incident'),
+      signal_runbook: hidden,
     },
   })
 
@@ -168,7 +172,7 @@ const affected = (): PanelSource =>
   table({
     title: 'Contacts since the onset',
     description:
-      'Contacts of each affected release that began between the onset of the harm and the stop (or the end of the range), with what was written in them, and how far the evidence of this channel and queue carries the release to its pause: 100 % pauses it alone. Each incident counts its own stretch of time.',
+      'Contacts of each affected release that began between the onset of the harm and the stop (or the end of the range), with what was written in them, and how far the evidence of this channel and queue carries the release to its pause: 100 % pauses it alone. A release with several incidents counts once, from the first onset to the last stop.',
     unit: 'short',
     width: 14,
     height: 8,
@@ -220,12 +224,17 @@ const affected = (): PanelSource =>
     },
   })
 
+/** Customers who wait for an answer on WhatsApp, as facts/reply-window.ts knows the channel. */
+const REPLY_OWED = `kind = 'customer' AND need = 'recontact' AND NOT is_done AND match(channel, '(?i)whats *app')`
+/** Less than this is a matter of now. */
+const REPLY_SOON_SECONDS = 4 * 3600
+
 /** The affected set of the pause, and how much of it is dealt with. */
 const recovery = (): PanelSource =>
   table({
     title: 'What is to be put right',
     description:
-      'The affected set that was listed at the pause, by what it needs: records to correct, customers to recontact, cases to route. Done: the ledger has an entry. `andon affected` and `andon recover` have the items.',
+      'The affected set that was listed at the pause, by what it needs: records to correct, customers to recontact, cases to route. Done: the ledger has an entry. WhatsApp, left: how long a free-form reply may still be sent to the first of those to recontact (24 h after the contact; longer where the customer wrote again). `andon affected` and `andon recover` have the items.',
     unit: 'short',
     width: 24,
     height: 6,
@@ -234,7 +243,8 @@ const recovery = (): PanelSource =>
       clickhouse(
         sql`
         SELECT agent, release, kind, if(need = '', 'listed only', need) AS need_name, count() AS items, countIf(is_done) AS done,
-          ${share('done', 'items')} AS done_share
+          ${share('done', 'items')} AS done_share,
+          if(countIf(${REPLY_OWED}) > 0, greatest(0, ${REPLY_WINDOW_MS / 1000} - date_diff('second', minIf(ended_at, ${REPLY_OWED}), $__toTime)), NULL) AS reply_left
         FROM affected_now
         WHERE incident_id IN (SELECT incident_id FROM incident_clock WHERE ${shown()})
         GROUP BY agent, release, kind, need_name
@@ -251,65 +261,21 @@ const recovery = (): PanelSource =>
       items: named('Items'),
       done: named('Done'),
       done_share: named('Share done', unit('percentunit', 0)),
+      reply_left: named('WhatsApp, left', [
+        ...unit('s'),
+        { id: 'custom.cellOptions', value: { type: 'color-text' } },
+        {
+          id: 'thresholds',
+          value: {
+            mode: 'absolute',
+            steps: [
+              { value: null, color: BAD },
+              { value: REPLY_SOON_SECONDS, color: 'text' },
+            ],
+          },
+        },
+      ]),
     },
-  })
-
-const harm = (): PanelSource =>
-  series({
-    title: 'Evidence of the affected releases',
-    description:
-      'Joint evidence of every release with an incident, over its line: how fast the harm showed. 100 % is a pause; what lies beyond 150 % leaves the picture.',
-    unit: 'percentunit',
-    width: 10,
-    height: 8,
-    ...EVIDENCE_AXIS,
-    lines: true,
-    thresholds: [
-      { value: null, color: 'transparent' },
-      { value: 1, color: BAD },
-    ],
-    whenEmpty: NO_INCIDENT,
-    queries: [
-      clickhouse(
-        sql`
-        SELECT $__timeInterval(minute) AS time, ${releaseName} AS series, argMax(log_e / log_threshold, (at, seq)) AS evidence_ratio
-        FROM evidence_history
-        WHERE trigger = '' AND $__timeFilter(minute)
-          AND (agent, release, environment) IN (SELECT agent, release, environment FROM incident_clock WHERE ${shown()})
-        GROUP BY time, series
-        ORDER BY time`,
-        'series',
-      ),
-    ],
-  })
-
-/** One lane per release: each step of its incidents, and the state at the beginning of the range. */
-const lives = (): PanelSource =>
-  stateTimeline({
-    title: 'States over time',
-    description:
-      'One lane per release with an incident: pausing, paused, stopped, drained, resumed, closed, or observed. Before the first state it was live.',
-    unit: 'none',
-    width: 12,
-    height: 8,
-    whenEmpty: NO_INCIDENT,
-    mappings: STATE_CODES,
-    queries: [
-      clickhouse(
-        sql`
-        SELECT greatest(toDateTime(assumeNotNull(step.1)), $__fromTime) AS time, ${releaseName} AS series, argMax(step.2, step.1) AS state_code
-        FROM incident_clock
-        ARRAY JOIN arrayFilter(s -> isNotNull(s.1), [
-          (detected_at, if(state = 'observed', ${codeOf('observed')}, ${codeOf('pausing')})), (accepted_at, ${codeOf('paused')}),
-          (stopped_at, ${codeOf('stopped')}), (drained_at, ${codeOf('drained')}),
-          (resumed_at, ${codeOf('resumed')}), (closed_at, ${codeOf('closed')})
-        ]) AS step
-        WHERE ${shown()} AND step.1 <= $__toTime
-        GROUP BY time, series
-        ORDER BY time`,
-        'series',
-      ),
-    ],
   })
 
 const deliveries = (): PanelSource =>
@@ -345,16 +311,16 @@ const deliveries = (): PanelSource =>
     },
   })
 
-const nextSteps = (): PanelSource =>
+const firstMinutes = (): PanelSource =>
   text(
     'First five minutes',
     'The beginning of the runbook docs/runbooks/release-paused.md.',
     24,
-    7,
-    `1. **Has it stopped?** Look at *State* above. *pausing*: nobody has accepted; stop the release by hand where traffic is routed.
+    5,
+    `1. **Has it stopped?** Look at *State* below. *pausing*: nobody has accepted; stop the release by hand where traffic is routed.
 2. **Where do customers go now?** *Traffic goes to* names it. Tell whoever staffs that queue.
 3. **Is it only this release?** Several agents at once point to something shared: a model, a tool, a system of record.
-4. **Was it right?** Look at *Rate* against *Baseline*, and at the evidence: did it climb at one point in time?
+4. **Was it right?** Look at *Rate* against *Baseline* and at the evidence: did it climb at one point in time?
 
 [The whole runbook](\${docs}/runbooks/release-paused.md) · [the page of the monitor](\${page}) · [everything as JSON](\${page}/api/v1/overview)`,
   )

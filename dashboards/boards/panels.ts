@@ -40,6 +40,7 @@ import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/ta
 import { PanelBuilder as TextBuilder } from '@grafana/grafana-foundation-sdk/text'
 import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries'
 import { CLICKHOUSE, PROMETHEUS } from './query.ts'
+import { MARKS } from './sql.ts'
 
 export type PanelSource = Builder<Panel>
 
@@ -79,9 +80,11 @@ export const FEW = {
   noVerdict: 'none closed yet',
   nothingToRecover: 'nothing to recover',
   notScraped: 'no sample',
+  notKnownYet: 'not known yet',
+  nothingCounted: 'nothing counted',
 } as const
 export const NO_CONTACTS = 'No contact in this range and selection. Widen the range, or choose All.'
-export const NO_INCIDENT = 'No incident in this range and selection: nothing breached a limit.'
+export const NO_INCIDENT = 'No incident in this range and selection, as far as counted.'
 export const NOT_SCRAPED = 'No sample. Does Prometheus scrape /metrics of the monitor? See docs/grafana.md.'
 
 /** What the builders of all kinds of panels have in common; the SDK gives it no type. */
@@ -139,7 +142,28 @@ export type SeriesLook = Look &
     interval?: string
     /** Marks every point: where a line may have one only. */
     marked?: boolean
+    /** A line goes on over rows without a value where its points lie closer than this; else it breaks there. Default: it breaks. */
+    bridgedMs?: number
+    /** Series carry the marks of sql.ts: each place has its colour and its dash. */
+    places?: boolean
   }>
+
+/**
+ * Colours and dashes of series by their place, in an order in which neighbours differ in hue and in brightness, also for those who cannot tell red from
+ * green; the dash says the same without colour.
+ */
+export const PLACES: readonly Readonly<{ color: string; dash: readonly number[] | null }>[] = [
+  { color: 'blue', dash: null },
+  { color: 'orange', dash: [14, 4] },
+  { color: 'purple', dash: [2, 4] },
+  { color: 'text', dash: [10, 4, 2, 4] },
+  { color: 'dark-green', dash: [5, 5] },
+  { color: 'dark-orange', dash: [18, 4, 2, 4, 2, 4] },
+]
+const asPlace = ({ color, dash }: (typeof PLACES)[number]): DynamicConfigValue[] => [
+  { id: 'color', value: { mode: FieldColorModeId.Fixed, fixedColor: color } },
+  ...(dash ? [{ id: 'custom.lineStyle', value: { fill: 'dash', dash } }] : []),
+]
 
 export function series(look: SeriesLook): PanelSource {
   const isBars = look.draw === 'bars'
@@ -151,17 +175,19 @@ export function series(look: SeriesLook): PanelSource {
     .lineWidth(isBars ? 0 : 2)
     .fillOpacity(isBars ? 80 : 0)
     .showPoints(look.marked ? VisibilityMode.Always : VisibilityMode.Auto)
-    .spanNulls(!isBars)
+    .spanNulls(look.bridgedMs ?? false)
     .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassicByName))
     .stacking(new StackingConfigBuilder().mode(look.stacked ? StackingMode.Normal : StackingMode.None).group('A'))
     .legend(
       new VizLegendOptionsBuilder()
-        .displayMode(LegendDisplayMode.List)
+        .displayMode(look.places && !isBars ? LegendDisplayMode.Table : LegendDisplayMode.List)
         .placement(LegendPlacement.Bottom)
         .showLegend(true)
-        .calcs([]),
+        .calcs(look.places && !isBars ? ['lastNotNull'] : []),
     )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending))
+  if (look.places)
+    for (const [index, place] of PLACES.entries()) builder.overrideByRegexp(`/${MARKS[index]!}/`, asPlace(place))
   if (look.lines) builder.thresholdsStyle(new GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed))
   if (look.min !== undefined) builder.min(look.min)
   if (look.max !== undefined) builder.max(look.max)
@@ -170,6 +196,10 @@ export function series(look: SeriesLook): PanelSource {
 
 /** Shares need many contacts in a point: a day in half hours. A total over the range has no use for more points either. */
 export const SHARE_POINTS = 48
+/** Shares of single releases: a day in hours. */
+export const RELEASE_SHARE_POINTS = 24
+/** Evidence stands where it is until the next contact, which may take a while; over a longer gap nobody knows. */
+export const EVIDENCE_BRIDGED_MS = 3_600_000
 /** Bars that can be told apart. */
 export const BAR_POINTS = 120
 /** Evidence is drawn around the line at which a release is paused: how far beyond it somebody is decides nothing. */

@@ -170,7 +170,7 @@ async function rowsOfPanel(file: string, title: string, selection: Selection = S
   return (await frameOf(demo.store, expanded(query.rawSql, selection, ranges(demo.toMs).minutes))).rows
 }
 
-test('the table of limits says what the API says: hits, trials, rate, interval, limit, evidence, finding, state', async () => {
+test('the table of limits says what the API says: hits, trials, rate, interval, limit, joint and own evidence, finding, state', async () => {
   const rows = await rowsOfPanel('andon-live.json', 'Releases against their limits')
   const expected = demo.overview.releases.flatMap((view) =>
     view.triggers
@@ -187,6 +187,8 @@ test('the table of limits says what the API says: hits, trials, rate, interval, 
         low: expect.closeTo(trigger.low!, 12),
         high: expect.closeTo(trigger.high!, 12),
         limit_rate: trigger.limit,
+        ceiling_rate: trigger.ceiling ?? null,
+        joint_ratio: expect.closeTo(Math.max(0, view.logE / view.logThreshold), 9),
         evidence_ratio: expect.closeTo(Math.max(0, trigger.logE / trigger.logThreshold), 9),
         finding: trigger.finding,
       })),

@@ -57,6 +57,7 @@ SETTINGS non_replicated_deduplication_window = 10000;
 
 -- How every trigger stood on every release, at most one row per minute: the last of the minute. The row with trigger '' is the joint
 -- evidence of the release, which is what a pause needs (its trials are its contacts). rate, low and high are null without trials; log_e is natural.
+-- limit: the highest share that is still healthy. ceiling: the share that breaches at once, 0 = none.
 CREATE TABLE IF NOT EXISTS evidence_history (
   environment LowCardinality(String),
   agent LowCardinality(String),
@@ -76,6 +77,7 @@ CREATE TABLE IF NOT EXISTS evidence_history (
   high Nullable(Float64),
   baseline Float64,
   limit Float64,
+  ceiling Float64,
   log_e Float64,
   log_threshold Float64,
   stored_at DateTime DEFAULT now(),
@@ -100,6 +102,7 @@ CREATE TABLE IF NOT EXISTS evidence_latest (
   trials Float64,
   hits Float64,
   limit Float64,
+  ceiling Float64,
   log_e Float64,
   log_threshold Float64
 )
@@ -107,7 +110,7 @@ ENGINE = ReplacingMergeTree(seq)
 ORDER BY (agent, release, environment, trigger);
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS evidence_latest_of_history TO evidence_latest AS
-SELECT environment, agent, release, trigger, signal, at, seq, action, shadow, finding, trials, hits, limit, log_e, log_threshold
+SELECT environment, agent, release, trigger, signal, at, seq, action, shadow, finding, trials, hits, limit, ceiling, log_e, log_threshold
 FROM evidence_history;
 
 -- Where the evidence of a release comes from: one row per slice and minute in which the slice had something new. log_e is the slice's term in the

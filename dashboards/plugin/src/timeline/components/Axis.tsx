@@ -24,7 +24,7 @@ export function Axis({ scale, ticks, gutter }: Props) {
             <text
               textAnchor={anchorOf(scale.xOf(ms), scale.width)}
               y={15}
-              fontSize={11}
+              fontSize={12}
               fontWeight={major ? 600 : 400}
               fill={major ? colors.text.primary : colors.text.secondary}
             >
@@ -57,7 +57,7 @@ export function Grid({ scale, ticks, gutter, nowMs }: Props) {
           <>
             <rect x={now} width={scale.width - now} height="100%" fill={colors.background.secondary} opacity={0.6} />
             <line x1={now} x2={now} y1={0} y2="100%" stroke={colors.text.secondary} />
-            <text x={now - 4} y={12} fontSize={10} textAnchor="end" fill={colors.text.secondary}>
+            <text x={now - 4} y={12} fontSize={11} textAnchor="end" fill={colors.text.secondary}>
               now
             </text>
           </>
