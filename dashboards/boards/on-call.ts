@@ -238,7 +238,7 @@ const recovery = (): PanelSource =>
     unit: 'short',
     width: 24,
     height: 6,
-    whenEmpty: 'Nothing is listed: no pause in this range and selection touched anything.',
+    whenEmpty: 'Nothing is listed: no pause in this range and selection touched anything, as far as counted.',
     queries: [
       clickhouse(
         sql`

@@ -288,6 +288,11 @@ describe.skipIf(CHROMIUM === undefined)(
       expect(await textOf(tab, '[role=tooltip] time')).toMatch(/^2026-11-20 02:1\d:\d\d$/)
     })
 
+    test('annotations of the dashboard stand on the axis, those of the range alone', async () => {
+      const { tab } = await shown({ scene: 'one' })
+      expect(await tab.locator('svg title').allTextContents()).toEqual(['Ledger was migrated'])
+    })
+
     test('where marks stand too close, zooming takes them apart', async () => {
       const { tab, show } = await shown({ scene: 'one' })
       const marks = () => lane(tab, '2026.11.2').locator('svg').last().locator('> g[transform]').count()

@@ -116,7 +116,7 @@ export function Timeline({ view, control, eventBus, prefix, frames }: Props) {
   const inSight = withRow(rowsInSight(rows, top, height, SPARE_PX), activeRow)
   return (
     <div className={styles.body}>
-      <Grid {...{ scale, ticks: view.ticks, nowMs: view.nowMs, gutter: geometry.gutter }} />
+      <Grid {...{ scale, ticks: view.ticks, nowMs: view.nowMs, gutter: geometry.gutter, notes: view.notes }} />
       <div
         ref={list}
         role="listbox"

@@ -53,7 +53,7 @@ export function TimelinePanel({
         <Empty total={total} hasProblems={timeline.problems.length > 0} />
       ) : (
         <>
-          <Axis {...{ scale, ticks, nowMs }} gutter={geometry.gutter} />
+          <Axis {...{ scale, ticks, nowMs, notes: view.notes }} gutter={geometry.gutter} />
           <Timeline {...{ view, control, eventBus, prefix }} frames={data.series} />
           {options.legend && height >= LEAST_HEIGHT_FOR_LEGEND && (
             <Legend patterns={prefix} evidence={geometry.sparkHeight > 0} />
