@@ -19,10 +19,11 @@ export function rate(signal: Signal): PanelSource {
     description: `${signal.description} Share of contacts by the time they began, for the ${MOST_SHARES} releases whose evidence in this signal is strongest; numbers before names tell colours and dashes. Of the closest one: the band is its 95 % interval, the grey dashed line the share that is still healthy (baseline and tolerance; a healthy release may lie above it half of the time), the red one its ceiling where one is configured. What decides is the evidence below, not these lines. A delayed signal stays low for young contacts: their hits are still to come.`,
     unit: 'percentunit',
     width: 12,
-    height: 8,
+    height: 10,
     min: 0,
     mostPoints: RELEASE_SHARE_POINTS,
     places: true,
+    values: true,
     links: [link('Runbook', `\${docs}/${signal.runbook.replace(/^docs\//, '')}`, true)],
     whenEmpty: NO_CONTACTS,
     queries: [

@@ -146,6 +146,8 @@ export type SeriesLook = Look &
     bridgedMs?: number
     /** Series carry the marks of sql.ts: each place has its colour and its dash. */
     places?: boolean
+    /** The legend is a table with the last value of each series, which takes the room of a row each. */
+    values?: boolean
   }>
 
 /**
@@ -180,10 +182,10 @@ export function series(look: SeriesLook): PanelSource {
     .stacking(new StackingConfigBuilder().mode(look.stacked ? StackingMode.Normal : StackingMode.None).group('A'))
     .legend(
       new VizLegendOptionsBuilder()
-        .displayMode(look.places && !isBars ? LegendDisplayMode.Table : LegendDisplayMode.List)
+        .displayMode(look.values ? LegendDisplayMode.Table : LegendDisplayMode.List)
         .placement(LegendPlacement.Bottom)
         .showLegend(true)
-        .calcs(look.places && !isBars ? ['lastNotNull'] : []),
+        .calcs(look.values ? ['lastNotNull'] : []),
     )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending))
   if (look.places)
