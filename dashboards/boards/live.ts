@@ -91,10 +91,10 @@ const limits = (): PanelSource =>
       clickhouse(
         sql`
         SELECT counted.agent AS agent, counted.release AS release, counted.environment AS environment,
-          if(state_now = '', 'live', state_now) AS state, ${titles} AS signal_title,
-          trials, hits, ${share('hits', 'trials')} AS rate, ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high,
-          nullIf(limit_share, 0) AS limit_rate, nullIf(ceiling_share, 0) AS ceiling_rate,
-          if(is_judged, greatest(0, joint_evidence), NULL) AS joint_ratio, if(limit_share > 0, greatest(0, evidence), NULL) AS evidence_ratio, finding_now AS finding
+          if(state_now = '', 'live', state_now) AS state, if(is_judged, greatest(0, joint_evidence), NULL) AS joint_ratio,
+          ${titles} AS signal_title, if(limit_share > 0, greatest(0, evidence), NULL) AS evidence_ratio, finding_now AS finding,
+          ${share('hits', 'trials')} AS rate, ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high,
+          nullIf(limit_share, 0) AS limit_rate, nullIf(ceiling_share, 0) AS ceiling_rate, trials, hits
         FROM (
           SELECT environment, agent, release, signal, sumIf(n, measure = 'trials') AS trials, sumIf(n, measure = 'hits') AS hits
           FROM ${COUNTS}
@@ -125,7 +125,7 @@ const limits = (): PanelSource =>
       rate: named('Rate', [width(85), ...unit('percentunit', 2)]),
       low: named('Low', [width(85), ...unit('percentunit', 2)]),
       high: named('High', [width(85), ...unit('percentunit', 2)]),
-      limit_rate: named('Healthy at most', [width(85), ...unit('percentunit', 2)]),
+      limit_rate: named('Healthy at most', [width(125), ...unit('percentunit', 2)]),
       ceiling_rate: named('Ceiling', [width(85), ...unit('percentunit', 2)]),
       joint_ratio: named('Towards a pause', [
         ...unit('percentunit', 0),

@@ -146,7 +146,7 @@ export type SeriesLook = Look &
     bridgedMs?: number
     /** Series carry the marks of sql.ts: each place has its colour and its dash. */
     places?: boolean
-    /** The legend is a table with the last value of each series, which takes the room of a row each. */
+    /** The legend has the last value of each series. */
     values?: boolean
   }>
 
@@ -182,7 +182,7 @@ export function series(look: SeriesLook): PanelSource {
     .stacking(new StackingConfigBuilder().mode(look.stacked ? StackingMode.Normal : StackingMode.None).group('A'))
     .legend(
       new VizLegendOptionsBuilder()
-        .displayMode(look.values ? LegendDisplayMode.Table : LegendDisplayMode.List)
+        .displayMode(LegendDisplayMode.List)
         .placement(LegendPlacement.Bottom)
         .showLegend(true)
         .calcs(look.values ? ['lastNotNull'] : []),
@@ -200,8 +200,8 @@ export function series(look: SeriesLook): PanelSource {
 export const SHARE_POINTS = 48
 /** Shares of single releases: a day in hours. */
 export const RELEASE_SHARE_POINTS = 24
-/** Evidence stands where it is until the next contact, which may take a while; over a longer gap nobody knows. */
-export const EVIDENCE_BRIDGED_MS = 3_600_000
+/** Evidence stands where it is until the next contact, which may take a while at night; over a longer gap nobody knows. */
+export const EVIDENCE_BRIDGED_MS = 3 * 3_600_000
 /** Bars that can be told apart. */
 export const BAR_POINTS = 120
 /** Evidence is drawn around the line at which a release is paused: how far beyond it somebody is decides nothing. */
