@@ -138,7 +138,10 @@ test('whatever happens: one incident per release, one id per webhook, nothing se
       collect()
 
       expect(unjournaled).toEqual([])
-      const incidents = world.alerter.incidents()
+      // What telemetry counts while a stop is not proven stands in no journal.
+      const incidents = world.alerter
+        .incidents()
+        .map((one) => (one.state === 'paused' ? { ...one, contactsAfterPause: null, writesAfterPause: null } : one))
       const folded = [...foldEvents(firstOfEachVersion(lines)).values()]
       expect(new Map(incidents.map((incident) => [incident.incidentId, incident]))).toEqual(
         new Map(folded.map((incident) => [incident.incidentId, incident])),

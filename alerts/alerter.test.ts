@@ -271,12 +271,55 @@ test('a release that ignores its pause is fired at again after five minutes, wit
   ])
   expect(seconds(world.received[1]?.atMs ?? 0)).toBeGreaterThan(300)
   expect(seconds(world.received[1]?.atMs ?? 0)).toBeLessThan(310)
-  expect(world.alerter.lastActivityOf(incidentId ?? '')).toMatchObject({ contactsAfterPause: 420 })
   expect(world.incident()).toMatchObject({
     state: 'drained',
     contactsAfterPause: 420,
     clock: { acceptedMs: START_MS, stoppedMs: stopsAtMs, drainedMs: stopsAtMs + 30 * SECOND },
   })
+})
+
+test('contacts that still come are counted while the stop is not proven, and each new count is kept', async () => {
+  const world = createWorld()
+  world.telemetry((nowMs) => ({
+    ...quietActivity(nowMs),
+    lastContactStartedAtMs: nowMs,
+    lastSpanEndedAtMs: nowMs,
+    contactsAfterPause: Math.floor(seconds(nowMs) / 10),
+    writesAfterPause: 2,
+  }))
+  await world.alerter.handle(aFinding())
+  expect(world.incident()).toMatchObject({ contactsAfterPause: null, writesAfterPause: null })
+  await world.run(41 * SECOND)
+  expect(world.incident()).toMatchObject({ state: 'paused', contactsAfterPause: 4, writesAfterPause: 2 })
+  expect(world.kept.map(({ contactsAfterPause }) => contactsAfterPause)).toEqual([0, 1, 2, 3, 4])
+  world.telemetry((nowMs) => ({
+    ...quietActivity(nowMs),
+    lastContactStartedAtMs: START_MS + 41 * SECOND,
+    contactsAfterPause: 5,
+  }))
+  await world.run(2 * MINUTE)
+  expect(world.incident()).toMatchObject({ state: 'drained', contactsAfterPause: 5, writesAfterPause: 0 })
+  expect(world.kept.map(({ contactsAfterPause }) => contactsAfterPause)).toEqual([0, 1, 2, 3, 4, 5])
+})
+
+test('what was counted of more than is stopped now is no count of it', async () => {
+  const world = createWorld()
+  world.telemetry((nowMs) => ({ ...quietActivity(nowMs), lastContactStartedAtMs: nowMs, contactsAfterPause: 3 }))
+  const scope = [
+    { channel: 'voice', queue: '' },
+    { channel: 'chat', queue: '' },
+  ]
+  const person = { by: 'Ada', reason: 'seen' }
+  const { release } = aFinding()
+  await world.alerter.order({ does: 'pause', release, scope, trafficGoesTo: 'people', ...person })
+  await world.run(10 * SECOND)
+  expect(world.incident()).toMatchObject({ state: 'paused', contactsAfterPause: 3 })
+  const recovery = { allowed: true, reason: 'complete', detail: 'complete' }
+  const { incidentId } = world.incident()!
+  await world.alerter.decideOn(incidentId, { does: 'resume', recovery, part: scope[1]!, ...person })
+  expect(world.incident()).toMatchObject({ state: 'paused', contactsAfterPause: null })
+  await world.run(10 * SECOND)
+  expect(world.incident()).toMatchObject({ contactsAfterPause: 3 })
 })
 
 test('a contact that arrives late reopens a drained incident, which then stops at the later time', async () => {

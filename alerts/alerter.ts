@@ -43,6 +43,8 @@ export type AlerterEdges = Readonly<{
   /** The clock of the incidents: wall clock when live, event time in a demo or replay. Its `sleep` paces the retries. */
   clock: Clock
   log: Log
+  /** Keeps what was counted after a pause whose stop is not proven, each time it changed. May reject, it is tried again. Default nothing. */
+  keepCounts?: (incident: Incident) => Promise<void>
   /** After each line that was journaled in this process: for metrics and pages. Should not throw. */
   onEvent?: (incident: Incident, line: IncidentEvent) => void
   /** replay never sends. Default live. */
@@ -71,10 +73,8 @@ export type Alerter = Readonly<{
    * Waits for no receiver; rejects while the journal is away.
    */
   tick: () => Promise<void>
-  /** All incidents, in order of opening. */
+  /** All incidents, in order of opening. While the stop of one is not proven, its counts are what telemetry has told so far. */
   incidents: () => Incident[]
-  /** What telemetry last said about a pause that is being verified; null before it was asked. For the page: counts move here first. */
-  lastActivityOf: (incidentId: string) => ReleaseActivity | null
   /** Reads the journal and continues what it leaves open. To be called once, before anything else. */
   resume: () => Promise<void>
   /** Stops sending; what is under way is repeated by the next `resume`. */
@@ -97,7 +97,7 @@ export function createAlerter(edges: AlerterEdges): Alerter {
   const ledger = createLedger(edges)
   const courier = createCourier({ ...edges, ledger, links, signedAtMs, targets: mode === 'replay' ? [] : targets })
   const restarts = createRestarts({ ...edges, ledger, mode })
-  const seen = new Map<string, { atMs: number; activity: ReleaseActivity | null }>()
+  const seen = new Map<string, Look>()
 
   async function handle(finding: Finding): Promise<Decision> {
     // Telemetry is only asked when its answer matters: would a release that has traffic be paused, or people told?
@@ -205,10 +205,11 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     const acceptedMs = incident?.clock.acceptedMs
     const nowMs = clock.nowMs()
     if (!incident || acceptedMs == null || nowMs < nextWatchMs(incident, acceptedMs)) return
-    seen.set(incidentId, { atMs: nowMs, activity: seen.get(incidentId)?.activity ?? null })
+    const before = seen.get(incidentId)
+    seen.set(incidentId, { ...before, atMs: nowMs })
     try {
       const activity = await activityOf(incident.release, acceptedMs, incident.scope)
-      seen.set(incidentId, { atMs: nowMs, activity })
+      seen.set(incidentId, { atMs: nowMs, kept: before?.kept, found: { activity, acceptedMs, scope: incident.scope } })
       await ledger.serially(async (record) => {
         for (let steps = 0; steps < MAX_WATCH_STEPS; steps += 1) {
           const open = ledger.cases.get(incidentId)
@@ -217,9 +218,22 @@ export function createAlerter(edges: AlerterEdges): Alerter {
           await record(incidentId, step.record)
         }
       })
+      await keepNews(incidentId)
     } catch (err) {
       log.error({ err, incidentId }, 'the pause could not be verified, it is tried again')
     }
+  }
+
+  /** While the stop is not proven the journal has no count, so what telemetry says is kept beside it. */
+  async function keepNews(incidentId: string): Promise<void> {
+    const look = seen.get(incidentId)!
+    const incident = ledger.cases.get(incidentId)?.incident
+    if (!edges.keepCounts || incident?.state !== 'paused') return
+    const counted = countedSoFar(incident, look)
+    const news = JSON.stringify([counted.contactsAfterPause, counted.writesAfterPause, incident.scope])
+    if (news === look.kept || counted === incident) return
+    await edges.keepCounts(counted)
+    seen.set(incidentId, { ...look, kept: news })
   }
 
   function nextWatchMs(incident: Incident, acceptedMs: number): number {
@@ -238,8 +252,10 @@ export function createAlerter(edges: AlerterEdges): Alerter {
     hear,
     order,
     tick,
-    incidents: () => known().sort((a, b) => a.openedAtMs - b.openedAtMs),
-    lastActivityOf: (incidentId) => seen.get(incidentId)?.activity ?? null,
+    incidents: () =>
+      known()
+        .map((incident) => countedSoFar(incident, seen.get(incident.incidentId)))
+        .sort((a, b) => a.openedAtMs - b.openedAtMs),
     resume: async () => {
       await ledger.load()
       courier.dispatch()
@@ -250,4 +266,20 @@ export function createAlerter(edges: AlerterEdges): Alerter {
       await ledger.idle()
     },
   }
+}
+
+/** When telemetry was last asked about a pause, what it said of which part of the release since when, and what of it was kept. */
+type Look = Readonly<{
+  atMs: number
+  found?: Readonly<{ activity: ReleaseActivity; acceptedMs: number; scope: readonly Scope[] }> | undefined
+  kept?: string | undefined
+}>
+
+/** An incident with what telemetry counts in what is stopped now; as it is where its journal knows better, or nobody has looked. */
+function countedSoFar(incident: Incident, look: Look | undefined): Incident {
+  const found = look?.found
+  const isAboutIt = found?.acceptedMs === incident.clock.acceptedMs && found.scope === incident.scope
+  if (incident.state !== 'paused' || !found || !isAboutIt) return incident
+  const { contactsAfterPause, writesAfterPause } = found.activity
+  return { ...incident, contactsAfterPause, writesAfterPause }
 }

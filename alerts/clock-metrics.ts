@@ -51,12 +51,12 @@ export function createClockMetrics(edges: { registry: Registry; incidents: () =>
   ])
   const afterPause = counter(
     'andon_contacts_after_pause_total',
-    'Contacts begun after a pause was accepted.',
+    'Contacts begun after a pause was accepted, counted when its stop is proven.',
     CLOCK_LABELS,
   )
   const writesAfterPause = counter(
     'andon_writes_after_pause_total',
-    'Writes begun after a pause was accepted.',
+    'Writes begun after a pause was accepted, counted when its stop is proven.',
     CLOCK_LABELS,
   )
   const opened = counter('andon_incidents_opened_total', 'Incidents by the reason of the decision.', [

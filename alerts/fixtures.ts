@@ -104,6 +104,7 @@ export function createWorld(
   const lines = options.lines ?? []
   const received: Received[] = []
   const told: [Incident, IncidentEvent][] = []
+  const kept: Incident[] = []
   const restarted: string[] = []
   const answers = new Map<string, Answer[]>()
   let activity: (nowMs: number, sinceMs: number, agent: string) => ReleaseActivity = quietActivity
@@ -137,6 +138,9 @@ export function createWorld(
     clock,
     log: silentLog,
     mode: options.mode ?? 'live',
+    keepCounts: async (incident) => {
+      kept.push(incident)
+    },
     onEvent: (incident, line) => told.push([incident, line]),
   })
 
@@ -146,6 +150,7 @@ export function createWorld(
     lines,
     received,
     told,
+    kept,
     restarted,
     answers: (target: string, ...given: Answer[]) => answers.set(target, given),
     telemetry: (next: typeof activity) => {

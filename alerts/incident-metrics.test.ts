@@ -18,10 +18,10 @@ const opened = (
   )!
 }
 
-async function samplesOf(incidents: readonly Incident[]): Promise<string[]> {
+async function samplesOf(incidents: readonly Incident[], name = 'andon_incident'): Promise<string[]> {
   const registry = new Registry()
   createIncidentMetrics({ registry, incidents: () => incidents })
-  return (await registry.metrics()).split('\n').filter((line) => line.startsWith('andon_incident{'))
+  return (await registry.metrics()).split('\n').filter((line) => line.startsWith(`${name}{`))
 }
 
 test('an open incident is one series with its release and state', async () => {
@@ -46,4 +46,12 @@ test('no more than the hundred latest incidents have one, whatever telemetry nam
   expect(samples).toHaveLength(100)
   expect(samples.join('\n')).toContain('release="r149"')
   expect(samples.join('\n')).not.toContain('release="r49"')
+})
+
+test('contacts after a pause are a series once they are counted, and not before', async () => {
+  const counted: Incident = { ...opened('r43', START_MS), state: 'paused', contactsAfterPause: 7 }
+  const name = 'andon_incident_contacts_after_pause'
+  expect(await samplesOf([counted, { ...opened('r44', START_MS), state: 'paused' }], name)).toEqual([
+    `${name}{environment="production",agent="order-status",release="r43",signal="failed_updates"} 7`,
+  ])
 })

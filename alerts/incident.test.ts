@@ -58,6 +58,11 @@ test('what has not happened is null, never zero', () => {
   expect(foldOf(OPENED).clock).toMatchObject({ sentMs: null, acceptedMs: null, stoppedMs: null, drainedMs: null })
 })
 
+test('contacts after the pause are not known before somebody has counted them', () => {
+  for (const incident of [foldOf(NOTICED), foldOf(OPENED), foldOf(OPENED, ACCEPTED)])
+    expect(incident).toMatchObject({ contactsAfterPause: null, writesAfterPause: null })
+})
+
 test("a chat tool's acceptance leaves the incident pausing", () => {
   const incident = foldOf(OPENED, SENT, { type: 'accepted', target: 'chat', enforces: false })
   expect(incident).toMatchObject({ state: 'pausing', acceptedBy: [], clock: { acceptedMs: null } })
@@ -83,6 +88,8 @@ test('late facts reopen a stopped incident, and it can stop again', () => {
   const late: IncidentEventBody = { type: 'reopened', because: 'a late contact' }
   expect(foldOf(OPENED, ACCEPTED, STOPPED, DRAINED, late)).toMatchObject({
     state: 'paused',
+    contactsAfterPause: null,
+    writesAfterPause: null,
     clock: { stoppedMs: null, drainedMs: null },
   })
   expect(foldOf(OPENED, ACCEPTED, STOPPED, late, { ...STOPPED, contactsAfterPause: 3 })).toMatchObject({

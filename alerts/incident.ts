@@ -93,8 +93,7 @@ function open(incident: Incident | null, line: IncidentEvent, event: Body<'opene
     finding,
     joined: incident ? [...incident.joined, incident.finding] : [],
     clock: clockOf(finding),
-    contactsAfterPause: 0,
-    writesAfterPause: 0,
+    ...NOT_COUNTED,
     acceptedBy: [],
     undeliverable: [],
     ...NOTHING_DECIDED, // what was said of it before is not said of this: it is worse
@@ -153,7 +152,7 @@ function changeOf(incident: Incident, { atMs, event }: IncidentEvent): Partial<I
       )
       return { state: 'drained', clock: { ...clock, drainedMs: event.drainedAtMs }, ...afterPause(event) }
     case 'reopened':
-      return { state: 'paused', clock: { ...clock, stoppedMs: null, drainedMs: null } }
+      return { state: 'paused', clock: { ...clock, stoppedMs: null, drainedMs: null }, ...NOT_COUNTED }
     case 'escalated':
       return {}
     case 'evidence_restarted':
@@ -190,7 +189,7 @@ function decided(incident: Incident, event: Decision, atMs: number): Partial<Inc
       // How far the rest has come is read anew: what was seen of it before is mixed with the part that goes on.
       const clock = { ...incident.clock, stoppedMs: null, drainedMs: null }
       const resumedParts = [...incident.resumedParts, { ...decision, scope: event.scope }]
-      return { state: 'paused', scope, resumedParts, clock }
+      return { state: 'paused', scope, resumedParts, clock, ...NOT_COUNTED }
     }
     case 'rolled_back':
       assert(incident.ordered === 'pause', `incident ${incident.incidentId} is rolled back already`)
@@ -223,6 +222,7 @@ function acceptedBy(incident: Incident, { target, asked }: Body<'accepted'>, atM
   }
 }
 
+const NOT_COUNTED = { contactsAfterPause: null, writesAfterPause: null } as const
 const afterPause = ({ contactsAfterPause, writesAfterPause }: Body<'stopped'> | Body<'drained'>) => ({
   contactsAfterPause,
   writesAfterPause,

@@ -112,8 +112,13 @@ export const incidentSchema: z.ZodType<Incident> = z
     finding: findingSchema,
     joined: z.array(findingSchema).readonly(),
     clock: clockSchema,
-    contactsAfterPause: z.number(),
-    writesAfterPause: z.number(),
+    contactsAfterPause: z
+      .number()
+      .nullable()
+      .describe(
+        'Contacts begun after acceptance, in what is stopped; before the stop is proven, as telemetry has told so far. null: not counted yet.',
+      ),
+    writesAfterPause: z.number().nullable().describe('Writes begun after acceptance, as contactsAfterPause.'),
     acceptedBy: z.array(z.string()).readonly(),
     undeliverable: z.array(z.string()).readonly(),
     deliveries: z
@@ -158,7 +163,11 @@ const triggerViewSchema: z.ZodType<TriggerView> = z
     low: z.number().nullable(),
     high: z.number().nullable(),
     baseline: z.number(),
-    limit: z.number(),
+    limit: z.number().describe('The highest share that still counts as healthy: baseline × (1 + tolerance).'),
+    ceiling: z
+      .number()
+      .exactOptional()
+      .describe('The share of the latest trials above which the trigger breaches at once.'),
     baselineMode: baselineMode.exactOptional(),
     baselineAgainst: z.string().exactOptional(),
     baselineReason: z.string().exactOptional(),

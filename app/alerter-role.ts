@@ -17,6 +17,7 @@ import { rowsOf } from '../store/store.clickhouse.ts'
 import { followActivity, lastContactIn } from './activity.clickhouse.ts'
 import { untilMigrated } from './detector-role.ts'
 import { createOperations } from './operations.ts'
+import { keepPauseCounts } from './pause-counts.clickhouse.ts'
 import { followRecovery, recoveryOf } from './recovery.ts'
 import { followReleaseFile } from './release-file.ts'
 import { createReleaseMetrics } from './release-metrics.ts'
@@ -62,6 +63,7 @@ export function leadAlerter(shared: Shared): LeadOptions {
         post: whileCurrent(createPost({ clock: wallClock }), term),
         lastContactOf: (release) => lastContactIn(store, release),
         activityOf: followActivity(store, wallClock),
+        keepCounts: keepPauseCounts(store),
         restartEvidence: evidence.restartEvidence,
         clock: wallClock,
         log,

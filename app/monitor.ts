@@ -30,6 +30,7 @@ import { createJudging, type Judging } from './judging.ts'
 import { createLastAcceptedMetric } from './last-accepted.clickhouse.ts'
 import { createMetrics } from './metrics.ts'
 import { createOperations, type Operations } from './operations.ts'
+import { keepPauseCounts } from './pause-counts.clickhouse.ts'
 import { followRecovery, recoveryOf } from './recovery.ts'
 import { followReleaseFile } from './release-file.ts'
 import { createReleaseMetrics } from './release-metrics.ts'
@@ -148,6 +149,7 @@ async function assemble(
       detector.views().find((view) => releaseKeyOf(view.release) === releaseKeyOf(release))?.lastContactMs ??
       lastContactIn(store, release),
     activityOf: followActivity(store, wallClock),
+    keepCounts: keepPauseCounts(store),
     restartEvidence: async (release, trigger) => restartEvidence(detector, release, trigger),
     clock,
     log,

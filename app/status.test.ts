@@ -84,6 +84,17 @@ const cellsOf = (text: string, beginning: string): string[] =>
     .find((line) => line.startsWith(beginning))!
     .split(/ {2,}/)
 
+test('contacts after a pause are a number only once they are counted', () => {
+  const shown = (change: Partial<Incident>) =>
+    cellsOf(statusText({ ...overview, incidents: [{ ...incident, ...change }] }, ''), '01234567')
+      .at(-1)!
+      .trim()
+  expect(shown({})).toBe('2')
+  expect(shown({ contactsAfterPause: null })).toBe('not known yet')
+  expect(shown({ contactsAfterPause: null, state: 'resumed' })).toBe('not known')
+  expect(shown({ contactsAfterPause: null, clock: { ...incident.clock, acceptedMs: null } })).toBe('–')
+})
+
 test('status shows releases, every trigger against its limit, and the clock of incidents', () => {
   const text = statusText(overview, 'monitor at http://127.0.0.1:4320')
   expect(text.split('\n')[0]).toBe('2026-11-16 08:11:40Z  monitor at http://127.0.0.1:4320, batch 42')

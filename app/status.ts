@@ -178,6 +178,10 @@ const warningLines = (view: ReleaseView): string[] =>
     warnings.map((warning) => printable(`  ! ${view.release.agent} ${view.release.release}, ${trigger}: ${warning}`)),
   )
 
+/** Not yet: telemetry is still to be asked. Without it: the incident ended before anybody could count. */
+const countOrUnknown = ({ state, contactsAfterPause }: Incident): string =>
+  contactsAfterPause !== null ? count(contactsAfterPause) : state === 'paused' ? 'not known yet' : 'not known'
+
 function incidentRow(incident: Incident): string[] {
   const { onsetMs, detectedMs, acceptedMs, stoppedMs, drainedMs } = incident.clock
   const between = (fromMs: number | null, toMs: number | null) =>
@@ -195,6 +199,6 @@ function incidentRow(incident: Incident): string[] {
     between(acceptedMs, stoppedMs),
     between(acceptedMs, drainedMs),
     count(incident.finding.contactsExposed),
-    acceptedMs === null ? '–' : count(incident.contactsAfterPause),
+    acceptedMs === null ? '–' : countOrUnknown(incident),
   ]
 }

@@ -8,6 +8,7 @@ import type { Overview } from '../facts/overview.ts'
 import { wallClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
+import { countedWith } from './pause-counts.clickhouse.ts'
 import { shownViews } from './shown-views.clickhouse.ts'
 
 /**
@@ -47,7 +48,6 @@ export async function storedOverview(
   }
 }
 
-/** The incidents alone, as the journal has them. */
-export const storedIncidents = async (store: ClickHouseClient): Promise<readonly Incident[]> => [
-  ...foldEvents(await clickhouseJournal(store).load()).values(),
-]
+/** The incidents alone, as the journal has them, with what was counted so far after pauses whose stop is not proven. */
+export const storedIncidents = async (store: ClickHouseClient): Promise<readonly Incident[]> =>
+  countedWith(store, [...foldEvents(await clickhouseJournal(store).load()).values()])

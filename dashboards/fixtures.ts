@@ -277,8 +277,8 @@ export function aBadDay(): Overview {
           { target: 'agent-platform', attempts: 4, outcome: 'server_error', status: 503, atMs: NOW_MS - 3_000 },
           { target: 'on-call', attempts: 1, outcome: 'delivered', status: 202, atMs: NOW_MS - 11_000 },
         ],
-        contactsAfterPause: 0,
-        writesAfterPause: 0,
+        contactsAfterPause: null,
+        writesAfterPause: null,
         clock: { ...NOT_YET, sentMs: NOW_MS - 11_700 },
       }),
       anIncident(aFinding(), {

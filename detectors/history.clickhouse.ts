@@ -79,6 +79,7 @@ const rowsOf = ({ triggers, logE, logThreshold, contacts }: ReleaseView) => [
     high: view.high,
     baseline: view.baseline,
     limit: view.limit,
+    ceiling: view.ceiling ?? 0,
     log_e: view.logE,
     log_threshold: view.logThreshold,
   })),

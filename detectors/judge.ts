@@ -142,6 +142,7 @@ function viewOf(one: Judged, evidence: ReleaseEvidence): TriggerView {
     high: interval?.high ?? null,
     baseline: baseline.rate,
     limit: baseline.rate * (1 + trigger.tolerance),
+    ...(trigger.ceiling && { ceiling: trigger.ceiling.rate }),
     baselineMode: baseline.mode,
     baselineAgainst: baseline.against,
     baselineReason: [baseline.reason, baseline.profileReason].filter(Boolean).join('; '),

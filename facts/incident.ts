@@ -115,8 +115,9 @@ export type Incident = Readonly<{
   finding: Finding
   joined: readonly Finding[]
   clock: IncidentClock
-  contactsAfterPause: number
-  writesAfterPause: number
+  /** Contacts and writes begun after acceptance, in what is stopped; null = nobody has counted them yet, which is not zero. */
+  contactsAfterPause: number | null
+  writesAfterPause: number | null
   acceptedBy: readonly string[]
   undeliverable: readonly string[]
   /** How the present order, or notice, fares with each target that was tried. */

@@ -21,6 +21,8 @@ export type TriggerView = Readonly<{
   baseline: number
   /** The share above which the trigger calls a release harmful: baseline × (1 + tolerance). */
   limit: number
+  /** The share of the latest trials above which it breaches whatever the evidence says; absent = none is configured. */
+  ceiling?: number
   /** What the release is compared with and why that, and what people should know of it. */
   baselineMode?: ComparedMode
   baselineAgainst?: string

@@ -1,6 +1,6 @@
+import { replyWindow } from '../facts/reply-window.ts'
 import type { AffectedItem } from './affected.ts'
 import { nameOf, type RecoveryEntry, stepsByItem } from './ledger.ts'
-import { replyWindow } from './reply-window.ts'
 
 /** One row of an export: an item, what was done about it, and how long the customer may still be answered. Times RFC 3339 UTC, '' = none. */
 export type AffectedRow = Readonly<Record<(typeof COLUMNS)[number], string | number>>

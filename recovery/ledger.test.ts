@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { REPLY_WINDOW_MS, replyWindow } from '../facts/reply-window.ts'
 import { type AffectedItem, affectedItems, ITEM_KINDS, type Need } from './affected.ts'
 import {
   entriesOfOutcome,
@@ -10,7 +11,6 @@ import {
   STEPS,
   type Step,
 } from './ledger.ts'
-import { REPLY_WINDOW_MS, replyWindow } from './reply-window.ts'
 
 const release = { environment: 'production', agent: 'a', release: 'r' }
 const [template] = affectedItems({ incidentId: 'i', release, contacts: [], pausedAtMs: 0, caseIdleMs: 1 })

@@ -1,6 +1,6 @@
 import { AnnotationQueryBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
 import { CLICKHOUSE, clickhouse, PROMETHEUS, prometheus } from './query.ts'
-import { releaseSelected, sliceSelected } from './sql.ts'
+import { incidentSelected, sliceSelected } from './sql.ts'
 import { sql } from './text.ts'
 
 /** Marks more than these would hide the data behind them. */
@@ -41,7 +41,7 @@ export const pauses = () =>
       concat(agent, ',', state) AS tags
     FROM incident_clock
     WHERE accepted_at IS NOT NULL AND accepted_at <= $__toTime AND coalesce(drained_at, resumed_at, closed_at, $__toTime) >= $__fromTime
-      AND ${releaseSelected()}
+      AND ${incidentSelected()}
     ORDER BY time DESC
     LIMIT ${MOST_MARKS}`,
   )
@@ -55,7 +55,7 @@ export const breaches = () =>
     SELECT detected_at AS time, 'Breach' AS title, concat(agent, ' ', release, ': ', finding_reason) AS text,
       concat(agent, ',', reason) AS tags
     FROM incident_clock
-    WHERE state = 'observed' AND $__timeFilter(detected_at) AND ${releaseSelected()}
+    WHERE NOT ordered AND $__timeFilter(detected_at) AND ${incidentSelected()}
     ORDER BY time DESC
     LIMIT ${MOST_MARKS}`,
   )

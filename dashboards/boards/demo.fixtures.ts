@@ -19,8 +19,14 @@ export const HOSTILE_NAME = `o'brien "é 東京" $__timeFilter \\`
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 type Row = readonly [agent: string, release: string, day: number, fault?: Launch['fault']]
 
-/** What is played: launches, days, contacts as a share of the demo's, and hours that are sent at once. */
-export type Play = Readonly<{ launches: readonly Row[]; days: number; traffic: number; stepHours: number }>
+/** What is played: launches, days, contacts as a share of the demo's, hours that are sent at once, and a share that breaches at once. */
+export type Play = Readonly<{
+  launches: readonly Row[]
+  days: number
+  traffic: number
+  stepHours: number
+  ceiling?: number
+}>
 
 /** The demo's contact centre in short: two bad releases of which the cord stops both, and a healthy one with a hostile name. */
 const LAUNCHES: readonly Row[] = [
@@ -33,7 +39,7 @@ const LAUNCHES: readonly Row[] = [
 ]
 
 /** Long enough that the windows of 72 h of the first contacts are over, enough contacts for every panel, and soon counted. */
-const SHORT: Play = { launches: LAUNCHES, days: 3.25, traffic: 0.5, stepHours: 6 }
+const SHORT: Play = { launches: LAUNCHES, days: 3.25, traffic: 0.5, stepHours: 6, ceiling: 0.99 }
 
 /** What was played, and what the monitor's API said at the end. */
 export type Played = Readonly<{ overview: Overview; fromMs: number; toMs: number }>
@@ -109,6 +115,7 @@ async function play(path: string, startMs: number, played: Play): Promise<Overvi
         baseline,
         action: 'pause',
         trafficGoesTo: 'previous release',
+        ...(played.ceiling !== undefined && { ceiling: { rate: played.ceiling, minTrials: 1000 } }),
       })),
       targets: [
         { name: 'agent-platform', url: platform.url, secret: { env: 'SECRET' }, enforces: true, allowPrivate: true },

@@ -3,19 +3,27 @@ import { sql } from './text.ts'
 
 /**
  * How every release of the selection stands, per signal, as the detector last said: the trigger whose evidence is strongest.
- * Columns environment, agent, release, signal, limit_share, evidence (1 is the line), finding_now.
+ * Columns environment, agent, release, signal, limit_share, ceiling_share (0 = none), evidence (1 is the line of the trigger alone), finding_now.
  */
 export const standings = (): string => sql`
   SELECT environment, agent, release, signal, argMax(trigger_limit, trigger_evidence) AS limit_share,
+    argMax(trigger_ceiling, trigger_evidence) AS ceiling_share,
     max(trigger_evidence) AS evidence, argMax(trigger_finding, trigger_evidence) AS finding_now
   FROM (
-    SELECT environment, agent, release, signal, trigger, argMax(limit, seq) AS trigger_limit,
+    SELECT environment, agent, release, signal, trigger, argMax(limit, seq) AS trigger_limit, argMax(ceiling, seq) AS trigger_ceiling,
       argMax(log_e / log_threshold, seq) AS trigger_evidence, argMax(finding, seq) AS trigger_finding
     FROM evidence_latest
     WHERE trigger != '' AND ${releaseSelected()}
     GROUP BY environment, agent, release, signal, trigger
   )
   GROUP BY environment, agent, release, signal`
+
+/** The joint evidence of every release of the selection, as the detector last said: what pauses it at 1 (docs/decisions/0006). */
+export const joint = (): string => sql`
+  SELECT environment, agent, release, argMax(log_e / log_threshold, seq) AS joint_evidence
+  FROM evidence_latest
+  WHERE trigger = '' AND ${releaseSelected()}
+  GROUP BY environment, agent, release`
 
 /** The state of every release of the selection that has an incident: of the latest one. */
 export const states = (): string => sql`

@@ -116,6 +116,8 @@ const ofLive: readonly Figure[] = [
           low: expect.closeTo(trigger.low!, 12),
           high: expect.closeTo(trigger.high!, 12),
           limit_rate: trigger.limit,
+          ceiling_rate: trigger.ceiling ?? null,
+          joint_ratio: expect.closeTo(Math.max(0, evidenceOf(view)), 9),
           evidence_ratio: expect.closeTo(Math.max(0, evidenceOf(trigger)), 9),
           finding: trigger.finding,
         })),
@@ -210,7 +212,7 @@ const ofOnCall: readonly Figure[] = [
   ),
   onCall(
     'Contacts after the pause',
-    oneNumber(({ overview }) => sum(overview.incidents, ({ contactsAfterPause }) => contactsAfterPause)),
+    oneNumber(({ overview }) => sum(overview.incidents, ({ contactsAfterPause }) => contactsAfterPause ?? 0)),
   ),
   onCall('Incidents and what to do next', (rows, told) =>
     incidentRows(rows, told, ({ incidentId, release, state, finding, acknowledged }) => ({

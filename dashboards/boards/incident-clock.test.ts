@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { aFinding, MINUTE, START_MS } from '../../alerts/fixtures.ts'
 import { foldEvents } from '../../alerts/incident.ts'
+import { countedWith, keepPauseCounts } from '../../app/pause-counts.clickhouse.ts'
 import type { Incident, IncidentEvent, IncidentEventBody } from '../../facts/incident.ts'
 import { rowsOf } from '../../store/store.clickhouse.ts'
 import { openEmptyStore } from './demo.fixtures.ts'
@@ -117,6 +118,28 @@ const LIVES: Readonly<Record<string, readonly IncidentEventBody[]>> = {
       stage: 'resolved',
     },
   ],
+  'ordered to roll back by its trigger': [
+    { ...opened(true), finding: aFinding({ action: 'rollback' }) } as IncidentEventBody,
+    attempted,
+    accepted(),
+    accepted('second'),
+    stopped,
+  ],
+  'rolled back by a person, and nobody has accepted that': [
+    opened(true),
+    attempted,
+    accepted(),
+    { type: 'rolled_back', ...person },
+  ],
+  'closed before anybody accepted': [opened(true), attempted, { type: 'closed', verdict: 'unclear', ...person }],
+  'taken up again before its stop was proven': [
+    opened(true),
+    attempted,
+    accepted(),
+    { type: 'resumed', recovery: 'complete', ...person },
+  ],
+  'paused, and contacts still come': [opened(true), attempted, accepted()],
+  'paused, and nobody has looked yet': [opened(true), attempted, accepted()],
   'rolled back, closed, and taken back later': [
     opened(true),
     attempted,
@@ -158,7 +181,9 @@ const expectedOf = (incident: Incident) => ({
   reason: incident.reason,
   release: incident.release.release,
   action: incident.ordered === 'rollback' ? 'rollback' : incident.finding.action,
+  ordered: incident.ordered === 'nothing' ? 0 : 1,
   ordered_by: incident.orderedBy && incident.ordered === 'pause' ? incident.orderedBy.by : '',
+  rolled_back: iso(incident.rolledBackMs),
   opened: incident.openedAtMs,
   onset: iso(incident.clock.onsetMs),
   harm: iso(incident.clock.firstHarmMs),
@@ -194,10 +219,29 @@ test('the view of incidents says of every life what the fold in memory says', as
     })),
     format: 'JSONEachRow',
   })
+  const folded = [...foldEvents(lines).values()]
+  const keep = keepPauseCounts(empty.store)
+  const keepOf = (incidentId: string, contactsAfterPause: number, change: Partial<Incident> = {}) =>
+    keep({
+      ...folded.find((one) => one.incidentId === incidentId)!,
+      contactsAfterPause,
+      writesAfterPause: 2,
+      ...change,
+    })
+  await keepOf('paused, and contacts still come', 5)
+  await keepOf('paused, and contacts still come', 7)
+  await keepOf('reopened by late facts', 9)
+  await keepOf('one part of two goes on', 8, {
+    scope: [
+      { channel: 'voice', queue: '' },
+      { channel: 'chat', queue: 'orders' },
+    ],
+  })
+  await keepOf('stopped and drained', 1) // what was counted before the stop was proven
   const ms = (column: string, name: string) => `toUnixTimestamp64Milli(${column}) AS ${name}`
   const rows = await rowsOf<Record<string, unknown>>(
     empty.store,
-    `SELECT incident_id, state, reason, release, action, ordered_by, ${[
+    `SELECT incident_id, state, reason, release, action, ordered, ordered_by, ${[
       ms('opened_at', 'opened'),
       ms('onset_at', 'onset'),
       ms('first_harm_at', 'harm'),
@@ -207,14 +251,26 @@ test('the view of incidents says of every life what the fold in memory says', as
       ms('stopped_at', 'stopped'),
       ms('drained_at', 'drained'),
       ms('acknowledged_at', 'acknowledged'),
+      ms('rolled_back_at', 'rolled_back'),
       ms('resumed_at', 'resumed'),
       ms('closed_at', 'closed'),
     ].join(
       ', ',
     )}, verdict, contacts_after_pause, writes_after_pause, accepted_by, undeliverable, scope, signals FROM incident_clock`,
   )
-  const folded = foldEvents(lines)
-  expect(rows).toHaveLength(folded.size)
-  for (const incident of folded.values())
+  const incidents = await countedWith(empty.store, folded)
+  expect(rows).toHaveLength(incidents.length)
+  for (const incident of incidents)
     expect(rows.find((row) => row.incident_id === incident.incidentId)).toEqual(expectedOf(incident))
+  const after = Object.fromEntries(rows.map((row) => [row.incident_id, row.contacts_after_pause]))
+  expect(after).toMatchObject({
+    'paused, and contacts still come': 7,
+    'paused, and nobody has looked yet': null,
+    'reopened by late facts': 9,
+    'one part of two goes on': null, // counted of more than is stopped now
+    'stopped and drained': 4,
+    'taken up again before its stop was proven': null,
+    ordered: null,
+    'only observed': null,
+  })
 })

@@ -1,7 +1,8 @@
+import { countedUntil } from './freshness.ts'
 import { boardUrl } from './links.ts'
 import { BAD, CAREFUL, cellLink, FEW, GOOD, type PanelSource, SHARE_POINTS, stat } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { COUNTS, IS_OPEN, incidentSelected, latestReleases, share, sliceSelected } from './sql.ts'
+import { COUNTS, heldReleases, IS_OPEN, incidentSelected, latestReleases, share, sliceSelected } from './sql.ts'
 import { sql } from './text.ts'
 
 export const plainTotal = (measure: string): string => `sumIf(n, measure = '${measure}')`
@@ -13,7 +14,14 @@ export const plain = (...measures: string[]): string => sql`
     AND ${sliceSelected()}`
 
 /** The numbers at the top of the board Live. */
-export const liveNumbers = (): PanelSource[] => [closest(), openIncidents(), liveReleases(), identified(), contacts()]
+export const liveNumbers = (): PanelSource[] => [
+  countedUntil(4),
+  closest(),
+  openIncidents(),
+  liveReleases(),
+  identified(),
+  contacts(),
+]
 
 const contacts = (): PanelSource =>
   stat({
@@ -55,10 +63,10 @@ const closest = (): PanelSource =>
   stat({
     title: 'Closest to a pause',
     description:
-      'The strongest evidence, as the detector last said, among releases that serve in the range and were not stopped, over the line at which they are paused. 100 % is a pause; a healthy release ever gets there with probability alpha (1 % by default).',
+      'The strongest evidence, as the detector last said, among releases that serve in the range and are not stopped (one that was resumed serves), over the line at which they are paused. 100 % is a pause; a healthy release ever gets there with probability alpha (1 % by default).',
     unit: 'percentunit',
     decimals: 0,
-    width: 5,
+    width: 4,
     height: 3,
     whenEmpty: FEW.noEvidence,
     thresholds: [
@@ -75,7 +83,9 @@ const closest = (): PanelSource =>
           FROM evidence_latest
           WHERE trigger = ''
             AND ${latestReleases(1000)}
-            AND (agent, release, environment) NOT IN (SELECT agent, release, environment FROM incident_clock WHERE accepted_at <= $__toTime)
+            AND (agent, release, environment) NOT IN (
+              ${heldReleases()}
+            )
           GROUP BY agent, release, environment
         )
         HAVING count() > 0`,
@@ -90,7 +100,7 @@ const openIncidents = (): PanelSource =>
     description:
       'Incidents that were found up to the end of the range and are neither drained, nor resumed or closed by a person, whenever they began.',
     unit: 'short',
-    width: 5,
+    width: 4,
     height: 3,
     whenEmpty: '0',
     thresholds: [
@@ -116,7 +126,7 @@ const identified = (): PanelSource =>
     unit: 'percentunit',
     decimals: 1,
     mostPoints: SHARE_POINTS,
-    width: 5,
+    width: 4,
     height: 3,
     whenEmpty: FEW.noContacts,
     thresholds: [

@@ -1,14 +1,12 @@
 import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
-import type { Signal } from '../../detectors/signals/definition.ts'
 import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
 import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
-import { rateOf, standings, states } from './evidence.ts'
+import { joint, standings, states } from './evidence.ts'
 import { boardUrl, ofRow } from './links.ts'
 import { liveNumbers, plain, plainTotal } from './live-numbers.ts'
+import { rate } from './live-signals.ts'
 import {
-  asBand,
-  asLimit,
   atLeast,
   BAD,
   BAR_POINTS,
@@ -17,13 +15,12 @@ import {
   cellLink,
   colouredText,
   EVIDENCE_AXIS,
+  EVIDENCE_BRIDGED_MS,
   FINDINGS,
   filterable,
   gaugeCell,
   hidden,
-  link,
   NO_CONTACTS,
-  NO_INCIDENT,
   named,
   type PanelSource,
   row,
@@ -38,14 +35,20 @@ import {
 import { clickhouse } from './query.ts'
 import {
   COUNTS,
+  heldReleases,
+  isAmong,
   JUDGED_COLUMNS,
   latestReleases,
+  linesOf,
   MOST_SERIES,
+  nearest,
+  OTHERS,
   releaseName,
   share,
   sliceName,
   sliceSelected,
   wilson,
+  withMarks,
 } from './sql.ts'
 import { sql } from './text.ts'
 import { clickhouseSource, monitorPage, sliceVariables } from './variables.ts'
@@ -80,18 +83,20 @@ const MOST_ROWS = 100
 const limits = (): PanelSource =>
   table({
     title: 'Releases against their limits',
-    description: `The ${MOST_ROWS} latest releases: hits among trials in the range and selection, with the 95 % interval (Wilson; for reading, not for deciding). Limit, evidence and finding are those of the whole release, as the detector last said: evidence reaches 100 % at the line of its trigger. A limit that is empty: no trigger reads this signal.`,
+    description: `The ${MOST_ROWS} latest releases, the one closest to a pause first: hits among trials in the range and selection, with the 95 % interval (Wilson; for reading, not for deciding). What follows is of the whole release, as the detector last said. Towards a pause: the joint evidence of all its signals, which alone pauses, at 100 %. Signal alone: how far this signal would be on a line of its own; it pauses nobody. Healthy at most: the baseline and its tolerance; a healthy release may lie above it half of the time where that is its true rate. Ceiling: the share that breaches at once, where one is configured. Empty: no trigger reads this signal.`,
     unit: 'short',
     width: 24,
     height: 10,
     mostPoints: SHARE_POINTS,
     whenEmpty: NO_CONTACTS,
+    sortBy: 'Towards a pause',
     queries: [
       clickhouse(
         sql`
         SELECT ${releaseName} AS release_name, ${titles} AS signal_title,
-          if(limit_share > 0, greatest(0, evidence), NULL) AS evidence_ratio, ${share('hits', 'trials')} AS rate, nullIf(limit_share, 0) AS limit_rate,
+          if(is_judged, greatest(0, joint_evidence), NULL) AS joint_ratio, if(limit_share > 0, greatest(0, evidence), NULL) AS evidence_ratio,
           finding_now AS finding, if(state_now = '', 'live', state_now) AS state,
+          ${share('hits', 'trials')} AS rate, nullIf(limit_share, 0) AS limit_rate, nullIf(ceiling_share, 0) AS ceiling_rate,
           ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high, trials, hits,
           counted.agent AS agent, counted.release AS release, counted.environment AS environment
         FROM (
@@ -104,8 +109,9 @@ const limits = (): PanelSource =>
           HAVING trials > 0
         ) AS counted
         LEFT JOIN (${standings()}) AS judged USING (environment, agent, release, signal)
+        LEFT JOIN (SELECT *, true AS is_judged FROM (${joint()})) AS joined USING (environment, agent, release)
         LEFT JOIN (${states()}) AS incidents USING (environment, agent, release)
-        ORDER BY evidence_ratio DESC NULLS LAST, agent, release, signal
+        ORDER BY joint_ratio DESC NULLS LAST, agent, release, evidence_ratio DESC NULLS LAST, signal
         LIMIT 400`,
         'table',
       ),
@@ -119,7 +125,7 @@ const limits = (): PanelSource =>
       release: hidden,
       environment: hidden,
       signal_title: named('Signal', [atLeast(88), filterable]),
-      evidence_ratio: named('Evidence', [
+      joint_ratio: named('Towards a pause', [
         atLeast(92),
         ...unit('percentunit', 0),
         ...gaugeCell([
@@ -128,8 +134,10 @@ const limits = (): PanelSource =>
           { value: 1, color: BAD },
         ]),
       ]),
+      evidence_ratio: named('Signal alone', [width(80), ...unit('percentunit', 0)]),
       rate: named('Rate', [width(72), ...unit('percentunit', 2)]),
-      limit_rate: named('Limit', [width(76), ...unit('percentunit', 2)]),
+      limit_rate: named('Healthy at most', [width(84), ...unit('percentunit', 2)]),
+      ceiling_rate: named('Ceiling', [width(76), ...unit('percentunit', 2)]),
       finding: named('Finding', [width(100), filterable, ...colouredText(FINDINGS)]),
       state: named('State', [width(90), filterable, ...colouredText(STATES)]),
       low: named('Low', [width(80), ...unit('percentunit', 2)]),
@@ -139,74 +147,17 @@ const limits = (): PanelSource =>
     },
   })
 
-/** One signal: each of the latest releases, the interval of the whole selection, and the strictest limit of them. */
-function rate(signal: Signal): PanelSource {
-  const where = `signal = '${signal.name}' AND measure IN ('trials', 'hits')`
-  return series({
-    title: signal.title,
-    description: `${signal.description} Share of contacts by the time they began, for the ${MOST_SERIES} latest releases; the band is the 95 % interval of the whole selection, the dashed line the strictest limit of these releases, as it stands now. A delayed signal stays low for young contacts: their hits are still to come.`,
-    unit: 'percentunit',
-    width: 12,
-    height: 9,
-    min: 0,
-    mostPoints: SHARE_POINTS,
-    links: [link('Runbook', `\${page}/${signal.runbook}`, true)],
-    whenEmpty: NO_CONTACTS,
-    queries: [
-      clickhouse(
-        sql`
-        SELECT $__timeInterval(at) AS time, ${releaseName} AS series, ${rateOf()} AS rate
-        FROM ${COUNTS}
-        WHERE ${where}
-          AND ${latestReleases()}
-          AND ${sliceSelected()}
-        GROUP BY time, series
-        ORDER BY time`,
-        'series',
-      ),
-      clickhouse(
-        sql`
-        SELECT time, ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high
-        FROM (
-          SELECT $__timeInterval(at) AS time, sumIf(n, measure = 'hits') AS hits, sumIf(n, measure = 'trials') AS trials
-          FROM ${COUNTS}
-          WHERE ${where}
-            AND ${sliceSelected()}
-          GROUP BY time
-        )
-        ORDER BY time`,
-        'series',
-      ),
-      clickhouse(
-        sql`
-        SELECT arrayJoin([$__fromTime, $__toTime]) AS time, min(trigger_limit) AS limit_rate
-        FROM (
-          SELECT argMax(limit, seq) AS trigger_limit
-          FROM evidence_latest
-          WHERE trigger != '' AND signal = '${signal.name}' AND ${latestReleases()}
-          GROUP BY agent, release, environment, trigger
-        )
-        GROUP BY time
-        HAVING count() > 0
-        ORDER BY time`,
-        'series',
-      ),
-    ],
-    overrides: {
-      ...asBand('low', 'high', 'text'),
-      limit_rate: asLimit('Limit'),
-    },
-  })
-}
-
 const evidence = (): PanelSource =>
   series({
     title: 'Evidence towards a pause',
-    description: `Joint evidence of each release over its line, for the ${MOST_SERIES} latest releases: logarithm of the e-value over the logarithm of 1/alpha. At 100 % the release is paused, and what lies beyond 150 % leaves the picture; below zero the data speak for it.`,
+    description: `Joint evidence over its line, for the ${MOST_SERIES} releases that are closest to it: logarithm of the e-value over the logarithm of 1/alpha. At 100 % the release is paused, and what lies beyond 150 % leaves the picture; below zero the data speak for it.`,
     unit: 'percentunit',
     width: 12,
-    height: 9,
+    height: 11,
     ...EVIDENCE_AXIS,
+    bridgedMs: EVIDENCE_BRIDGED_MS,
+    places: true,
+    values: true,
     whenEmpty: 'No evidence in this range: no judged release had a contact.',
     lines: true,
     thresholds: [
@@ -215,12 +166,14 @@ const evidence = (): PanelSource =>
     ],
     queries: [
       clickhouse(
-        sql`
-        SELECT $__timeInterval(minute) AS time, ${releaseName} AS series, argMax(log_e / log_threshold, (at, seq)) AS evidence_ratio
+        linesOf(
+          sql`
+        SELECT $__timeInterval(minute) AS time, ${releaseName} AS name, toNullable(argMax(log_e / log_threshold, (at, seq))) AS evidence_ratio
         FROM evidence_history
-        WHERE trigger = '' AND $__timeFilter(minute) AND ${latestReleases()}
-        GROUP BY time, series
-        ORDER BY time`,
+        WHERE trigger = '' AND $__timeFilter(minute) AND ${isAmong(nearest("trigger = ''"))}
+        GROUP BY time, name`,
+          'evidence_ratio',
+        ),
         'series',
       ),
     ],
@@ -233,9 +186,12 @@ const evidenceBySlice = (): PanelSource =>
     description: `The ${MOST_SERIES} slices (channel and queue) of the selection with the strongest evidence in the range: how far each carries its release towards the pause, over all signals. At 100 % the slice alone pauses the release; the release may reach its line earlier, from several slices together. A slice has a point only where it had something new; kept for 30 days.`,
     unit: 'percentunit',
     width: 12,
-    height: 9,
+    height: 11,
     ...EVIDENCE_AXIS,
     min: 0,
+    bridgedMs: EVIDENCE_BRIDGED_MS,
+    places: true,
+    values: true,
     whenEmpty: 'No evidence for this selection in the range: no contact of a judged release, or more than 30 days ago.',
     lines: true,
     thresholds: [
@@ -244,8 +200,9 @@ const evidenceBySlice = (): PanelSource =>
     ],
     queries: [
       clickhouse(
-        sql`
-        SELECT $__timeInterval(minute) AS time, ${sliceName} AS series, greatest(0, argMax(log_e / log_threshold, (at, seq))) AS evidence_ratio
+        linesOf(
+          sql`
+        SELECT $__timeInterval(minute) AS time, ${sliceName} AS name, toNullable(greatest(0, argMax(log_e / log_threshold, (at, seq)))) AS evidence_ratio
         FROM evidence_slices
         WHERE $__timeFilter(minute)
           AND (agent, release, environment, channel, queue) IN (
@@ -256,8 +213,9 @@ const evidenceBySlice = (): PanelSource =>
             ORDER BY max(log_e / log_threshold) DESC, agent, release, environment, channel, queue
             LIMIT ${MOST_SERIES}
           )
-        GROUP BY time, series
-        ORDER BY time`,
+        GROUP BY time, name`,
+          'evidence_ratio',
+        ),
         'series',
       ),
     ],
@@ -266,23 +224,25 @@ const evidenceBySlice = (): PanelSource =>
 const traffic = (): PanelSource =>
   series({
     title: 'Traffic',
-    description: `Contacts by the time they began, for the ${MOST_SERIES} latest releases. A release whose traffic falls to nothing may be broken: silence is not health.`,
+    description: `Contacts by the time they began, of the ${MOST_SERIES} latest releases, and of all others together. A release whose traffic falls to nothing may be broken: silence is not health.`,
     unit: 'short',
     width: 24,
     height: 8,
     min: 0,
     draw: 'bars',
     stacked: true,
+    places: true,
     mostPoints: BAR_POINTS,
     whenEmpty: NO_CONTACTS,
     queries: [
       clickhouse(
-        sql`
-        SELECT $__timeInterval(at) AS time, ${releaseName} AS series, sum(n) AS contacts
+        withMarks(
+          sql`
+        SELECT $__timeInterval(at) AS time, if(${latestReleases()}, ${releaseName}, '${OTHERS}') AS name, sum(n) AS contacts
         FROM ${plain('contacts')}
-          AND ${latestReleases()}
-        GROUP BY time, series
-        ORDER BY time`,
+        GROUP BY time, name`,
+          'contacts',
+        ),
         'series',
       ),
     ],
@@ -316,20 +276,27 @@ const silence = (): PanelSource =>
   table({
     title: 'Last contact',
     description:
-      'When each release of the selection last began a contact, the longest silence first. Stopped releases are left out.',
+      'When each release that served in the range last began a contact, and of each agent the latest release however long ago, the longest silence first. Releases that are stopped now are left out.',
     unit: 'short',
     width: 12,
     height: 9,
-    whenEmpty: NO_INCIDENT.replace('No incident', 'No release').replace(': nothing breached a limit', ''),
+    whenEmpty: NO_CONTACTS,
     queries: [
       clickhouse(
         sql`
-        SELECT ${releaseName} AS release_name, toDateTime(max(last_at)) AS last_contact, date_diff('second', last_contact, $__toTime) AS silent_for, sum(contacts) AS all_contacts
-        FROM slice_times
-        WHERE ${sliceSelected()}
-          AND (agent, release, environment) NOT IN (SELECT agent, release, environment FROM incident_clock WHERE accepted_at <= $__toTime)
-        GROUP BY environment, agent, release
-        HAVING last_contact >= $__fromTime AND last_contact <= $__toTime
+        SELECT ${releaseName} AS release_name, last_contact, date_diff('second', last_contact, $__toTime) AS silent_for, all_contacts
+        FROM (
+          SELECT environment, agent, release, toDateTime(max(last_at)) AS last_contact, sum(contacts) AS all_contacts,
+            max(last_contact) OVER (PARTITION BY environment, agent) AS latest_of_agent
+          FROM slice_times
+          WHERE ${sliceSelected()}
+            AND (agent, release, environment) NOT IN (
+              ${heldReleases()}
+            )
+          GROUP BY environment, agent, release
+          HAVING last_contact <= $__toTime
+        )
+        WHERE last_contact >= $__fromTime OR last_contact = latest_of_agent
         ORDER BY silent_for DESC
         LIMIT 100`,
         'table',

@@ -1,4 +1,5 @@
-import { BAD, CAREFUL, GOOD, type PanelSource, stat } from './panels.ts'
+import { countedUntil } from './freshness.ts'
+import { BAD, CAREFUL, FEW, GOOD, type PanelSource, stat } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { IS_OPEN, incidentSelected } from './sql.ts'
 import { sql } from './text.ts'
@@ -7,8 +8,10 @@ import { sql } from './text.ts'
 export const shown = (): string =>
   `(${IS_OPEN} OR (detected_at >= $__fromTime AND detected_at <= $__toTime))\nAND ${incidentSelected()}`
 
-/** The numbers at the top of the board On-call. */
-export const onCallNumbers = (): PanelSource[] => [undrained(), unaccepted(), exposed(), afterPause()]
+/** The numbers at the top of the board On-call: can it be believed, and must somebody act? */
+export const standing = (): PanelSource[] => [countedUntil(8), undrained(), unaccepted()]
+/** Whom the incidents touched. */
+export const touched = (): PanelSource[] => [exposed(), afterPause()]
 
 const undrained = (): PanelSource =>
   stat({
@@ -16,7 +19,7 @@ const undrained = (): PanelSource =>
     description:
       'Incidents found up to the end of the range that are not drained yet, and that no person has resumed or closed. Observed ones count: nobody was told to stop.',
     unit: 'short',
-    width: 6,
+    width: 8,
     height: 3,
     whenEmpty: '0',
     thresholds: [
@@ -39,7 +42,7 @@ const unaccepted = (): PanelSource =>
     description:
       'Pauses that were ordered and that nobody has accepted yet: no platform, no agent that asks, no person. Stop these releases by hand.',
     unit: 'short',
-    width: 6,
+    width: 8,
     height: 3,
     whenEmpty: '0',
     thresholds: [
@@ -61,7 +64,7 @@ const exposed = (): PanelSource =>
     title: 'Contacts exposed',
     description: 'Contacts begun between the onset of the harm and its detection, over the incidents shown.',
     unit: 'short',
-    width: 6,
+    width: 12,
     height: 3,
     whenEmpty: '0',
     queries: [clickhouse(sql`SELECT sum(contacts_exposed) AS contacts FROM incident_clock\nWHERE ${shown()}`, 'table')],
@@ -71,16 +74,23 @@ const afterPause = (): PanelSource =>
   stat({
     title: 'Contacts after the pause',
     description:
-      'Contacts begun after a pause was accepted, as telemetry has told so far. It should stay still within a minute.',
+      'Contacts begun after a pause was accepted, over the incidents shown: while a release is not proven stopped, as telemetry has told so far. It should stay still within a minute. Not known yet: nobody has looked since one of the pauses was accepted.',
     unit: 'short',
-    width: 6,
+    width: 12,
     height: 3,
-    whenEmpty: '0',
+    whenEmpty: FEW.notKnownYet,
     thresholds: [
-      { value: null, color: GOOD },
+      { value: null, color: 'text' },
+      { value: 0, color: GOOD },
       { value: 1, color: CAREFUL },
     ],
     queries: [
-      clickhouse(sql`SELECT sum(contacts_after_pause) AS contacts FROM incident_clock\nWHERE ${shown()}`, 'table'),
+      clickhouse(
+        sql`
+        SELECT if(countIf(state = 'paused' AND contacts_after_pause IS NULL) > 0, NULL, sum(ifNull(contacts_after_pause, 0))) AS contacts
+        FROM incident_clock
+        WHERE ${shown()}`,
+        'table',
+      ),
     ],
   })

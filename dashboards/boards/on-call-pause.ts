@@ -36,7 +36,7 @@ const lives = (): PanelSource =>
         SELECT greatest(toDateTime(assumeNotNull(step.1)), $__fromTime) AS time, ${releaseName} AS series, argMax(step.2, (step.1, step.2)) AS state_code
         FROM incident_clock
         ARRAY JOIN arrayFilter(s -> isNotNull(s.1), [
-          (detected_at, if(state = 'observed', ${codeOf('observed')}, ${codeOf('pausing')})), (accepted_at, ${codeOf('paused')}),
+          (detected_at, if(ordered, ${codeOf('pausing')}, ${codeOf('observed')})), (accepted_at, ${codeOf('paused')}),
           (stopped_at, ${codeOf('stopped')}), (drained_at, ${codeOf('drained')}),
           (resumed_at, ${codeOf('resumed')}), (closed_at, ${codeOf('closed')})
         ]) AS step

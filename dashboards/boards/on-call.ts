@@ -1,8 +1,11 @@
 import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
+import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
+import { REPLY_WINDOW_MS } from '../../facts/reply-window.ts'
 import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
 import { boardUrl, ofRow } from './links.ts'
-import { onCallNumbers, shown } from './on-call-numbers.ts'
+import { harm } from './on-call-charts.ts'
+import { shown, standing, touched } from './on-call-numbers.ts'
 import { onCallPause } from './on-call-pause.ts'
 import {
   atLeast,
@@ -10,7 +13,6 @@ import {
   cellLink,
   cellLinks,
   colouredText,
-  EVIDENCE_AXIS,
   hidden,
   LASTED,
   NO_INCIDENT,
@@ -18,7 +20,6 @@ import {
   type PanelSource,
   row,
   STATES,
-  series,
   table,
   text,
   unit,
@@ -42,10 +43,10 @@ export function onCall(): Dashboard {
     from: 'now-24h',
     refresh: '10s',
   })
-  // In the order in which a phone shows them: what to do, then how bad it is, then why.
-  for (const panel of [incidents(), nextSteps(), ...onCallNumbers()]) builder.withPanel(panel)
+  // In the order in which a phone shows them: whether to act, what to do, then how bad it is, then why.
+  for (const panel of [...standing(), incidents(), firstMinutes()]) builder.withPanel(panel)
   builder.withRow(row('What was found, and how fast'))
-  for (const panel of [findings(), clocks()]) builder.withPanel(panel)
+  for (const panel of [...touched(), findings(), clocks()]) builder.withPanel(panel)
   builder.withRow(row('What is affected'))
   for (const panel of [affected(), harm(), recovery()]) builder.withPanel(panel)
   builder.withRow(row('The pause'))
@@ -57,6 +58,7 @@ export function onCall(): Dashboard {
 const NEXT = `multiIf(
           escalated AND state IN ('pausing', 'paused'), 'Escalated: stop the release at its entrance, then find out why',
           state = 'pausing', 'Stop the release by hand, then look at the delivery below',
+          state = 'paused' AND contacts_after_pause IS NULL, 'Watch contacts after the pause: nobody has counted them yet',
           state = 'paused', 'Watch contacts after the pause: still within a minute?',
           state = 'stopped', 'Nothing: contacts under way end on their own',
           state = 'closed', 'Nothing: closed by a person',
@@ -79,11 +81,14 @@ const RELEASE_LINK = {
   environment: hidden,
 }
 
+/** The runbook of what was breached; signals of your own have none here. */
+const RUNBOOK = `transform(signal, [${FOUR_SIGNALS.map(({ name }) => `'${name}'`).join(', ')}], [${FOUR_SIGNALS.map(({ runbook }) => `'${runbook.replace(/^docs\/runbooks\//, '')}'`).join(', ')}], 'release-paused.md')`
+
 const incidents = (): PanelSource =>
   table({
     title: 'Incidents and what to do next',
     description:
-      'Incidents found in the range, and older ones that are not drained. The links of a next step open the page of the monitor at this incident, the runbook, and the incident in the API.',
+      'Incidents found in the range, and older ones that are not drained. The links of a next step open the page of the monitor at this incident, the runbooks of pauses and of the signal, and the incident in the API. After pause: counted so far, empty while nobody has counted.',
     unit: 'short',
     width: 16,
     height: 10,
@@ -92,7 +97,7 @@ const incidents = (): PanelSource =>
       clickhouse(
         sql`
         SELECT ${releaseName} AS release_name, state, ${NEXT} AS next_step, traffic_goes_to, detected_at, acknowledged_by,
-          agent, release, environment, incident_id
+          agent, release, environment, incident_id, ${RUNBOOK} AS signal_runbook
         FROM incident_clock
         WHERE ${shown()}
         ORDER BY state IN ('drained', 'resumed', 'closed'), detected_at DESC
@@ -108,7 +113,8 @@ const incidents = (): PanelSource =>
         cellLinks(
           [
             ['Open the incident', `\${page}/incidents/${ofRow('incident_id')}`],
-            ['Runbook', '${page}/docs/runbooks/release-paused.md'],
+            ['Runbook: a release was paused', '${page}/docs/runbooks/release-paused.md'],
+            ['Runbook of the signal', `\${page}/docs/runbooks/${ofRow('signal_runbook')}`],
             ['The incident as JSON', `\${page}/api/v1/incidents/${ofRow('incident_id')}`],
           ],
           true,
@@ -118,6 +124,7 @@ const incidents = (): PanelSource =>
       detected_at: named('Detected', WHEN),
       acknowledged_by: named('Acknowledged by', [atLeast(120)]),
       incident_id: hidden,
+      signal_runbook: hidden,
     },
   })
 
@@ -202,7 +209,7 @@ const affected = (): PanelSource =>
   table({
     title: 'Contacts since the onset',
     description:
-      'Contacts of each affected release that began between the onset of the harm and the stop (or the end of the range), with what was written in them, and how far the evidence of this channel and queue carries the release to its pause: 100 % pauses it alone. Each incident counts its own stretch of time.',
+      'Contacts of each affected release that began between the onset of the harm and the stop (or the end of the range), with what was written in them, and how far the evidence of this channel and queue carries the release to its pause: 100 % pauses it alone. A release with several incidents counts once, from the first onset to the last stop.',
     unit: 'short',
     width: 14,
     height: 8,
@@ -252,21 +259,27 @@ const affected = (): PanelSource =>
     },
   })
 
+/** Customers who wait for an answer on WhatsApp, as facts/reply-window.ts knows the channel. */
+const REPLY_OWED = `kind = 'customer' AND need = 'recontact' AND NOT is_done AND match(channel, '(?i)whats *app')`
+/** Less than this is a matter of now. */
+const REPLY_SOON_SECONDS = 4 * 3600
+
 /** The affected set of the pause, and how much of it is dealt with. */
 const recovery = (): PanelSource =>
   table({
     title: 'What is to be put right',
     description:
-      'The affected set that was listed at the pause, by what it needs: records to correct, customers to recontact, cases to route. Done: the ledger has an entry. `andon affected` and `andon recover` have the items.',
+      'The affected set that was listed at the pause, by what it needs: records to correct, customers to recontact, cases to route. Done: the ledger has an entry. WhatsApp, left: how long a free-form reply may still be sent to the first of those to recontact (24 h after the contact; longer where the customer wrote again). `andon affected` and `andon recover` have the items.',
     unit: 'short',
     width: 24,
     height: 6,
-    whenEmpty: 'Nothing is listed: no pause in this range and selection touched anything.',
+    whenEmpty: 'Nothing is listed: no pause in this range and selection touched anything, as far as counted.',
     queries: [
       clickhouse(
         sql`
         SELECT ${releaseName} AS release_name, if(need = '', 'listed only', need) AS need_name, kind, count() AS items, countIf(is_done) AS done,
-          ${share('done', 'items')} AS done_share
+          ${share('done', 'items')} AS done_share,
+          if(countIf(${REPLY_OWED}) > 0, greatest(0, ${REPLY_WINDOW_MS / 1000} - date_diff('second', minIf(ended_at, ${REPLY_OWED}), $__toTime)), NULL) AS reply_left
         FROM affected_now
         WHERE incident_id IN (SELECT incident_id FROM incident_clock WHERE ${shown()})
         GROUP BY agent, release, kind, need_name
@@ -282,39 +295,24 @@ const recovery = (): PanelSource =>
       items: named('Items', [atLeast(70)]),
       done: named('Done', [atLeast(66)]),
       done_share: named('Share done', [atLeast(70), ...unit('percentunit', 0)]),
+      reply_left: named('WhatsApp, left', [
+        ...unit('s'),
+        { id: 'custom.cellOptions', value: { type: 'color-text' } },
+        {
+          id: 'thresholds',
+          value: {
+            mode: 'absolute',
+            steps: [
+              { value: null, color: BAD },
+              { value: REPLY_SOON_SECONDS, color: 'text' },
+            ],
+          },
+        },
+      ]),
     },
   })
 
-const harm = (): PanelSource =>
-  series({
-    title: 'Evidence of the affected releases',
-    description:
-      'Joint evidence of every release with an incident, over its line: how fast the harm showed. 100 % is a pause; what lies beyond 150 % leaves the picture.',
-    unit: 'percentunit',
-    width: 10,
-    height: 8,
-    ...EVIDENCE_AXIS,
-    lines: true,
-    thresholds: [
-      { value: null, color: 'transparent' },
-      { value: 1, color: BAD },
-    ],
-    whenEmpty: NO_INCIDENT,
-    queries: [
-      clickhouse(
-        sql`
-        SELECT $__timeInterval(minute) AS time, ${releaseName} AS series, argMax(log_e / log_threshold, (at, seq)) AS evidence_ratio
-        FROM evidence_history
-        WHERE trigger = '' AND $__timeFilter(minute)
-          AND (agent, release, environment) IN (SELECT agent, release, environment FROM incident_clock WHERE ${shown()})
-        GROUP BY time, series
-        ORDER BY time`,
-        'series',
-      ),
-    ],
-  })
-
-const nextSteps = (): PanelSource =>
+const firstMinutes = (): PanelSource =>
   text(
     'First five minutes',
     'The beginning of the runbook docs/runbooks/release-paused.md.',
@@ -323,7 +321,7 @@ const nextSteps = (): PanelSource =>
     `1. **Has it stopped?** Look at *State* above. *pausing*: nobody has accepted; stop the release by hand where traffic is routed.
 2. **Where do customers go now?** *Traffic goes to* names it. Tell whoever staffs that queue.
 3. **Is it only this release?** Several agents at once point to something shared: a model, a tool, a system of record.
-4. **Was it right?** Look at *Rate* against *Baseline*, and at the evidence: did it climb at one point in time?
+4. **Was it right?** Look at *Rate* against *Baseline* and at the evidence: did it climb at one point in time?
 
 [The whole runbook](\${page}/docs/runbooks/release-paused.md) · [the page of the monitor](\${page}) · [everything as JSON](\${page}/api/v1/overview)`,
   )

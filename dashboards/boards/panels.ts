@@ -40,6 +40,7 @@ import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/ta
 import { PanelBuilder as TextBuilder } from '@grafana/grafana-foundation-sdk/text'
 import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries'
 import { CLICKHOUSE, PROMETHEUS } from './query.ts'
+import { MARKS } from './sql.ts'
 
 export type PanelSource = Builder<Panel>
 
@@ -79,9 +80,11 @@ export const FEW = {
   noVerdict: 'none closed yet',
   nothingToRecover: 'nothing to recover',
   notScraped: 'no sample',
+  notKnownYet: 'not known yet',
+  nothingCounted: 'nothing counted',
 } as const
 export const NO_CONTACTS = 'No contact in this range and selection. Widen the range, or choose All.'
-export const NO_INCIDENT = 'No incident in this range and selection: nothing breached a limit.'
+export const NO_INCIDENT = 'No incident in this range and selection, as far as counted.'
 export const NOT_SCRAPED = 'No sample. Does Prometheus scrape /metrics of the monitor? See docs/grafana.md.'
 
 /** What the builders of all kinds of panels have in common; the SDK gives it no type. */
@@ -139,7 +142,30 @@ export type SeriesLook = Look &
     interval?: string
     /** Marks every point: where a line may have one only. */
     marked?: boolean
+    /** A line goes on over rows without a value where its points lie closer than this; else it breaks there. Default: it breaks. */
+    bridgedMs?: number
+    /** Series carry the marks of sql.ts: each place has its colour and its dash. */
+    places?: boolean
+    /** The legend has the last value of each series. */
+    values?: boolean
   }>
+
+/**
+ * Colours and dashes of series by their place, in an order in which neighbours differ in hue and in brightness, also for those who cannot tell red from
+ * green; the dash says the same without colour.
+ */
+export const PLACES: readonly Readonly<{ color: string; dash: readonly number[] | null }>[] = [
+  { color: 'blue', dash: null },
+  { color: 'orange', dash: [14, 4] },
+  { color: 'purple', dash: [2, 4] },
+  { color: 'text', dash: [10, 4, 2, 4] },
+  { color: 'dark-green', dash: [5, 5] },
+  { color: 'dark-orange', dash: [18, 4, 2, 4, 2, 4] },
+]
+const asPlace = ({ color, dash }: (typeof PLACES)[number]): DynamicConfigValue[] => [
+  { id: 'color', value: { mode: FieldColorModeId.Fixed, fixedColor: color } },
+  ...(dash ? [{ id: 'custom.lineStyle', value: { fill: 'dash', dash } }] : []),
+]
 
 export function series(look: SeriesLook): PanelSource {
   const isBars = look.draw === 'bars'
@@ -151,7 +177,7 @@ export function series(look: SeriesLook): PanelSource {
     .lineWidth(isBars ? 0 : 2)
     .fillOpacity(isBars ? 80 : 0)
     .showPoints(look.marked ? VisibilityMode.Always : VisibilityMode.Auto)
-    .spanNulls(!isBars)
+    .spanNulls(look.bridgedMs ?? false)
     // By their order: colours by name are often the same for two lines.
     .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.PaletteClassic))
     .stacking(new StackingConfigBuilder().mode(look.stacked ? StackingMode.Normal : StackingMode.None).group('A'))
@@ -160,9 +186,11 @@ export function series(look: SeriesLook): PanelSource {
         .displayMode(LegendDisplayMode.List)
         .placement(LegendPlacement.Bottom)
         .showLegend(true)
-        .calcs([]),
+        .calcs(look.values ? ['lastNotNull'] : []),
     )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending))
+  if (look.places)
+    for (const [index, place] of PLACES.entries()) builder.overrideByRegexp(`/${MARKS[index]!}/`, asPlace(place))
   if (look.lines) builder.thresholdsStyle(new GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed))
   if (look.min !== undefined) builder.min(look.min)
   if (look.max !== undefined) builder.max(look.max)
@@ -171,6 +199,10 @@ export function series(look: SeriesLook): PanelSource {
 
 /** Shares need many contacts in a point: a day in half hours. A total over the range has no use for more points either. */
 export const SHARE_POINTS = 48
+/** Shares of single releases: a day in hours. */
+export const RELEASE_SHARE_POINTS = 24
+/** Evidence stands where it is until the next contact, which may take a while at night; over a longer gap nobody knows. */
+export const EVIDENCE_BRIDGED_MS = 3 * 3_600_000
 /** Bars that can be told apart. */
 export const BAR_POINTS = 120
 /** Evidence is drawn around the line at which a release is paused: how far beyond it somebody is decides nothing. */
@@ -194,11 +226,12 @@ const OF_EVERY_COLUMN: readonly DynamicConfigValue[] = [
 ]
 
 /** The columns that decide come first: on a phone the others are reached by a swipe, and the first one stays. */
-export function table(look: Look): PanelSource {
+export function table(look: Look & Readonly<{ sortBy?: string }>): PanelSource {
   const overrides = Object.entries(look.overrides ?? {}).map(
     ([name, more]) => [name, [...more, ...OF_EVERY_COLUMN]] as const,
   )
   const builder = dressed(new TableBuilder(), { ...look, overrides: Object.fromEntries(overrides) }).showHeader(true)
+  if (look.sortBy) builder.sortBy([{ build: () => ({ displayName: look.sortBy!, desc: true }) }])
   return {
     build: () => {
       const panel = builder.build()

@@ -95,7 +95,7 @@ const fieldConfig = z.strictObject({
   }),
   overrides: z.array(
     z.strictObject({
-      matcher: z.strictObject({ id: z.literal('byName'), options: z.string() }),
+      matcher: z.strictObject({ id: z.enum(['byName', 'byRegexp']), options: z.string() }),
       properties: z.array(property).min(1),
     }),
   ),

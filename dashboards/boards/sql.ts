@@ -3,8 +3,12 @@
 import { DRILL } from '../../facts/drill.ts'
 import { sql } from './text.ts'
 
-/** Releases drawn as series of their own: more cannot be told apart, and a browser would choke on a thousand. */
-export const MOST_SERIES = 12
+/** Releases drawn as series of their own: more cannot be told apart. */
+export const MOST_SERIES = 6
+/** What stands for all that have no series of their own. */
+export const OTHERS = 'other releases'
+/** What stands before the name of a series, so that its place gives it a colour and a dash (PLACES in panels.ts). */
+export const MARKS = ['①', '②', '③', '④', '⑤', '⑥'] as const
 
 /** Columns of a slice that a board can be narrowed to, each by the variable of the same name. */
 export const SLICE_COLUMNS = ['environment', 'agent', 'release', 'channel', 'queue', 'region'] as const
@@ -75,17 +79,78 @@ export const COUNTS = sql`
     WHERE ${BY_DAY} AND day >= toDate($__fromTime) + 1 AND day <= toDate($__toTime)
   )`
 
-/** The latest releases of the selection that had a contact in the range. */
-export const latestReleases = (most: number = MOST_SERIES): string => sql`
+/** The latest releases of the selection that had a contact in the range: rows of agent, release, environment. */
+export const latest = (most: number = MOST_SERIES): string => sql`
+  SELECT agent, release, environment
+  FROM slice_times
+  WHERE ${sliceSelected()}
+  GROUP BY agent, release, environment
+  HAVING min(first_at) <= $__toTime AND max(last_at) >= $__fromTime
+  ORDER BY max(last_at) DESC, min(first_at) DESC
+  LIMIT ${most}`
+
+export const isAmong = (releases: string): string => sql`
   (agent, release, environment) IN (
-    SELECT agent, release, environment
-    FROM slice_times
-    WHERE ${sliceSelected()}
-    GROUP BY agent, release, environment
-    HAVING min(first_at) <= $__toTime AND max(last_at) >= $__fromTime
-    ORDER BY max(last_at) DESC, min(first_at) DESC
-    LIMIT ${most}
+    ${releases}
   )`
+export const latestReleases = (most: number = MOST_SERIES): string => isAmong(latest(most))
+
+/**
+ * Of the releases that had a contact in the range, those whose evidence is strongest, as the detector last said: rows of agent, release, environment.
+ * Releases that nobody judges come last. `of` chooses the rows of evidence, e.g. the joint ones.
+ */
+export const nearest = (of: string, most: number = MOST_SERIES): string => sql`
+  SELECT agent, release, environment
+  FROM (
+    ${latest(1000).replace('SELECT agent, release, environment', 'SELECT agent, release, environment, max(last_at) AS seen_at')}
+  ) AS served
+  LEFT JOIN (
+    SELECT agent, release, environment, max(evidence) AS strongest, 1 AS is_judged
+    FROM (
+      SELECT agent, release, environment, trigger, argMax(log_e / log_threshold, seq) AS evidence
+      FROM evidence_latest
+      WHERE ${of}
+      GROUP BY agent, release, environment, trigger
+    )
+    GROUP BY agent, release, environment
+  ) AS judged USING (agent, release, environment)
+  ORDER BY is_judged DESC, strongest DESC, seen_at DESC, agent, release, environment
+  LIMIT ${most}`
+
+/**
+ * Releases that are stopped as a whole at the end of the range: an order was accepted, and nobody has let them go on since. Where a part alone is
+ * stopped, the release serves on.
+ */
+export const heldReleases = (): string => sql`
+  SELECT agent, release, environment
+  FROM incident_clock
+  WHERE empty(scope) AND accepted_at <= $__toTime AND ${releaseSelected()}
+  GROUP BY agent, release, environment
+  HAVING ifNull(max(accepted_at) > maxIf(resumed_at, resumed_at <= $__toTime), true)`
+
+/** The name of a series with the mark of its place, in order of names; what is no release of its own comes last and has none. */
+const marked = sql`
+  if(name = '${OTHERS}', name, concat([${MARKS.map((mark) => `'${mark}'`).join(', ')}][dense_rank() OVER (ORDER BY name = '${OTHERS}', name)], ' ', name)) AS series`
+
+/** Series with marks, of rows of time, name and one value. */
+export const withMarks = (rows: string, value: string): string => sql`
+  SELECT time, ${marked}, ${value}
+  FROM (
+    ${rows}
+  )
+  ORDER BY time`
+
+/**
+ * The same for lines, with a row of nothing wherever a point is missing between the first and the last of a series: a line over an outage would be an
+ * invention. The value is one that may be null.
+ */
+export const linesOf = (rows: string, value: string): string =>
+  withMarks(
+    sql`
+    ${rows}
+    ORDER BY name, time WITH FILL STEP toIntervalSecond($__interval_s)`,
+    value,
+  )
 
 /** 97.5 % point of the normal distribution, as detectors/sequential/wilson.ts has it. */
 const Z = 1.959963984540054

@@ -49,22 +49,28 @@ const lanes = (): PanelSource =>
     },
   })
 
-/** A lane each: from the first to the last contact, to the minute. A release that ended before the range may be paused in it still. */
+/**
+ * A lane each: from the first to the last contact, to the minute. A release that ended before the range may be paused in it still. The list is cut last, and
+ * releases_found says what it was cut from.
+ */
 const releases = (): string => `
-    SELECT environment, agent, release, toDateTime(began) AS first_at, toDateTime(ended) AS last_at, total AS contacts
+    SELECT environment, agent, release, toDateTime(began) AS first_at, toDateTime(ended) AS last_at, total AS contacts, count() OVER () AS releases_found
     FROM (
       SELECT environment, agent, release, min(slice_times.first_at) AS began, max(slice_times.last_at) AS ended, sum(slice_times.contacts) AS total
       FROM slice_times
       WHERE release != '' AND ${sliceSelected(['environment', 'agent', 'release'])}
       GROUP BY environment, agent, release
     )
-    WHERE began <= $__toTime
+    WHERE began <= $__toTime AND (
+      ended >= $__fromTime
+      OR (environment, agent, release) IN (SELECT environment, agent, release FROM incident_clock WHERE detected_at <= $__toTime AND ${releaseSelected()})
+    )
     ORDER BY ended DESC
     LIMIT ${MOST_LANES}`
 
 /**
  * The clock of each incident. Recovered: when the last thing that needed something was dealt with or the rest was waived; where nothing needed anything,
- * with the drain. An order to roll back takes effect when it is accepted.
+ * with the drain.
  */
 const incidents = (): string => `
     SELECT incident_id, environment, agent, release, state, arrayStringConcat(signals, ', ') AS signal_names, finding_reason,
@@ -73,7 +79,7 @@ const incidents = (): string => `
         items = 0 OR open > 0, NULL,
         done_ms > 0, fromUnixTimestamp64Milli(done_ms, 'UTC'),
         drained_at) AS recovered_at,
-      if(action = 'rollback', accepted_at, NULL) AS rolled_back_at,
+      rolled_back_at, resumed_at, closed_at, ordered,
       contacts_exposed, contacts_after_pause, writes_after_pause
     FROM incident_clock
     LEFT JOIN (

@@ -10,6 +10,7 @@ import {
 import { el } from './element.js'
 import { count, dateTime, rfc3339, visible } from './format.js'
 import { name } from './releases.js'
+import { countedAfter } from './words.js'
 
 /** @typedef {import('../../facts/incident.ts').Incident} Incident */
 /** @typedef {import('./element.js').Child} Child */
@@ -71,7 +72,8 @@ function deliveries(incident) {
 }
 
 /** @param {Incident} incident */
-function affected({ scope, finding, contactsAfterPause, writesAfterPause, clock, ordered }) {
+function affected(incident) {
+  const { scope, finding, contactsAfterPause, writesAfterPause, clock, ordered } = incident
   const parts = scope.map(partText)
   const what = ordered === 'nothing' ? [] : [scope.length === 0 ? 'The whole release' : `Only ${parts.join(', ')}`]
   return [
@@ -79,7 +81,11 @@ function affected({ scope, finding, contactsAfterPause, writesAfterPause, clock,
     ...(finding.by === 'person' ? [] : [`${count(finding.contactsExposed)} contacts exposed before the decision`]),
     ...(clock.acceptedMs === null
       ? []
-      : [`${count(contactsAfterPause)} contacts and ${count(writesAfterPause)} writes after the pause`]),
+      : [
+          contactsAfterPause === null
+            ? `contacts after the pause are ${countedAfter(incident, contactsAfterPause)}`
+            : `${count(contactsAfterPause)} contacts and ${count(writesAfterPause ?? 0)} writes after the pause`,
+        ]),
   ]
 }
 

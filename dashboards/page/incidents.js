@@ -5,6 +5,7 @@ import { count, dateTime, percent, rfc3339, timeNear, titleOf, visible } from '.
 import { chip, name, oddsText } from './releases.js'
 import {
   between,
+  countedAfter,
   didOrder,
   incidentStandingOf,
   keyOf,
@@ -170,12 +171,12 @@ function measures(incident) {
       measure('Time to drain', between(clock.acceptedMs, clock.drainedMs) ?? pending, 'drained − accepted'),
       measure(
         'Contacts after pause',
-        clock.acceptedMs === null ? pending : count(incident.contactsAfterPause),
-        'Contacts begun after acceptance.',
+        clock.acceptedMs === null ? pending : countedAfter(incident, incident.contactsAfterPause),
+        'Contacts begun after acceptance, as telemetry has told so far.',
       ),
       measure(
         'Writes after pause',
-        clock.acceptedMs === null ? pending : count(incident.writesAfterPause),
+        clock.acceptedMs === null ? pending : countedAfter(incident, incident.writesAfterPause),
         'Writes begun after acceptance.',
       ),
     )

@@ -1,5 +1,5 @@
 /** What the page says about releases and incidents. Pure: no document, no clock. */
-import { counted, duration, evidenceShare, NBSP, visible } from './format.js'
+import { count, counted, duration, evidenceShare, NBSP, visible } from './format.js'
 
 /** @typedef {import('../../facts/overview.ts').Overview} Overview */
 /** @typedef {import('../../facts/overview.ts').ReleaseView} ReleaseView */
@@ -25,6 +25,13 @@ export const namesOf = ({ environment, agent, release }) => ({
 
 /** States in which the order to stop stands, given or being given. */
 const STOPPING = ['pausing', 'paused', 'stopped', 'drained']
+/**
+ * What was counted after a pause, or why nobody knows: the stop is still to be proven, or the incident ended before it was.
+ * @param {Pick<Incident, 'state'>} incident @param {number | null} n
+ */
+export const countedAfter = ({ state }, n) =>
+  n !== null ? count(n) : state === 'paused' ? 'not known yet' : 'not known'
+
 /** @param {ReleaseView} view */
 export const isStopping = (view) => STOPPING.includes(view.state)
 

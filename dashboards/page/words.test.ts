@@ -29,6 +29,14 @@ test('the state of the line is said in words, the worst first', () => {
   expect(headline({ ...healthy, judged: false })).toBe('1 release seen, none judged')
 })
 
+test('contacts after a pause that nobody has counted are not known, never zero', () => {
+  const incident = (state: IncidentState) => anIncident(aFinding(), { state })
+  expect(words.countedAfter(incident('paused'), 1234)).toBe('1,234')
+  expect(words.countedAfter(incident('paused'), 0)).toBe('0')
+  expect(words.countedAfter(incident('paused'), null)).toBe('not known yet')
+  expect(words.countedAfter(incident('resumed'), null)).toBe('not known')
+})
+
 test.each(['watching', 'insufficient', 'no_data', 'sampled'] as const)(
   'a signal that is %s keeps its release from being called within limits',
   (finding) => {

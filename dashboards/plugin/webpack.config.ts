@@ -5,7 +5,7 @@ import { getPackageJson } from './.config/bundler/utils.ts'
 import baseConfig, { type Env } from './.config/webpack/webpack.config.ts'
 import { bundledBoard } from './boards.build.ts'
 
-/** The scaffolded build, and what it does not know of: the logo of the nested panel and the boards, which are generated next door. */
+/** The scaffolded build, and what it does not know of: the pictures of the nested panel and the boards, which are generated next door. */
 export default async (env: Env): Promise<Configuration> =>
   merge(await baseConfig(env), {
     plugins: [

@@ -19,9 +19,10 @@ GRANT INSERT ON andon.evidence_history TO andon_detector;
 GRANT INSERT ON andon.evidence_slices TO andon_detector;
 GRANT INSERT ON andon.baselines TO andon_detector;
 
--- The alerter reads, and keeps the journal of incidents, of their recovery, of releases and of drills.
+-- The alerter reads, and keeps the journal of incidents, what is counted after their pauses, and the journals of their recovery, of releases and of drills.
 GRANT SELECT ON andon.* TO andon_alerter;
 GRANT INSERT ON andon.incident_events TO andon_alerter;
+GRANT INSERT ON andon.pause_counts TO andon_alerter;
 GRANT INSERT ON andon.affected_items TO andon_alerter;
 GRANT INSERT ON andon.recovery_entries TO andon_alerter;
 GRANT INSERT ON andon.release_events TO andon_alerter;

@@ -57,6 +57,7 @@ SETTINGS non_replicated_deduplication_window = 10000;
 
 -- How every trigger stood on every release, at most one row per minute: the last of the minute. The row with trigger '' is the joint
 -- evidence of the release, which is what a pause needs (its trials are its contacts). rate, low and high are null without trials; log_e is natural.
+-- limit: the highest share that is still healthy. ceiling: the share that breaches at once, 0 = none.
 CREATE TABLE IF NOT EXISTS evidence_history (
   environment LowCardinality(String),
   agent LowCardinality(String),
@@ -76,6 +77,7 @@ CREATE TABLE IF NOT EXISTS evidence_history (
   high Nullable(Float64),
   baseline Float64,
   limit Float64,
+  ceiling Float64,
   log_e Float64,
   log_threshold Float64,
   stored_at DateTime DEFAULT now(),
@@ -100,6 +102,7 @@ CREATE TABLE IF NOT EXISTS evidence_latest (
   trials Float64,
   hits Float64,
   limit Float64,
+  ceiling Float64,
   log_e Float64,
   log_threshold Float64
 )
@@ -107,7 +110,7 @@ ENGINE = ReplacingMergeTree(seq)
 ORDER BY (agent, release, environment, trigger);
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS evidence_latest_of_history TO evidence_latest AS
-SELECT environment, agent, release, trigger, signal, at, seq, action, shadow, finding, trials, hits, limit, log_e, log_threshold
+SELECT environment, agent, release, trigger, signal, at, seq, action, shadow, finding, trials, hits, limit, ceiling, log_e, log_threshold
 FROM evidence_history;
 
 -- Where the evidence of a release comes from: one row per slice and minute in which the slice had something new. log_e is the slice's term in the
@@ -132,8 +135,22 @@ ENGINE = ReplacingMergeTree(seq)
 ORDER BY (agent, release, environment, channel, queue, minute)
 TTL stored_at + INTERVAL 30 DAY;
 
+-- What has begun after a pause so far, while its stop is not proven (the journal counts only then): the latest row of an incident, and only as long as
+-- it was counted since the same acceptance and in the same parts of the release as are stopped now.
+CREATE TABLE IF NOT EXISTS pause_counts (
+  incident_id String,
+  accepted_ms Int64,
+  scope Array(String),
+  contacts UInt64,
+  writes UInt64,
+  kept_at DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = ReplacingMergeTree(kept_at)
+ORDER BY incident_id;
+
 -- Every incident with its clock, as the fold of its journal: what alerts/incident.ts folds in memory. A time that has not come is null.
--- life: the lines since it was last opened, which begins anew what was said of it before.
+-- life: the lines since it was last opened, which begins anew what was said of it before. ordered: an order to stop was given, so that what was
+-- only observed and then closed can be told from it. rolled_back_at: when a rollback was accepted, whoever ordered it.
 CREATE VIEW IF NOT EXISTS incident_clock AS
 WITH
   arrayLast(line -> line.2 = 'opened', journal) AS opened,
@@ -150,7 +167,9 @@ WITH
   arrayLast(line -> line.2 IN ('stopped', 'reopened', 'part_resumed'), life) AS stopped,
   arrayLast(line -> line.2 IN ('drained', 'reopened', 'part_resumed'), life) AS drained,
   arrayFlatten(arrayMap(line -> JSONExtract(line.4, 'scope', 'Array(Tuple(channel String, queue String))'), arrayFilter(line -> line.2 = 'part_resumed', life))) AS gone_on,
-  arrayLast(line -> line.2 IN ('stopped', 'drained'), life).4 AS counted
+  arrayLast(line -> line.2 IN ('stopped', 'drained', 'reopened', 'part_resumed'), life) AS counted,
+  arrayFilter(line -> if(rolled_back.1 > 0, line.1 > rolled_back.1, JSONExtractString(finding, 'action') = 'rollback'), acceptances) AS rollbacks,
+  notEmpty(acceptances) AND live.1 = acceptances[1].3 AND live.2 = scope AS is_live
 SELECT
   incident_id,
   JSONExtractString(finding, 'release', 'environment') AS environment,
@@ -164,6 +183,7 @@ SELECT
   JSONExtractString(finding, 'trafficGoesTo') AS traffic_goes_to,
   JSONExtractString(finding, 'reason') AS finding_reason,
   JSONExtractString(opened.4, 'reason') AS reason,
+  ordered,
   JSONExtractString(opened.4, 'person', 'by') AS ordered_by,
   arrayMap(part -> concat(part.1, ' ', part.2), arrayFilter(part -> NOT arrayExists(one -> one.1 IN ('', part.1) AND one.2 IN ('', part.2), gone_on),
     JSONExtract(opened.4, 'scope', 'Array(Tuple(channel String, queue String))'))) AS scope,
@@ -180,14 +200,15 @@ SELECT
   if(notEmpty(acceptances), fromUnixTimestamp64Milli(acceptances[1].3, 'UTC'), NULL) AS accepted_at,
   if(stopped.2 = 'stopped', fromUnixTimestamp64Milli(JSONExtractInt(stopped.4, 'stoppedAtMs'), 'UTC'), NULL) AS stopped_at,
   if(drained.2 = 'drained', fromUnixTimestamp64Milli(JSONExtractInt(drained.4, 'drainedAtMs'), 'UTC'), NULL) AS drained_at,
+  if(notEmpty(rollbacks), fromUnixTimestamp64Milli(rollbacks[1].3, 'UTC'), NULL) AS rolled_back_at,
   if(acknowledged.1 > 0, fromUnixTimestamp64Milli(acknowledged.3, 'UTC'), NULL) AS acknowledged_at,
   if(resumed.1 > 0, fromUnixTimestamp64Milli(resumed.3, 'UTC'), NULL) AS resumed_at,
   if(closed.1 > 0, fromUnixTimestamp64Milli(closed.3, 'UTC'), NULL) AS closed_at,
   JSONExtractString(acknowledged.4, 'by') AS acknowledged_by,
   JSONExtractString(closed.4, 'verdict') AS verdict,
   JSONExtractFloat(finding, 'contactsExposed') AS contacts_exposed,
-  JSONExtractFloat(counted, 'contactsAfterPause') AS contacts_after_pause,
-  JSONExtractFloat(counted, 'writesAfterPause') AS writes_after_pause,
+  multiIf(state = 'paused', if(is_live, toFloat64(live.3), NULL), counted.2 IN ('stopped', 'drained'), JSONExtractFloat(counted.4, 'contactsAfterPause'), NULL) AS contacts_after_pause,
+  multiIf(state = 'paused', if(is_live, toFloat64(live.4), NULL), counted.2 IN ('stopped', 'drained'), JSONExtractFloat(counted.4, 'writesAfterPause'), NULL) AS writes_after_pause,
   JSONExtractFloat(finding, 'trials') AS trials,
   JSONExtractFloat(finding, 'hits') AS hits,
   JSONExtractFloat(finding, 'baseline') AS baseline,
@@ -200,7 +221,10 @@ FROM (
   SELECT incident_id, arraySort(groupArray((version, toString(type), at_ms, body))) AS journal
   FROM (SELECT incident_id, version, type, at_ms, body FROM incident_events ORDER BY incident_id, version, inserted_at, at_ms LIMIT 1 BY incident_id, version)
   GROUP BY incident_id
-)
+) AS journals
+LEFT JOIN (
+  SELECT incident_id, argMax((accepted_ms, scope, contacts, writes), kept_at) AS live FROM pause_counts GROUP BY incident_id
+) AS counts USING (incident_id)
 WHERE opened.1 > 0;
 
 -- Every line that says how the order of a pause, or the notice of it, travelled.

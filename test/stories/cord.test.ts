@@ -6,9 +6,11 @@ import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Running, startMonitor } from '../../app/serve.ts'
+import { storedIncidents } from '../../app/stored-overview.clickhouse.ts'
 import { configSchema } from '../../config.ts'
 import { wallClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
+import { rowsOf } from '../../store/store.clickhouse.ts'
 import { postTraces, type TestContact } from '../fixtures/otlp.ts'
 
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
@@ -142,6 +144,34 @@ test('a release whose updates fail is paused by a signed webhook, a healthy one 
     ['r42', 'live', 200],
     ['r43', 'paused', 60],
   ])
+})
+
+test('contacts that a platform lets in after it accepted are counted where people look, long before its stop could be proven', async () => {
+  await postTraces(running.receiverUrl, contacts('r43', 60, 4))
+  await until(
+    () => running.monitor.incidents()[0]?.state,
+    (state) => state === 'paused',
+  )
+  const goingOn = contacts('r43', 7, 4, 60).map((contact) => ({ ...contact, startedAtMs: wallClock.nowMs() }))
+  await postTraces(running.receiverUrl, goingOn)
+
+  const seen = async () => (await running.monitor.overview()).incidents[0]!
+  expect(await until(seen, ({ contactsAfterPause }) => contactsAfterPause === 7)).toMatchObject({
+    state: 'paused',
+    contactsAfterPause: 7,
+    writesAfterPause: 7,
+  })
+  const kept = async () => (await storedIncidents(running.monitor.store))[0]!
+  expect(await until(kept, ({ contactsAfterPause }) => contactsAfterPause === 7)).toMatchObject({
+    state: 'paused',
+    contactsAfterPause: 7,
+  })
+  const [row] = await rowsOf(
+    running.monitor.store,
+    'SELECT contacts_after_pause, writes_after_pause FROM incident_clock',
+  )
+  expect(row).toEqual({ contacts_after_pause: 7, writes_after_pause: 7 })
+  expect(await running.monitor.registry.metrics()).toMatch(/andon_incident_contacts_after_pause\{.*release="r43".*\} 7/)
 })
 
 test('a platform that is away for a moment is asked again under the same id, and the release is paused once', async () => {

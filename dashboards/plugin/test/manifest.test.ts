@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { bundledBoard, revisionOf } from '../boards.build.ts'
+import { MODULES, VERSIONS } from '../package/compatible.mts'
 import { BOARDS } from '../src/boards.ts'
 
 type Manifest = Readonly<{
@@ -35,7 +36,7 @@ test.each([
   expect(id).toMatch(/^[0-9a-z]+-([0-9a-z]+-)?(app|panel)$/)
   expect(manifest.info.updated).toMatch(/^\d{4}-\d\d-\d\d$/)
   expect(manifest.info.keywords.length).toBeGreaterThan(0)
-  expect(manifest.dependencies.grafanaDependency).toBe('>=12.3.0-0')
+  expect(manifest.dependencies.grafanaDependency).toBe('>=12.4.0')
   expect(JSON.stringify(manifest)).not.toMatch(/%[A-Z_]+%/)
   for (const logo of Object.values(manifest.info.logos)) expect(existsSync(dist(folder + logo)), logo).toBe(true)
   expect(existsSync(dist(`${folder}module.js`))).toBe(true)
@@ -92,4 +93,18 @@ test('the bundles ask for nothing that Grafana does not share, and stay small', 
     process.stdout.write(`${file}: ${kb.toFixed(1)} kB, ${(gzipSync(text).length / 1024).toFixed(1)} kB gzipped\n`)
     expect(kb).toBeLessThan(mostKb)
   }
+})
+
+test('compatibility is checked for every module, with the oldest Grafana that the manifests allow and the one it is built with', () => {
+  const { dependencies } = json<{ dependencies: Record<string, string> }>(
+    fileURLToPath(new URL('../package.json', import.meta.url)),
+  )
+  const oldest = app.dependencies.grafanaDependency.replace(/^>=(\d+\.\d+)\..*$/, '$1.')
+  expect(VERSIONS[0].startsWith(oldest)).toBe(true)
+  expect(VERSIONS[1]).toBe(dependencies['@grafana/ui'])
+  const modules = readdirSync(dist(''), { recursive: true }).map(String)
+  const loaded = modules
+    .filter((path) => /(^|\/)module\.js$/.test(path))
+    .map((path) => `src/${path.replace(/\.js$/, '.ts')}`)
+  expect([...MODULES].sort()).toEqual(loaded.sort())
 })

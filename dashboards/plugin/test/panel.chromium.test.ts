@@ -54,6 +54,7 @@ const spread = ({ from, to }: { from: number; to: number }): number => to - from
 
 /** Where a moment of the range stands on a lane, in pixels of the window. */
 async function pointOf(tab: Tab, name: string, ms: number, { from, to } = rangeOf('day')) {
+  await lane(tab, name).scrollIntoViewIfNeeded()
   const box = (await lane(tab, name).locator('svg').last().boundingBox())!
   return { x: box.x + ((ms - from) / (to - from)) * box.width, y: box.y + 18 }
 }
@@ -223,10 +224,10 @@ describe.skipIf(CHROMIUM === undefined)(
       )
       expect(await textOf(tab, '[role=tooltip]')).toContain('not yet')
       await tab.keyboard.press('End')
-      expect(await chosen()).toMatch(/^refunds v41/)
-      await lane(tab, 'v41').waitFor()
+      expect(await chosen()).toMatch(/^order-status 2026\.11\.1,/)
+      await lane(tab, '2026.11.1').waitFor()
       await tab.keyboard.press('Home')
-      for (let step = 0; step < 5; step++) await tab.keyboard.press('ArrowDown')
+      for (let step = 0; step < 8; step++) await tab.keyboard.press('ArrowDown')
       expect(await chosen()).toMatch(/^order-status 2026\.11\.2/)
       await tab.keyboard.press('f')
       await tab.waitForFunction('window.seen.ranges.length === 1')
@@ -244,6 +245,56 @@ describe.skipIf(CHROMIUM === undefined)(
       await tab.waitForFunction('window.seen.ranges.length === 2')
       const [before, after] = (await seen(tab)).ranges
       expect(spread(after!)).toBeCloseTo(2 * spread(before!), -2)
+    })
+
+    test('lanes where somebody must act stand on top, with the agents they belong to', async () => {
+      const { tab } = await shown({ scene: 'day' })
+      const standings = await tab.getByRole('option').evaluateAll((all) => all.map((one) => one.ariaLabel!))
+      expect(standings[0]).toMatch(/^crm-hygiene .*: Pausing\./)
+      expect(standings[2]).toMatch(/^refunds .*: Breach, not paused\./)
+    })
+
+    test('a finger zooms with the buttons', async () => {
+      const { tab } = await shown(
+        { scene: 'day', width: 366, height: 640 },
+        { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
+      )
+      const spreads = async () => (await seen(tab)).ranges.map(spread)
+      const whole = spread(rangeOf('day'))
+      await tab.getByRole('button', { name: 'Zoom in' }).tap()
+      await tab.getByRole('button', { name: 'Zoom out' }).tap()
+      await tab.getByRole('button', { name: 'Fit the latest incident' }).tap()
+      const [closer, farther, fitted] = await spreads()
+      expect(closer).toBeCloseTo(whole / 2, -3)
+      expect(farther).toBeCloseTo(whole, -3)
+      expect(fitted).toBeLessThan(whole)
+      expect(await list(tab).evaluate((element) => getComputedStyle(element).touchAction)).toBe('pan-y pinch-zoom')
+    })
+
+    test('no text of the panel is smaller than 11 pixels', async () => {
+      const { tab } = await shown({ scene: 'day' })
+      const sizes = await tab
+        .locator('svg text, span, p, div')
+        .evaluateAll((all) =>
+          all
+            .filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent!.trim() !== ''))
+            .map((one) => Number.parseFloat(getComputedStyle(one).fontSize)),
+        )
+      expect(sizes.length).toBeGreaterThan(40)
+      expect(Math.min(...sizes)).toBeGreaterThanOrEqual(11)
+    })
+
+    test('while a card is open it says the moment itself, and nothing hides behind it', async () => {
+      const { tab } = await shown({ scene: 'day' })
+      const { x, y } = await pointOf(tab, '2026.11.2', rangeOf('day').now - 739 * MINUTE)
+      await tab.mouse.move(x - 40, y)
+      await tab.mouse.move(x, y)
+      expect(await textOf(tab, '[role=tooltip] time')).toMatch(/^2026-11-20 02:1\d:\d\d$/)
+    })
+
+    test('annotations of the dashboard stand on the axis, those of the range alone', async () => {
+      const { tab } = await shown({ scene: 'one' })
+      expect(await tab.locator('svg title').allTextContents()).toEqual(['Ledger was migrated'])
     })
 
     test('where marks stand too close, zooming takes them apart', async () => {

@@ -1,6 +1,6 @@
 import { MOMENT_WORDS } from './marks.ts'
 import { type Incident, MOMENTS, type Moment } from './model.ts'
-import { isOrdered } from './phases.ts'
+import { isOrdered, isOver } from './phases.ts'
 
 /** One line of the clock of an incident. */
 export type ClockLine = Readonly<{
@@ -30,7 +30,11 @@ export function clockOf(incident: Incident): ClockLine[] {
 
 const AWAITED: readonly Moment[] = ['accepted', 'drained', 'recovered']
 const isAwaited = (incident: Incident, moment: Moment, isLater: boolean): boolean =>
-  isLater && isOrdered(incident) && AWAITED.includes(moment) && (moment !== 'recovered' || incident.tellsRecovery)
+  isLater &&
+  isOrdered(incident) &&
+  !isOver(incident) &&
+  AWAITED.includes(moment) &&
+  (moment !== 'recovered' || incident.tellsRecovery)
 
 const rangeOf = ({ onsetLowMs, onsetHighMs }: Incident): readonly [number, number] | null =>
   onsetLowMs !== null && onsetHighMs !== null && onsetHighMs > onsetLowMs ? [onsetLowMs, onsetHighMs] : null

@@ -26,6 +26,8 @@ export function anIncident(moments: Partial<Record<Moment, number>>, parts: Part
     onsetHighMs: null,
     resumedMs: null,
     rolledBackMs: null,
+    closedMs: null,
+    ordered: null,
     tellsRecovery: false,
     contactsExposed: null,
     contactsAfterPause: null,

@@ -103,7 +103,27 @@ test('a table without rows, or without columns, is no problem', () => {
     incidents: [],
     evidence: new Map(),
     problems: [],
+    found: null,
   })
+})
+
+test('whether a stop was ordered and how it ended is read as it is said; what is not said is not known', () => {
+  const one = (name: string, value: string) => text(name, value)
+  const known = [one('agent', 'a'), one('release', 'r'), one('incident_id', 'i'), time('detected_at', 100)]
+  const said = [number('ordered', 0), time('closed_at', 400), time('resumed_at', 300), time('rolled_back_at', 200)]
+  expect(read({ refId: 'A', fields: [...known, ...said] }).incidents[0]).toMatchObject({
+    ordered: false,
+    closedMs: 400,
+    resumedMs: 300,
+    rolledBackMs: 200,
+  })
+  expect(read({ refId: 'A', fields: known }).incidents[0]).toMatchObject({ ordered: null, closedMs: null })
+})
+
+test('how many releases there are is what the query says beside each', () => {
+  const fields = [text('agent', 'a'), text('release', 'r'), time('first_at', 100), time('last_at', 200)]
+  expect(read({ refId: 'A', fields: [...fields, number('releases_found', 1234)] }).found).toBe(1234)
+  expect(read({ refId: 'A', fields }).found).toBeNull()
 })
 
 test('evidence comes in order of time whatever the order of rows; null is no evidence', () => {

@@ -65,7 +65,15 @@ export function readFrames(frames: readonly DataFrame[]): Timeline {
     incidents: [...incidents.values()],
     evidence: evidenceOf(points),
     problems,
+    found: foundIn(frames),
   }
+}
+
+/** How many releases there are, where a query says it beside each: it may hand over fewer. */
+function foundIn(frames: readonly DataFrame[]): number | null {
+  const columns = frames.flatMap(({ fields }) => fields.filter(({ name }) => name === 'releases_found'))
+  const counts = columns.map(({ values }) => numberOf(values[0])).filter((count) => count !== null)
+  return counts.length === 0 ? null : Math.max(...counts)
 }
 
 function problemOf(reader: Reader, read: Readonly<Record<Kind, (reader: Reader) => number>>): string | null {
@@ -135,6 +143,8 @@ function readIncidents(reader: Reader, into: Map<string, Incident>): number {
       onsetHighMs: time('onset_high_at'),
       resumedMs: time('resumed_at'),
       rolledBackMs: time('rolled_back_at'),
+      closedMs: time('closed_at'),
+      ordered: number('ordered') === null ? null : number('ordered') !== 0,
       tellsRecovery: reader.has('recovered_at'),
       contactsExposed: number('contacts_exposed'),
       contactsAfterPause: number('contacts_after_pause'),

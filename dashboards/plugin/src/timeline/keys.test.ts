@@ -10,6 +10,7 @@ const { lanes } = lanesOf(
     incidents: [incident],
     evidence: new Map(),
     problems: [],
+    found: null,
   },
   { fromMs: 0, toMs: 1_000_000 },
   { nowMs: 1_000_000, silentAfterMs: 50 },

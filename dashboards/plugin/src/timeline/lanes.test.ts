@@ -9,6 +9,7 @@ const timeline = (parts: Partial<Timeline>): Timeline => ({
   incidents: [],
   evidence: new Map(),
   problems: [],
+  found: null,
   ...parts,
 })
 const shown = (parts: Partial<Timeline>, fromMs: number, toMs: number, order: Order = 'newest') => {
@@ -43,14 +44,15 @@ test('an incident whose release is not in the data still has a lane', () => {
   })
 })
 
-test('orders: by agent and newest first, newest first, and most urgent first', () => {
+test('orders: by agent with what is urgent on top, newest first, and most urgent first', () => {
   const releases = [
     aRelease(100, 990, { agent: 'b', release: 'b1' }),
     aRelease(300, 990, { agent: 'b', release: 'b2' }),
     aRelease(200, 990, { agent: 'a', release: 'a1' }),
   ]
   const incidents = [anIncident({ detected: 950 }, { agent: 'b', release: 'b1', key: releases[0]!.key })]
-  expect(shown({ releases, incidents }, 0, 1000, 'agent').names).toEqual(['a1', 'b2', 'b1'])
+  expect(shown({ releases }, 0, 1000, 'agent').names).toEqual(['a1', 'b2', 'b1'])
+  expect(shown({ releases, incidents }, 0, 1000, 'agent').names).toEqual(['b1', 'b2', 'a1'])
   expect(shown({ releases, incidents }, 0, 1000, 'newest').names).toEqual(['b2', 'a1', 'b1'])
   expect(shown({ releases, incidents }, 0, 1000, 'urgent').names).toEqual(['b1', 'b2', 'a1'])
 })
@@ -65,6 +67,11 @@ test.each([
     'recovering',
     aRelease(100, 420),
     [anIncident({ detected: 400, accepted: 410, drained: 420 }, { tellsRecovery: true })],
+  ],
+  [
+    'held',
+    aRelease(100, 420),
+    [anIncident({ detected: 400, accepted: 410, drained: 420, recovered: 430 }, { tellsRecovery: true })],
   ],
   ['rolled_back', aRelease(100, 420), [anIncident({ detected: 400, accepted: 410 }, { rolledBackMs: 500 })]],
   ['live', aRelease(100, 990), [anIncident({ detected: 400, accepted: 410 }, { resumedMs: 500 })]],

@@ -30,7 +30,8 @@ export function lanesOf(timeline: Timeline, range: Range, now: Now, order: Order
   const all = [...releases.values()].map((release) =>
     laneOf(release, incidents.get(release.key) ?? [], timeline.evidence.get(release.key) ?? null, now),
   )
-  return { lanes: all.filter((lane) => isActive(lane, range)).sort(ORDERS[order]), total: all.length }
+  const lanes = all.filter((lane) => isActive(lane, range))
+  return { lanes: lanes.sort(order === 'agent' ? byAgent(lanes) : ORDERS[order]), total: all.length }
 }
 
 function laneOf(release: Release, list: readonly Incident[], evidence: Evidence | null, now: Now): Lane {
@@ -76,13 +77,37 @@ const isActive = ({ phases, marks }: Lane, { fromMs, toMs }: Range): boolean =>
   ) || marks.some(({ atMs }) => atMs >= fromMs && atMs <= toMs)
 
 /** The most urgent first. */
-const URGENCY: readonly Standing[] = ['pausing', 'breached', 'paused', 'recovering', 'live', 'rolled_back', 'ended']
+const URGENCY: readonly Standing[] = [
+  'pausing',
+  'breached',
+  'paused',
+  'recovering',
+  'held',
+  'live',
+  'rolled_back',
+  'ended',
+]
+/** Where somebody must act now: these stand at the top in any order but the one by age. */
+const PINNED: readonly Standing[] = ['pausing', 'breached', 'paused']
 const urgencyOf = ({ standing }: Lane): number => URGENCY.indexOf(standing)
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 const byNewest = (a: Lane, b: Lane): number => b.launch.firstMs - a.launch.firstMs || compareText(a.key, b.key)
 
-const ORDERS: Readonly<Record<Order, (a: Lane, b: Lane) => number>> = {
-  agent: (a, b) => compareText(a.agent, b.agent) || compareText(a.environment, b.environment) || byNewest(a, b),
+const isPinned = ({ standing }: Lane): boolean => PINNED.includes(standing)
+const groupOf = ({ agent, environment }: Lane): string => `${agent}\u001f${environment}`
+
+/** Agents with a release where somebody must act come first, and that release first among its own. */
+function byAgent(lanes: readonly Lane[]): (a: Lane, b: Lane) => number {
+  const pinned = new Set(lanes.filter(isPinned).map(groupOf))
+  return (a, b) =>
+    Number(pinned.has(groupOf(b))) - Number(pinned.has(groupOf(a))) ||
+    compareText(a.agent, b.agent) ||
+    compareText(a.environment, b.environment) ||
+    Number(isPinned(b)) - Number(isPinned(a)) ||
+    byNewest(a, b)
+}
+
+const ORDERS: Readonly<Record<Exclude<Order, 'agent'>, (a: Lane, b: Lane) => number>> = {
   newest: byNewest,
   urgent: (a, b) => urgencyOf(a) - urgencyOf(b) || byNewest(a, b),
 }

@@ -33,6 +33,9 @@ export type Incident = Names &
     onsetHighMs: number | null
     resumedMs: number | null
     rolledBackMs: number | null
+    closedMs: number | null
+    /** An order to stop was given; null = the query does not say. */
+    ordered: boolean | null
     /** The query has a column that tells when recovery ended: without it nobody can say that a release recovers. */
     tellsRecovery: boolean
     contactsExposed: number | null
@@ -52,6 +55,8 @@ export type Timeline = Readonly<{
   incidents: readonly Incident[]
   evidence: ReadonlyMap<string, Evidence>
   problems: readonly Problem[]
+  /** Releases that the query found before it cut its list; null = it does not say. */
+  found: number | null
 }>
 
 /** Separates names by a character that none of them holds, so that no name can forge another. */

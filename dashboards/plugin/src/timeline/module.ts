@@ -22,7 +22,8 @@ export const plugin = new PanelPlugin<Options>(TimelinePanel)
             {
               value: 'agent',
               label: 'By agent',
-              description: 'Releases of one agent under each other, the newest first',
+              description:
+                'Releases of one agent under each other, the newest first; what somebody must act on stands on top',
             },
             { value: 'newest', label: 'Newest' },
             { value: 'urgent', label: 'Urgent', description: 'Releases that are being paused or are paused first' },

@@ -49,7 +49,28 @@ test('where recovery is told, a drained release recovers until it has', () => {
   ])
   expect(spans(aRelease(100, 450), [anIncident({ ...moments, recovered: 600 }, tells)], NOW).slice(3)).toEqual([
     'recovering 450–600',
-    'paused 600–1000 so far',
+    'held 600–1000 so far',
+  ])
+})
+
+test('a breach that was only observed and then closed changes nothing, whether the query says so or not', () => {
+  for (const ordered of [false, null])
+    expect(
+      spans(aRelease(100, 990), [anIncident({ detected: 400 }, { state: 'closed', closedMs: 500, ordered })], NOW),
+    ).toEqual(['live 100–1000 so far'])
+})
+
+test('an order that was closed before anybody accepted it ends there; one that was obeyed stays', () => {
+  const closed = { state: 'closed', closedMs: 500, ordered: true }
+  expect(spans(aRelease(100, 990), [anIncident({ detected: 400 }, closed)], NOW)).toEqual([
+    'live 100–400',
+    'pausing 400–500',
+    'live 500–1000 so far',
+  ])
+  expect(spans(aRelease(100, 420), [anIncident({ detected: 400, accepted: 410 }, closed)], NOW)).toEqual([
+    'live 100–400',
+    'pausing 400–410',
+    'paused 410–1000 so far',
   ])
 })
 
@@ -57,10 +78,10 @@ test('a release that was resumed is live again, one that was rolled back is not'
   const moments = { detected: 400, accepted: 410, drained: 450, recovered: 600 }
   expect(
     spans(aRelease(100, 990), [anIncident(moments, { tellsRecovery: true, resumedMs: 700 })], NOW).slice(3),
-  ).toEqual(['recovering 450–600', 'paused 600–700', 'live 700–1000 so far'])
+  ).toEqual(['recovering 450–600', 'held 600–700', 'live 700–1000 so far'])
   expect(
     spans(aRelease(100, 450), [anIncident(moments, { tellsRecovery: true, rolledBackMs: 700 })], NOW).slice(3),
-  ).toEqual(['recovering 450–600', 'paused 600–700', 'rolled_back 700–1000 so far'])
+  ).toEqual(['recovering 450–600', 'held 600–700', 'rolled_back 700–1000 so far'])
 })
 
 test('an order to roll back takes effect when it is accepted; its damage is repaired all the same', () => {

@@ -1,7 +1,10 @@
 import type { Incident, Release } from './model.ts'
 
-/** live: it serves. pausing: the order is given. paused: a platform took it. recovering: drained, its damage is repaired. rolled_back: it will not return. */
-export const PHASES = ['live', 'pausing', 'paused', 'recovering', 'rolled_back'] as const
+/**
+ * live: it serves. pausing: the order is given. paused: a platform took it. recovering: drained, its damage is repaired. held: repaired, and still
+ * stopped until a person decides. rolled_back: it will not return.
+ */
+export const PHASES = ['live', 'pausing', 'paused', 'recovering', 'held', 'rolled_back'] as const
 export type PhaseKind = (typeof PHASES)[number]
 
 /** open: it had not ended when the data was read, so its end is only how far we can see. */
@@ -21,9 +24,18 @@ export type Now = Readonly<{
 
 type Cut = Readonly<{ atMs: number; kind: PhaseKind; incidentId: string | null }>
 
-/** The order to stop was given; an observed breach changes nothing in the life of a release. */
-export const isOrdered = ({ state, at }: Incident): boolean =>
-  state === 'observed' ? false : state !== '' || at.sent !== null || at.accepted !== null
+/**
+ * The order to stop was given; an observed breach changes nothing in the life of a release. Where the query does not say, the state does, except of an
+ * incident that is closed: then somebody was told, or nobody was.
+ */
+export const isOrdered = ({ ordered, state, at }: Incident): boolean => {
+  if (ordered !== null) return ordered
+  if (state === 'observed') return false
+  return !['', 'closed'].includes(state) || at.sent !== null || at.accepted !== null
+}
+
+/** A person ended the incident: nothing of its clock is awaited any more. */
+export const isOver = ({ resumedMs, closedMs }: Incident): boolean => resumedMs !== null || closedMs !== null
 
 /**
  * The life of one release as spans that follow each other. Every span ends where the next begins; only live ends by itself, with the
@@ -48,15 +60,17 @@ export function phasesOf(release: Release, incidents: readonly Incident[], { now
 
 const spanOf = ({ atMs, kind, incidentId }: Cut) => ({ kind, fromMs: atMs, incidentId })
 
-function cutsOf({ at, id, tellsRecovery, resumedMs, rolledBackMs }: Incident): Cut[] {
+function cutsOf({ at, id, tellsRecovery, resumedMs, rolledBackMs, closedMs }: Incident): Cut[] {
   const cut = (atMs: number | null, kind: PhaseKind): Cut[] => (atMs === null ? [] : [{ atMs, kind, incidentId: id }])
   return [
     ...cut(at.detected, 'pausing'),
     ...cut(at.accepted, 'paused'),
     ...cut(tellsRecovery ? at.drained : null, 'recovering'),
-    ...cut(at.recovered, isBefore(rolledBackMs, at.recovered) ? 'rolled_back' : 'paused'),
+    ...cut(at.recovered, isBefore(rolledBackMs, at.recovered) ? 'rolled_back' : 'held'),
     ...cut(resumedMs, 'live'),
     ...cut(rolledBackMs, 'rolled_back'),
+    // Closed before anybody obeyed: as far as anyone knows it went on. What was obeyed stays stopped.
+    ...cut(at.accepted === null ? closedMs : null, 'live'),
   ]
 }
 
@@ -74,5 +88,6 @@ export const PHASE_WORDS: Readonly<Record<PhaseKind, string>> = {
   pausing: 'Pausing',
   paused: 'Paused',
   recovering: 'Recovering',
+  held: 'Held',
   rolled_back: 'Rolled back',
 }

@@ -8,7 +8,7 @@ const releases = Array.from({ length: 200 }, (_, index) =>
   aRelease(100 + index, 900, { agent: `agent ${index % 4}`, release: `v${index}` }),
 )
 const { lanes } = lanesOf(
-  { releases, incidents: [], evidence: new Map(), problems: [] },
+  { releases, incidents: [], evidence: new Map(), problems: [], found: null },
   { fromMs: 0, toMs: 1000 },
   { nowMs: 1000, silentAfterMs: 500 },
   'agent',

@@ -11,7 +11,13 @@ const incident = anIncident({ onset: 300, detected: 400, accepted: 410, drained:
 const evidence = new Map([[release.key, { timesMs: [100, 400], shares: [0.2, 1.04] }]])
 const NOW = { nowMs: 1000, silentAfterMs: 50 }
 const lanes = lanesOf(
-  { releases: [release, aRelease(10, 20, { release: 'old' })], incidents: [incident], evidence, problems: [] },
+  {
+    releases: [release, aRelease(10, 20, { release: 'old' })],
+    incidents: [incident],
+    evidence,
+    problems: [],
+    found: null,
+  },
   { fromMs: 90, toMs: 1000 },
   NOW,
   'agent',
@@ -29,6 +35,8 @@ test('a lane in words says what it shows', () => {
 test('the summary counts lanes, and those where somebody must act', () => {
   expect(plain(summaryOf(lanes.lanes, lanes.total))).toBe('1 of 2 releases active in this range · 1 paused')
   expect(plain(summaryOf(lanes.lanes, 1))).toBe('1 release · 1 paused')
+  expect(plain(summaryOf(lanes.lanes, 1, 1))).toBe('1 release · 1 paused')
+  expect(plain(summaryOf(lanes.lanes, 1000, 1234))).toContain('· the latest 1000 of 1,234 releases were read')
 })
 
 test('names that would turn round the text beside them are made visible, empty ones have a word', () => {
@@ -43,7 +51,7 @@ test('a place means the incident of the mark under it, of the span, else the nea
   const second = anIncident({ detected: 800, accepted: 810 }, { id: 'second' })
   const resumed = anIncident({ onset: 300, detected: 400, accepted: 410 }, { resumedMs: 500 })
   const both = lanesOf(
-    { releases: [release], incidents: [resumed, second], evidence: new Map(), problems: [] },
+    { releases: [release], incidents: [resumed, second], evidence: new Map(), problems: [], found: null },
     { fromMs: 0, toMs: 1000 },
     NOW,
     'agent',

@@ -37,7 +37,7 @@ const clockInWords = (incident: Lane['incidents'][number], format: (ms: number) 
     .join(', ')
 
 /** How many lanes are shown, and how many of them stand where somebody must act. */
-export function summaryOf(lanes: readonly Lane[], total: number): string {
+export function summaryOf(lanes: readonly Lane[], total: number, found: number | null = null): string {
   const active =
     total === lanes.length
       ? counted(total, 'release')
@@ -46,5 +46,6 @@ export function summaryOf(lanes: readonly Lane[], total: number): string {
     .map((standing) => ({ standing, number: lanes.filter((lane) => lane.standing === standing).length }))
     .filter(({ number }) => number > 0)
     .map(({ standing, number }) => `${number} ${STANDING_WORDS[standing].toLowerCase()}`)
-  return [active, ...standings].join(' · ')
+  const cut = found !== null && found > total ? [`the latest ${total} of ${counted(found, 'release')} were read`] : []
+  return [active, ...standings, ...cut].join(' · ')
 }

@@ -15,6 +15,7 @@ import { GlobalStyles, PanelChrome, PortalContainer } from '@grafana/ui'
 import React, { useMemo, useState } from 'react'
 import { createRoot } from 'react-dom/client'
 import { DEFAULTS, type Options } from '../../src/timeline/options.ts'
+import { annotationsOf } from '../notes.ts'
 import { framesOf, rangeOf, type Scene } from '../scenes.ts'
 import { BoardStage, type DrawnBoard } from './board.tsx'
 import { HomeStage } from './home.tsx'
@@ -54,9 +55,11 @@ function Stage({ show, plugin }: { show: Show; plugin: PanelPlugin<Options> }) {
   const theme = useMemo(() => createTheme({ colors: { mode: dark ? 'dark' : 'light' } }), [dark])
   // Once, as Grafana does between two results of a query.
   const series = useMemo(() => seriesOf(scene, theme, plugin), [scene, theme, plugin])
+  const annotations = useMemo(() => annotationsOf(scene).map((frame) => grafanaData.toDataFrame(frame)), [scene])
   const Panel = plugin.panel!
   const timeRange = grafanaData.makeTimeRange(grafanaData.dateTime(range.from), grafanaData.dateTime(range.to))
-  const data = { state: LoadingState.Done, series, timeRange, request: { endTime: rangeOf(scene).now } as never }
+  const request = { endTime: rangeOf(scene).now } as never
+  const data = { state: LoadingState.Done, series, annotations, timeRange, request }
   return (
     <ThemeContext.Provider value={theme}>
       <GlobalStyles />

@@ -5,7 +5,7 @@ import { clockOf, figuresOf, withDatesOnce } from '../clock.ts'
 import { counted, duration, percent } from '../duration.ts'
 import type { Lane } from '../lanes.ts'
 import { type Incident, namesOf } from '../model.ts'
-import { isOrdered } from '../phases.ts'
+import { isOrdered, isOver } from '../phases.ts'
 import { evidenceAt } from '../spark.ts'
 import { STANDING_WORDS } from '../words.ts'
 import { Glyph } from './Glyph.tsx'
@@ -38,6 +38,7 @@ export function Card({ lane, incident, atMs, patterns, format, links, onClose }:
             <StandingSwatch standing={lane.standing} patterns={patterns} />
             {STANDING_WORDS[lane.standing]} · <bdi>{environment}</bdi>
           </div>
+          {onClose === null && <time className={styles.moment}>{format(atMs)}</time>}
         </div>
         {onClose && <IconButton name="times" size="lg" aria-label="Close" onClick={onClose} autoFocus />}
       </div>
@@ -88,7 +89,7 @@ function IncidentPart({ incident, format }: { incident: Incident; format: (ms: n
         {figuresOf(incident).map(({ word, ms }) => (
           <div key={word}>
             <dt>{word}</dt>
-            <dd>{ms === null ? withoutLength(word, hollow) : duration(ms)}</dd>
+            <dd>{ms === null ? withoutLength(word, incident) : duration(ms)}</dd>
           </div>
         ))}
       </dl>
@@ -97,8 +98,11 @@ function IncidentPart({ incident, format }: { incident: Incident; format: (ms: n
 }
 
 /** Why a length is not there: an onset may never be known, a pause may never be ordered, and what is ordered may still come. */
-const withoutLength = (word: string, isTold: boolean): string =>
-  word === 'Time to detect' ? 'unknown' : isTold ? 'no pause' : 'not yet'
+function withoutLength(word: string, incident: Incident): string {
+  if (word === 'Time to detect') return 'unknown'
+  if (!isOrdered(incident)) return 'no pause'
+  return isOver(incident) ? 'never' : 'not yet'
+}
 
 /** Links of the data; those of another site open beside this one, as people set them. */
 function Links({ links }: { links: readonly LinkModel[] }) {
@@ -126,9 +130,7 @@ function factsOf(lane: Lane, incident: Incident | null, atMs: number, format: (m
   const { contacts, firstMs, lastMs } = lane.launch
   return [
     incident?.contactsExposed != null ? `${counted(incident.contactsExposed, 'contact')} exposed` : '',
-    incident?.contactsAfterPause != null && isOrdered(incident)
-      ? `${counted(incident.contactsAfterPause, 'contact')} after the pause`
-      : '',
+    incident && isOrdered(incident) && incident.at.accepted !== null ? afterPause(incident) : '',
     evidence === null ? '' : `evidence at ${timeOnly(format(atMs))}: ${percent(evidence)} of the pause line`,
     incident ? '' : `first contact ${format(firstMs)}, last ${format(lastMs)}`,
     incident || contacts === null ? '' : counted(contacts, 'contact'),
@@ -137,5 +139,10 @@ function factsOf(lane: Lane, incident: Incident | null, atMs: number, format: (m
     .join(' · ')
     .replace(/^./, (letter) => letter.toUpperCase())
 }
+
+const afterPause = (incident: Incident): string =>
+  incident.contactsAfterPause !== null
+    ? `${counted(incident.contactsAfterPause, 'contact')} after the pause`
+    : `contacts after the pause: not known${isOver(incident) ? '' : ' yet'}`
 
 const timeOnly = (text: string): string => text.slice(text.indexOf(' ') + 1)

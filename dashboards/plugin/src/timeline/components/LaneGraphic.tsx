@@ -143,9 +143,9 @@ function Harm({
   palette,
   nowMs,
 }: Pick<Props, 'scale' | 'palette' | 'nowMs'> & { incident: Incident; middle: number }) {
-  const { at, onsetLowMs, onsetHighMs } = incident
+  const { at, onsetLowMs, onsetHighMs, resumedMs, closedMs } = incident
   if (at.onset === null) return null
-  const end = at.accepted ?? (isOrdered(incident) ? nowMs : at.detected!)
+  const end = at.accepted ?? (isOrdered(incident) ? (resumedMs ?? closedMs ?? nowMs) : at.detected!)
   const inside = (ms: number) => Math.min(scale.width, Math.max(0, scale.xOf(ms)))
   const [from, to] = [inside(at.onset), inside(end)]
   const [low, high] = [inside(onsetLowMs ?? at.onset), inside(onsetHighMs ?? at.onset)]
@@ -182,9 +182,9 @@ function MarkGlyph({ cluster, middle, palette }: { cluster: Cluster; middle: num
     <g transform={`translate(${Math.round(x * 10) / 10} ${middle})`}>
       <Glyph moment={shown.moment} palette={palette} hollow={!isOrdered(shown.incident)} />
       {marks.length > 1 && (
-        <g transform="translate(7 -7)">
-          <circle r={5.5} fill={palette.halo} stroke={palette.ink} strokeWidth={1} />
-          <text textAnchor="middle" dy="0.35em" fontSize={8.5} fontWeight={600} fill={palette.ink}>
+        <g transform="translate(8 -8)">
+          <circle r={7} fill={palette.halo} stroke={palette.ink} strokeWidth={1} />
+          <text textAnchor="middle" dy="0.36em" fontSize={11} fontWeight={600} fill={palette.ink}>
             {marks.length}
           </text>
         </g>

@@ -5,7 +5,7 @@ import type { Palette } from './palette.ts'
 /** Fill of a phase: of the pattern with this prefix. */
 export const patternOf = (prefix: string, kind: PhaseKind): string => `url(#${prefix}-${kind})`
 
-/** One pattern per phase, so that colour is never alone: plain, stripes, bars, dots, hatching. */
+/** One pattern per phase, so that colour is never alone: plain, stripes, bars, dots, lines along it, hatching. */
 export function Patterns({ prefix, palette }: { prefix: string; palette: Palette }) {
   return (
     <svg width={0} height={0} style={{ position: 'absolute' }} aria-hidden>
@@ -34,5 +34,6 @@ const SHAPES: Readonly<Record<PhaseKind, (stroke: string) => React.ReactNode>> =
       <circle cx={6} cy={6} r={1} />
     </g>
   ),
+  held: (stroke) => <path d="M0 2H8M0 6H8" stroke={stroke} strokeWidth={1} opacity={0.6} />,
   rolled_back: (stroke) => <path d="M-2 6 2 10M0 0 8 8M6-2 10 2" stroke={stroke} strokeWidth={1} opacity={0.55} />,
 }

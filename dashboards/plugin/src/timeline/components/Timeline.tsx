@@ -116,7 +116,7 @@ export function Timeline({ view, control, eventBus, prefix, frames }: Props) {
   const inSight = withRow(rowsInSight(rows, top, height, SPARE_PX), activeRow)
   return (
     <div className={styles.body}>
-      <Grid {...{ scale, ticks: view.ticks, nowMs: view.nowMs, gutter: geometry.gutter }} />
+      <Grid {...{ scale, ticks: view.ticks, nowMs: view.nowMs, gutter: geometry.gutter, notes: view.notes }} />
       <div
         ref={list}
         role="listbox"
@@ -145,9 +145,12 @@ export function Timeline({ view, control, eventBus, prefix, frames }: Props) {
       </span>
       {lineX !== null && lineX >= 0 && lineX <= scale.width && (
         <div className={styles.crosshair} style={{ left: geometry.gutter + lineX }}>
-          <span className={styles.timeFlag} style={{ left: flagOffset(geometry, lineX) }}>
-            {view.format(scale.msOf(lineX))}
-          </span>
+          {/* A card says its moment itself, and might lie over this. */}
+          {!shown && (
+            <span className={styles.timeFlag} style={{ left: flagOffset(geometry, lineX) }}>
+              {view.format(scale.msOf(lineX))}
+            </span>
+          )}
         </div>
       )}
       {brush && <Brush x1={brush.x1} x2={brush.x2} gutter={geometry.gutter} />}

@@ -10,6 +10,7 @@ import { stylesOf } from './styles.ts'
 import { Timeline } from './Timeline.tsx'
 import { useRange } from './use-range.ts'
 import { useView } from './use-view.ts'
+import { ZoomButtons } from './ZoomButtons.tsx'
 
 /** Below this height lanes need the room more than the legend does. */
 const LEAST_HEIGHT_FOR_LEGEND = 240
@@ -35,8 +36,9 @@ export function TimelinePanel({
       <Patterns prefix={prefix} palette={palette} />
       <div className={styles.head}>
         <span className={styles.summary} role="status">
-          {summaryOf(lanes, total)}
+          {summaryOf(lanes, total, timeline.found)}
         </span>
+        {lanes.length > 0 && <ZoomButtons control={control} lanes={lanes} />}
       </div>
       {timeline.problems.length > 0 && (
         <div className={styles.problems}>
@@ -51,7 +53,7 @@ export function TimelinePanel({
         <Empty total={total} hasProblems={timeline.problems.length > 0} />
       ) : (
         <>
-          <Axis {...{ scale, ticks, nowMs }} gutter={geometry.gutter} />
+          <Axis {...{ scale, ticks, nowMs, notes: view.notes }} gutter={geometry.gutter} />
           <Timeline {...{ view, control, eventBus, prefix }} frames={data.series} />
           {options.legend && height >= LEAST_HEIGHT_FOR_LEGEND && (
             <Legend patterns={prefix} evidence={geometry.sparkHeight > 0} />
@@ -69,9 +71,9 @@ function Empty({ total, hasProblems }: { total: number; hasProblems: boolean }) 
   return (
     <div className={styles.body}>
       <div className={styles.empty}>
-        <b>{total === 0 ? 'No release yet' : 'No release was active in this range'}</b>
+        <b>{total === 0 ? 'No release yet, or none in this range' : 'No release was active in this range'}</b>
         {total === 0
-          ? 'A lane appears with the first contact of a release. If agents already send telemetry, look at the variables of the dashboard: they may leave nothing.'
+          ? 'A lane appears with the first contact of a release. If agents already send telemetry, choose a longer range, or look at the variables of the dashboard: they may leave nothing.'
           : `${total === 1 ? 'The one release' : `All ${total} releases`} of the selection served before or after it. Choose a longer range.`}
       </div>
     </div>

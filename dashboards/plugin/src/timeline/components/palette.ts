@@ -28,6 +28,7 @@ const LIGHT: Palette['phases'] = {
   pausing: { fill: '#ffd27a', stroke: '#a96a00', text: '#4a2e00' },
   paused: { fill: '#b8330f', stroke: '#8f2407', text: '#ffffff' },
   recovering: { fill: '#e2d6f5', stroke: '#7550b8', text: '#432479' },
+  held: { fill: '#f6d9cf', stroke: '#a8432a', text: '#6b1c07' },
   rolled_back: { fill: '#eceef1', stroke: '#7c8590', text: '#3c444d' },
 }
 
@@ -36,5 +37,6 @@ const DARK: Palette['phases'] = {
   pausing: { fill: '#8f6108', stroke: '#f3b73f', text: '#fff4dc' },
   paused: { fill: '#c23f1c', stroke: '#ff8a68', text: '#ffffff' },
   recovering: { fill: '#46336e', stroke: '#ab8ce6', text: '#ece3fb' },
+  held: { fill: '#5a2a1d', stroke: '#e58a70', text: '#ffe6de' },
   rolled_back: { fill: '#2a2f36', stroke: '#8b949f', text: '#d5dae0' },
 }

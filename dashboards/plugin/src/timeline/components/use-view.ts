@@ -4,6 +4,7 @@ import { useMemo } from 'react'
 import { readFrames } from '../frames.ts'
 import { type Lane, lanesOf } from '../lanes.ts'
 import type { Timeline } from '../model.ts'
+import { type Note, notesOf } from '../notes.ts'
 import type { Options } from '../options.ts'
 import { type Rows, rowsOf } from '../rows.ts'
 import { type Range, type Scale, scaleOf, type Tick, ticksOf } from '../scale.ts'
@@ -23,6 +24,7 @@ export type View = Readonly<{
   nowMs: number
   grouped: boolean
   format: (ms: number) => string
+  notes: readonly Note[]
 }>
 
 type Given = Readonly<{ data: PanelData; range: Range; width: number; options: Options; timeZone: string }>
@@ -47,7 +49,8 @@ export function useView({ data, range, width, options, timeZone }: Given): View 
     () => (ms: number) => dateTimeFormat(ms, { timeZone, format: 'YYYY-MM-DD HH:mm:ss' }),
     [timeZone],
   )
-  return { timeline, lanes, total, rows, scale, ticks, geometry, palette, nowMs, grouped, format }
+  const notes = useMemo(() => notesOf(data.annotations ?? []), [data.annotations])
+  return { timeline, lanes, total, rows, scale, ticks, geometry, palette, nowMs, grouped, format, notes }
 }
 
 /** When the data was read; a monitor on event time may be ahead of the browser, and its latest contact is now. */
