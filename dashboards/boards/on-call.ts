@@ -303,7 +303,8 @@ const recovery = (): PanelSource =>
           value: {
             mode: 'absolute',
             steps: [
-              { value: null, color: BAD },
+              { value: null, color: 'text' },
+              { value: 0, color: BAD },
               { value: REPLY_SOON_SECONDS, color: 'text' },
             ],
           },

@@ -233,6 +233,26 @@ test('pauses of other channels are not marked on a board that is narrowed to one
   expect(await marks('chat')).toEqual([])
 })
 
+test('of customers to recontact on WhatsApp the board says how long the first may still be answered', async () => {
+  await anIncident('replies', 'r1', TO_MS - 20 * HOUR, true, [accepted])
+  const item = { incident_id: 'replies r1', snapshot: 1, taken_at: TO_MS, ...releaseOf('replies', 'r1') }
+  const customer = (name: string, channel: string, hoursAgo: number, need = 'recontact') => ({
+    ...item,
+    ...{ kind: 'customer', item: name, need, channel, ended_at: TO_MS - hoursAgo * HOUR },
+  })
+  await insert('affected_items', [
+    customer('first', 'whatsapp', 23),
+    customer('second', 'WhatsApp Business', 5),
+    customer('by voice', 'voice', 30),
+    customer('listed only', 'whatsapp', 30, ''),
+    { ...item, kind: 'audit', item: 'audit' },
+  ])
+  const rows = await rowsOf('andon-on-call.json', 'What is to be put right', { agent: 'replies' })
+  const left = rows.map(({ kind, need_name, reply_left }) => [kind, need_name, reply_left])
+  expect(left).toContainEqual(['customer', 'recontact', 3600])
+  expect(left).toContainEqual(['customer', 'listed only', null])
+})
+
 test('the table is in the order of what pauses: joint evidence, not that of a signal on a line of its own', async () => {
   const signal = { signal: 'failed_updates', channel: 'chat', queue: 'q', region: '', minute: seconds(TO_MS - HOUR) }
   const counted = (agent: string) =>
