@@ -41,7 +41,7 @@ const liveReleases = (): PanelSource =>
     description:
       'Releases of the selection that serve in the range: their first contact lies before its end, their last after its beginning.',
     unit: 'short',
-    width: 5,
+    width: 4,
     height: 3,
     whenEmpty: '0',
     queries: [

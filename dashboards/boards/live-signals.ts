@@ -6,7 +6,7 @@ import { COUNTS, isAmong, linesOf, nearest, releaseName, sliceSelected, wilson }
 import { sql } from './text.ts'
 
 /** Lines of shares that can be told apart: they cross each other more than lines of evidence do. */
-const MOST_SHARES = 5
+export const MOST_SHARES = 5
 
 /** One signal: the releases closest to its line, and of the closest one its interval and what it is held against. */
 export function rate(signal: Signal): PanelSource {
