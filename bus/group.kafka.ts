@@ -143,13 +143,14 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
       isCurrent: isFresh,
       committed: () => committedOf(edges.kafka, giving, mine),
       seek: async (positions) => {
-        const { from, lost } = await startsOf(edges.kafka, mine, positions)
+        const from = startsOf(await boundsOf(edges.kafka, mine), positions)
         inbox.start(from)
         for (const { topic, partition } of mine)
           consumer.seek({ topic, partition, offset: String(from[partitionKey(topic, partition)]) })
         consumer.resume(byTopic(mine))
-        return lost
+        return from
       },
+      oldest: async () => oldestOf(await boundsOf(edges.kafka, mine)),
       onDrained: () => {
         if (consumer.paused().length > 0 && isReading()) consumer.resume(byTopic(mine))
       },
@@ -183,31 +184,42 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
   }
 }
 
-/** Where to read each partition: as asked, but not before its oldest record. `lost`: records asked for that are not kept. */
-async function startsOf(kafka: Kafka, mine: readonly Assigned[], positions: Positions) {
+type Bounds = Readonly<{ topic: string; partition: number; low: number; high: number }>
+
+/** What these partitions hold: offsets from `low` on, up to before `high`. */
+async function boundsOf(kafka: Kafka, mine: readonly Assigned[]): Promise<Bounds[]> {
   const admin = kafka.admin()
   try {
     await admin.connect()
-    const from: Record<string, number> = {}
-    let lost = 0
-    const wantedKeys = new Set(mine.map(({ topic, partition }) => partitionKey(topic, partition)))
-    for (const topic of new Set(mine.map((part) => part.topic)))
-      for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
-        const key = partitionKey(topic, partition)
-        if (!wantedKeys.has(key)) continue
-        const wanted = positions[key]
-        if (wanted !== undefined && wanted > Number(high))
-          throw new AndonError(
-            'positions',
-            `${topic} ends at ${high} in partition ${partition}, before what was read of it already (${wanted}): it was made anew, or lost records. Give it another name (kafka.topics), so that it is read from its beginning`,
-          )
-        if (wanted !== undefined) lost += Math.max(0, Number(low) - wanted)
-        from[key] = Math.max(wanted ?? 0, Number(low))
-      }
-    return { from, lost }
+    const bounds: Bounds[] = []
+    for (const [topic, parts] of Map.groupBy(mine, (part) => part.topic)) {
+      const wanted = new Set(parts.map(({ partition }) => partition))
+      for (const { partition, low, high } of await admin.fetchTopicOffsets(topic))
+        if (wanted.has(partition)) bounds.push({ topic, partition, low: Number(low), high: Number(high) })
+    }
+    return bounds
   } finally {
     await admin.disconnect().catch(() => {})
   }
+}
+
+const oldestOf = (bounds: readonly Bounds[]): Positions =>
+  Object.fromEntries(bounds.map(({ topic, partition, low }) => [partitionKey(topic, partition), low]))
+
+/** Where to read each partition: as asked, but not before its oldest record. */
+function startsOf(bounds: readonly Bounds[], positions: Positions): Positions {
+  const from: Record<string, number> = {}
+  for (const { topic, partition, low, high } of bounds) {
+    const key = partitionKey(topic, partition)
+    const wanted = positions[key] ?? 0
+    if (wanted > high)
+      throw new AndonError(
+        'positions',
+        `${topic} ends at ${high} in partition ${partition}, before what was read of it already (${wanted}): it was made anew, or lost records. Give it another name (kafka.topics), so that it is read from its beginning`,
+      )
+    from[key] = Math.max(wanted, low)
+  }
+  return from
 }
 
 async function committedOf(kafka: Kafka, { group, topics }: Giving, mine: readonly Assigned[]): Promise<Positions> {

@@ -2,7 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import type { Bus } from '../bus/bus.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
-import { type Arrivals, storeBatch } from './accept.clickhouse.ts'
+import { type BatchFacts, storeBatch } from './accept.clickhouse.ts'
 import { type BatchResult, processBatch } from './batch.clickhouse.ts'
 import { doAllLanes, firstBodies } from './lane-steps.clickhouse.ts'
 import { recordsOf } from './letters.ts'
@@ -20,7 +20,7 @@ export type Counting = Readonly<{
   /** Equal parts in which a batch is counted. */
   lanes: number
   /** Takes the next batch, in order; resolves when one more may follow. `lanes`: of the batch, where it was begun with another number. */
-  take: (stamp: Stamp, facts: Arrivals, lanes: number) => Promise<void>
+  take: (stamp: Stamp, facts: BatchFacts, lanes: number) => Promise<void>
   /** What became whole since the last call; null: nothing. Rejects when counting failed or stands still. */
   progress: () => Promise<Progress | null>
   /** Whether batches are under way: progress may be near. */
@@ -52,7 +52,7 @@ export function countHere(
       },
     )
   }
-  async function countAlone(stamp: Stamp, facts: Arrivals): Promise<void> {
+  async function countAlone(stamp: Stamp, facts: BatchFacts): Promise<void> {
     const startedMs = clock.nowMs()
     const stored = await storeBatch(context, wholeOf(stamp), facts)
     const storedMs = clock.nowMs()
@@ -62,16 +62,16 @@ export function countHere(
         isWhole(result.seq, holdsOf(result))
         onBatch({
           ...result,
-          spans: facts.spans.length,
-          outcomes: facts.outcomes.length,
-          points: facts.points.length,
+          spans: stored.spans.length,
+          outcomes: stored.outcomes.length,
+          points: stored.points.length,
           acceptMs: storedMs - startedMs,
           processMs: clock.nowMs() - storedMs,
         })
       }),
     )
   }
-  async function finishLanes(stamp: Stamp, facts: Arrivals, lanes: number): Promise<void> {
+  async function finishLanes(stamp: Stamp, facts: BatchFacts, lanes: number): Promise<void> {
     await counting
     const startedMs = clock.nowMs()
     const counts = await doAllLanes(context, stamp, facts, lanes)

@@ -5,11 +5,10 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Membership } from '../bus/bus.ts'
 import { wallClock } from '../lib/clock.ts'
-import { AndonError } from '../lib/errors.ts'
 import { type Random, seededRandom } from '../lib/random.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { randomHistory } from './fixtures.ts'
-import { drive, expected, faulty, joinLanes, newBus, resetRanges, send, totals } from './over-bus.fixtures.ts'
+import { drive, expected, faulty, halting, joinLanes, newBus, resetRanges, send, totals } from './over-bus.fixtures.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'andon-lane-'))
 let store: ClickHouseClient
@@ -108,12 +107,8 @@ test('a batch that lanes left in the middle is finished by a pipeline that count
   const history = randomHistory(random, name, 12)
   const bus = await newBus()
   // Inserts of contacts fail in half of the lanes: what the others hand on stands, and no batch becomes whole.
-  const halting = (params: { clickhouse_settings?: { insert_deduplication_token?: string } }) =>
-    /^k\d+\.[23]/.test(params.clickhouse_settings?.insert_deduplication_token ?? '')
-      ? Promise.reject(new AndonError('store_gone', 'gone', { retryable: true }))
-      : store.insert(params as never)
-  const client = { ...store, insert: halting, query: store.query.bind(store), command: store.command.bind(store) }
-  const lanesMember = await joinLanes({ bus, client: client as unknown as ClickHouseClient, group: 'g' })
+  const client = halting(store, ({ token }) => /^k\d+\.[23]/.test(token))
+  const lanesMember = await joinLanes({ bus, client, group: 'g' })
   const orderer = await drive({ bus, client: store, group: 'g', lanes: 4 })
   await send(bus, history, random)
   const begun = async () =>

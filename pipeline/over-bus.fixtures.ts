@@ -1,6 +1,6 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Bus, BusRecord, Membership } from '../bus/bus.ts'
-import { createMemoryBus } from '../bus/memory.ts'
+import { createMemoryBus, type MemoryBus } from '../bus/memory.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { SIGNAL_LIBRARY } from '../detectors/signals/library.ts'
 import { type Clock, wallClock } from '../lib/clock.ts'
@@ -31,7 +31,7 @@ export const hastyClock: Clock = {
 }
 
 /** Records of these tests hold facts as JSON. */
-const factsOf = (record: BusRecord) => {
+const factsIn = (record: BusRecord) => {
   try {
     return { points: [], ...JSON.parse(Buffer.from(record.value).toString()) }
   } catch (error) {
@@ -47,6 +47,8 @@ type Drive = Readonly<{
   holdMs?: number
   maxBatchBytes?: number
   lanes?: number
+  factsOf?: typeof factsIn
+  onLost?: (records: number) => void
 }>
 
 /** Every group has its own leader: two groups are two writers that both take themselves for the only one. `lanes` above 1: counted by lanes. */
@@ -58,6 +60,8 @@ export const drive = ({
   holdMs = 200,
   maxBatchBytes = 20_000,
   lanes = 1,
+  factsOf = factsIn,
+  onLost = () => {},
 }: Drive): Promise<Membership> => {
   const inLanes = countInLanes({ bus, topic: LANES, lanes, clock: hastyClock })
   return bus.lead({
@@ -75,7 +79,7 @@ export const drive = ({
           setAside: async (poison) => void setAside.push(...poison),
           ...(lanes > 1 && { countIn: inLanes }),
           onBatch: () => {},
-          onLost: () => {},
+          onLost,
           log: silentLog,
           maxBatchBytes,
         },
@@ -116,7 +120,7 @@ export async function send(bus: Bus, history: History, random: Random): Promise<
   }
 }
 
-export const newBus = async (): Promise<Bus> => {
+export const newBus = async (): Promise<MemoryBus> => {
   const bus = createMemoryBus({ log: silentLog, clock: hastyClock })
   await bus.createTopics([
     { topic: TOPIC, partitions: 6 },
@@ -124,6 +128,34 @@ export const newBus = async (): Promise<Bus> => {
   ])
   return bus
 }
+
+/** The store, but inserts that `fails` names are refused. */
+export const halting = (
+  store: ClickHouseClient,
+  fails: (insert: Readonly<{ table: string; token: string }>) => boolean,
+): ClickHouseClient => {
+  type Insert = { table: string; clickhouse_settings?: { insert_deduplication_token?: string } }
+  const insert = (params: Insert) =>
+    fails({ table: params.table, token: params.clickhouse_settings?.insert_deduplication_token ?? '' })
+      ? Promise.reject(new AndonError('store_gone', 'gone', { retryable: true }))
+      : store.insert(params as never)
+  return {
+    ...store,
+    insert,
+    query: store.query.bind(store),
+    command: store.command.bind(store),
+  } as unknown as ClickHouseClient
+}
+
+/** Contacts that are counted of one agent. */
+export const contactsOf = async (store: ClickHouseClient, agent: string): Promise<number> =>
+  (
+    await rowsOf<{ n: number }>(
+      store,
+      "SELECT sum(deltas.n) AS n FROM deltas WHERE agent = {agent:String} AND signal = '' AND measure = 'contacts'",
+      { agent },
+    )
+  )[0]!.n
 
 /** Totals of one history, as the oracle writes them. */
 export async function totals(store: ClickHouseClient, name: string): Promise<Record<string, number>> {
