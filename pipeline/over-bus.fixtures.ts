@@ -4,9 +4,10 @@ import { createMemoryBus, type MemoryBus } from '../bus/memory.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { SIGNAL_LIBRARY } from '../detectors/signals/library.ts'
 import { type Clock, wallClock } from '../lib/clock.ts'
-import { AndonError } from '../lib/errors.ts'
+import { AndonError, assert } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
+import { isRepeatable, type Method } from '../store/retry.clickhouse.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { countInLanes } from './counting.clickhouse.ts'
 import type { History } from './fixtures.ts'
@@ -88,10 +89,21 @@ export const drive = ({
   })
 }
 
-/** The store, but now and then a statement fails, done or not. */
+/**
+ * The store, but now and then a statement fails, done or not, or comes once more between later ones, as from a process that was replaced
+ * while it was on its way.
+ */
 export const faulty = (store: ClickHouseClient, random: Random): ClickHouseClient => {
-  const failing = (method: 'insert' | 'command' | 'query') => async (params: never) => {
+  let late: (() => Promise<unknown>) | null = null
+  const failing = (method: Method) => async (params: never) => {
+    assert(isRepeatable(method, params), 'whatever writes has a token')
     const statement = () => (store[method] as (given: never) => Promise<unknown>).call(store, params)
+    const repeated = late
+    if (repeated && random.chance(0.1)) {
+      late = null
+      await repeated()
+    }
+    if (method !== 'query' && random.chance(0.05)) late = statement
     if (!random.chance(0.01)) return statement()
     if (random.chance(0.5)) await statement()
     throw new AndonError('store_gone', 'gone', { retryable: true })
