@@ -12,6 +12,7 @@ import { startPage } from '../dashboards/serve.http.ts'
 import type { Incident } from '../facts/incident.ts'
 import type { Overview } from '../facts/overview.ts'
 import { wallClock } from '../lib/clock.ts'
+import { type Closer, closeAll } from '../lib/close-all.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { connectStore, isMigrated } from '../store/store.clickhouse.ts'
@@ -75,12 +76,12 @@ export async function startRoles(options: {
   const bus = busOf(kafka!, env, log)
   const onlyCollects = roles.every((role) => role === 'collector')
   const store = onlyCollects ? null : connectStore(storeOptionsOf(config, env))
-  const closers: (() => Promise<unknown>)[] = [async () => store?.close(), bus.close]
-  const closeAll = async () => {
-    for (const close of closers.toReversed()) await close()
-  }
   const stopping = new AbortController()
-  closers.push(async () => stopping.abort())
+  const closers: Closer[] = [
+    { what: 'the store', close: async () => store?.close() },
+    { what: 'the bus', close: bus.close },
+    { what: 'what waits', close: () => stopping.abort() },
+  ]
   try {
     await untilItWorks('the topics are not there yet', () => ensureTopics(bus, kafka!), log, stopping.signal)
     const members = new Map<string, Membership>()
@@ -102,7 +103,7 @@ export async function startRoles(options: {
     const receiver = roles.includes('collector')
       ? await collect({ config, kafka: kafka!, env, bus, namer, metrics, log })
       : null
-    if (receiver) closers.push(receiver.close)
+    if (receiver) closers.push({ what: 'the receiver', close: receiver.close })
     const shared: Shared = {
       config,
       kafka: kafka!,
@@ -120,7 +121,7 @@ export async function startRoles(options: {
     for (const { group, join } of groupsOf(roles, shared)) {
       const membership = await untilItWorks(`${group} cannot be joined yet`, join, log, stopping.signal)
       members.set(group, membership)
-      closers.push(membership.close)
+      closers.push({ what: `the group ${group}`, close: membership.close })
     }
     const overview = async () =>
       tables && (await isMigrated(tables)) ? storedOverview(tables, config, wallClock.nowMs()) : EMPTY_OVERVIEW()
@@ -152,7 +153,7 @@ export async function startRoles(options: {
       clock: wallClock,
       log,
     })
-    closers.push(page.close)
+    closers.push({ what: 'the page', close: page.close })
     const isHealthy = async () => (await healthOf(store, members)).ready
     const beating = heartbeat({
       url: heartbeatUrl(config, env),
@@ -162,13 +163,16 @@ export async function startRoles(options: {
       isHealthy,
       signal: stopping.signal,
     })
-    closers.push(() => {
-      stopping.abort()
-      return beating
+    closers.push({
+      what: 'the heartbeat',
+      close: () => {
+        stopping.abort()
+        return beating
+      },
     })
-    return { receiverUrl: receiver?.url ?? null, pageUrl: page.url, close: closeAll }
+    return { receiverUrl: receiver?.url ?? null, pageUrl: page.url, close: () => closeAll(closers) }
   } catch (error) {
-    await closeAll()
+    await closeAll(closers).catch((err) => log.error({ err }, 'what was begun did not end'))
     throw error
   }
 }
