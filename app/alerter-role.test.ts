@@ -43,6 +43,8 @@ test('whichever process answers the stop switch, the active alerter journals the
     namer: undefined as never, // nothing is named here
     metrics: createRoleMetrics({ members: () => new Map(), pipeline: 'andon-pipeline', lanes: 'andon-lanes' }),
     active: { alerting: null },
+    instance: 'here',
+    elsewhere: undefined as never, // nobody asks
     drills: null,
   }
   const member = await bus.lead(leadAlerter(shared))

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Alerter } from '../alerts/alerter.ts'
 import type { Heard } from '../alerts/pull.ts'
@@ -20,6 +21,7 @@ import { leadAlerter } from './alerter-role.ts'
 import { leadDetector } from './detector-role.ts'
 import { accessOf, apiOf, ingestOf } from './doors.ts'
 import { type DrillRuns, drillsFrom } from './drill-role.ts'
+import { elsewhere } from './elsewhere.ts'
 import { explainer } from './explain.ts'
 import { heartbeat, heartbeatUrl } from './heartbeat.ts'
 import { busOf, ensureTopics, storeOptionsOf } from './open.ts'
@@ -52,6 +54,10 @@ export type Shared = Readonly<{
   pageUrl: string | undefined
   /** What is active in this process at present. */
   active: { alerting: Alerting | null }
+  /** What this process is called where others ask who leads. */
+  instance: string
+  /** Why this process cannot do what only the active alerter can, and who can. */
+  elsewhere: () => Promise<AndonError>
   /** Drills that this process runs while its alerter is active; null where it has none, or nowhere to send them. */
   drills: DrillRuns | null
 }>
@@ -89,6 +95,7 @@ export async function startRoles(options: {
     const metrics = createRoleMetrics({ members: () => members, ...groups })
     const host = config.page.host.includes(':') ? `[${config.page.host}]` : config.page.host
     const active: Shared['active'] = { alerting: null }
+    const instance = config.page.port === 0 ? hostname() : `${hostname()}:${config.page.port}`
     const namer = createNamer(
       config.names,
       createPseudonymizer({
@@ -104,7 +111,7 @@ export async function startRoles(options: {
       ? await collect({ config, kafka: kafka!, env, bus, namer, metrics, log })
       : null
     if (receiver) closers.push({ what: 'the receiver', close: receiver.close })
-    const shared: Shared = {
+    const own: Omit<Shared, 'drills'> = {
       config,
       kafka: kafka!,
       env,
@@ -114,9 +121,11 @@ export async function startRoles(options: {
       namer,
       metrics,
       active,
-      drills: roles.includes('alerter') ? drillsFrom(options, store!, active, metrics, receiver) : null,
+      instance,
+      elsewhere: elsewhere(bus, kafka!, instance),
       pageUrl: config.page.port === 0 ? undefined : `http://${host}:${config.page.port}`,
     }
+    const shared: Shared = { ...own, drills: roles.includes('alerter') ? drillsFrom(own, receiver) : null }
     const tables = store && roles.some((role) => role === 'detector' || role === 'alerter') ? store : null
     for (const { group, join } of groupsOf(roles, shared)) {
       const membership = await untilItWorks(`${group} cannot be joined yet`, join, log, stopping.signal)
@@ -143,7 +152,7 @@ export async function startRoles(options: {
           log,
         }),
         ...(tables && { recovery: storedRecoveryApi(tables, config, log, shared.drills), explain: explainer(tables) }),
-        ...(roles.includes('alerter') && { people: whereActive(shared.active) }),
+        people: whereActive(shared),
       }),
       overview,
       metrics: async () => ({ contentType: metrics.registry.contentType, body: await metrics.registry.metrics() }),
@@ -189,21 +198,21 @@ function checkRoles(config: Config, roles: readonly Role[]): void {
     )
 }
 
-/** What people do goes through the active alerter: its process obeys, every other one says that it is not the one. */
-function whereActive(active: Shared['active']): Operations {
-  const here = (): Operations => {
+/** What people do goes through the active alerter: its process obeys, every other one says which one it is. */
+function whereActive({ active, elsewhere }: Pick<Shared, 'active' | 'elsewhere'>): Operations {
+  const here = async (): Promise<Operations> => {
     if (active.alerting) return active.alerting.operations
-    throw new AndonError('unavailable', 'the active alerter runs in another process: ask that one', { retryable: true })
+    throw await elsewhere()
   }
   return {
-    operate: async (operation) => here().operate(operation),
-    gate: async (name, stage) => here().gate(name, stage),
-    audit: async () => here().audit(),
+    operate: async (operation) => (await here()).operate(operation),
+    gate: async (name, stage) => (await here()).gate(name, stage),
+    audit: async () => (await here()).audit(),
     registry: {
-      list: async () => here().registry.list(),
-      find: async (name) => here().registry.find(name),
-      register: async (...given) => here().registry.register(...given),
-      retire: async (...given) => here().registry.retire(...given),
+      list: async () => (await here()).registry.list(),
+      find: async (name) => (await here()).registry.find(name),
+      register: async (...given) => (await here()).registry.register(...given),
+      retire: async (...given) => (await here()).registry.retire(...given),
     },
   }
 }

@@ -7,7 +7,7 @@ import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Bus, Membership } from './bus.ts'
 import type { KafkaConfig } from './config.ts'
-import { evenly, joinGroup, oneLeader } from './group.kafka.ts'
+import { evenly, joinGroup, leaderOf, oneLeader } from './group.kafka.ts'
 import { type Giving, givingAll, givingEach } from './seats.ts'
 
 /** kafkajs brings gzip only; Node brings zstd. Topics in snappy or lz4 cannot be read. */
@@ -94,6 +94,7 @@ export function createKafkaBus({ config, secrets, clock, log }: KafkaBusOptions)
         })
         log.info({ topics: missing.map(({ topic }) => topic) }, 'topics were made')
       }),
+    leaderOf: (group) => withAdmin(kafka, (admin) => leaderOf(admin, group)),
     bounds: (topic) =>
       withAdmin(kafka, async (admin) =>
         (await admin.fetchTopicOffsets(topic))

@@ -20,6 +20,8 @@ export type Bus = Readonly<{
   share: (options: ShareOptions) => Promise<Membership>
   /** Makes topics that do not exist; leaves those that do as they are. */
   createTopics: (topics: readonly Readonly<{ topic: string; partitions: number }>[]) => Promise<void>
+  /** What the member that leads a group (`lead`) calls itself; null where none does, or where it has no name. */
+  leaderOf: (group: string) => Promise<string | null>
   /** What the partitions of a topic hold. */
   bounds: (topic: string) => Promise<PartitionBounds[]>
   close: () => Promise<void>
@@ -63,6 +65,8 @@ export type PartitionBounds = Readonly<{ partition: number; first: number; next:
 export type LeadOptions = Readonly<{
   group: string
   topics: readonly string[]
+  /** What this member is called where others ask who leads. */
+  name?: string
   /** Should end soon after `term.signal`. What it throws is logged, and it is called again a moment later. */
   run: (term: Term) => Promise<void>
 }>

@@ -37,12 +37,13 @@ export function busContract(
   }
 
   /** Leads until closed; hands over each term. */
-  const leading = (on: Bus, group: string, topic: string) => {
+  const leading = (on: Bus, group: string, topic: string, name?: string) => {
     const terms: Term[] = []
     const waiting: ((term: Term) => void)[] = []
     const joined = on.lead({
       group,
       topics: [topic],
+      ...(name !== undefined && { name }),
       run: async (term) => {
         terms.push(term)
         for (const tell of waiting.splice(0)) tell(term)
@@ -139,15 +140,17 @@ export function busContract(
     const topic = await freshTopic(4)
     await sendTexts(topic, ['1', '2', '3', '4', '5', '6', '7', '8'])
     const group = `${topic}-g`
-    const one = leading(bus, group, topic)
+    expect(await other.leaderOf(group)).toBe(null)
+    const one = leading(bus, group, topic, 'one')
     const firstTerm = one.next()
     const oneMembership = await one.joined
-    const two = leading(other, group, topic)
+    const two = leading(other, group, topic, 'two')
     let twoMembership: Membership | null = await two.joined
     await firstTerm
     await wallClock.sleep(1_500)
     expect(two.terms).toHaveLength(0)
     expect([oneMembership.isMember(), twoMembership.isMember()]).toEqual([true, true])
+    expect(await other.leaderOf(group)).toBe('one')
     const term = one.terms.at(-1)!
     expect(term.isCurrent()).toBe(true)
     await term.seek(await term.committed())
@@ -161,6 +164,7 @@ export function busContract(
     expect(await term.poll({ maxBytes: 1, waitMs: 0 })).toEqual([])
     const next = await takenOver
     expect(wallClock.nowMs() - sinceMs).toBeLessThan(takeoverMs)
+    expect(await bus.leaderOf(group)).toBe('two')
     await next.seek(await next.committed())
     await sendTexts(topic, ['9'])
     expect((await read(next, 1)).map(text)).toEqual(['9'])

@@ -10,7 +10,7 @@ import { type Assigned, createSeats, type Giving, givingAll, givingEach, type Se
 type Partition = { first: number; records: BusRecord[] }
 type Topic = Partition[]
 const endOf = ({ first, records }: Partition): number => first + records.length
-type Group = { members: Seats[]; committed: Record<string, number> }
+type Group = { members: (Seats & { name: string | null })[]; committed: Record<string, number> }
 
 /** Which partitions each of `members` members gets, by their order. */
 type Division = (partitions: readonly Assigned[], members: number) => Assigned[][]
@@ -79,6 +79,7 @@ export function createMemoryBus({ log, clock = wallClock }: { log: Log; clock?: 
       for (const wake of readers) wake()
     },
     lead: (options) => join(givingAll(options), toTheFirst),
+    leaderOf: async (group) => groups.get(group)?.members[0]?.name ?? null,
     share: (options) => join(givingEach(options), inTurn),
     close: async () => {
       for (const close of [...closers]) await close()
@@ -88,7 +89,10 @@ export function createMemoryBus({ log, clock = wallClock }: { log: Log; clock?: 
   async function join(giving: Giving, divide: Division): Promise<Membership> {
     const group = groups.get(giving.group) ?? { members: [], committed: {} }
     groups.set(giving.group, group)
-    const seats = createSeats({ giving, clock, log, openTerm: (mine) => openTerm(group, mine) })
+    const seats = {
+      ...createSeats({ giving, clock, log, openTerm: (mine) => openTerm(group, mine) }),
+      name: giving.name,
+    }
     const assign = () => {
       const partitions = giving.topics.flatMap((topic) =>
         [...topicOf(topic).keys()].map((partition) => ({ topic, partition })),
