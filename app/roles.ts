@@ -95,7 +95,7 @@ export async function startRoles(options: {
     const metrics = createRoleMetrics({ members: () => members, ...groups })
     const host = config.page.host.includes(':') ? `[${config.page.host}]` : config.page.host
     const active: Shared['active'] = { alerting: null }
-    const instance = config.page.port === 0 ? hostname() : `${hostname()}:${config.page.port}`
+    const instance = `${hostname()}:${config.page.port || process.pid}`
     const namer = createNamer(
       config.names,
       createPseudonymizer({
