@@ -18,6 +18,7 @@ import { followActivity, lastContactIn } from './activity.clickhouse.ts'
 import { untilMigrated } from './detector-role.ts'
 import { alerterGroup } from './elsewhere.ts'
 import { createOperations } from './operations.ts'
+import { readOn } from './read-on.ts'
 import { followRecovery, recoveryOf } from './recovery.ts'
 import { followReleaseFile } from './release-file.ts'
 import { createReleaseMetrics } from './release-metrics.ts'
@@ -89,7 +90,7 @@ export function leadAlerter(shared: Shared): LeadOptions {
         else await alerter.handle(said)
       }
       try {
-        await term.seek(await term.committed())
+        await readOn(term, { topics: [kafka.topics.findings, kafka.topics.answers], onLost: metrics.lost, log })
         let tickedMs = 0
         while (term.isCurrent() && !lost.signal.aborted) {
           for (const record of await term.poll({ maxBytes: MAX_BYTES, waitMs: TICK_MS })) {

@@ -39,7 +39,7 @@ export function createRoleMetrics({
   )
   const lost = counter(
     'andon_bus_lost_records_total',
-    'Records that the topics stopped keeping before they were counted.',
+    'Records that the topics stopped keeping before they were counted, or before a role acted on them.',
   )
   const findings = counter('andon_findings_total', 'Findings told to the alerter.')
   const perMember = (

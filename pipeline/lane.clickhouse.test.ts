@@ -8,7 +8,21 @@ import { wallClock } from '../lib/clock.ts'
 import { type Random, seededRandom } from '../lib/random.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { randomHistory } from './fixtures.ts'
-import { drive, expected, faulty, halting, joinLanes, newBus, resetRanges, send, totals } from './over-bus.fixtures.ts'
+import {
+  contactsOf,
+  drive,
+  expected,
+  faulty,
+  halting,
+  joinLanes,
+  LANES,
+  newBus,
+  oneContact,
+  resetRanges,
+  send,
+  TOPIC,
+  totals,
+} from './over-bus.fixtures.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'andon-lane-'))
 let store: ClickHouseClient
@@ -98,6 +112,29 @@ test('the number of lanes may change between two orderers: what was under way is
   await counted(name, history)
   await here.close()
   await lanesMember.close()
+})
+
+test('lanes count what an earlier attempt stored of a batch, though neither its records nor its letters are kept any more', async () => {
+  await resetRanges(store)
+  const bus = await newBus()
+  const contacts = Array.from({ length: 16 }, (_, i) => oneContact('kept', `kept ${i}`, i % 2))
+  await bus.send(TOPIC, contacts)
+  const client = halting(store, ({ table }) => table === 'contact_parts')
+  const begins = [
+    await joinLanes({ bus, client, group: 'g' }),
+    await drive({ bus, client, group: 'g', lanes: 4, maxBatchBytes: 1 << 20 }),
+  ]
+  const spans = "SELECT toUInt32(count()) AS n FROM spans WHERE agent_name = 'kept'"
+  await expect.poll(async () => (await rowsOf<{ n: number }>(store, spans))[0]!.n, { timeout: 20_000 }).toBe(16)
+  for (const member of begins) await member.close()
+  bus.dropBefore(TOPIC, 0, 8)
+  for (const { partition, next } of await bus.bounds(LANES)) bus.dropBefore(LANES, partition, next)
+  const members = [
+    await joinLanes({ bus, client: store, group: 'g' }),
+    await drive({ bus, client: store, group: 'g', lanes: 4 }),
+  ]
+  await expect.poll(() => contactsOf(store, 'kept'), { timeout: 50_000 }).toBe(16)
+  for (const member of members) await member.close()
 })
 
 test('a batch that lanes left in the middle is finished by a pipeline that counts alone, once', async () => {

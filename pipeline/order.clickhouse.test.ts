@@ -18,6 +18,7 @@ import {
   halting,
   hastyClock,
   newBus,
+  oneContact,
   resetRanges,
   SIGNALS,
   send,
@@ -111,12 +112,6 @@ test('what waits for its agent span is counted when the waiting ends, by a succe
   await second.close()
 })
 
-const oneContact = (agent: string, id: string, partition: number) => ({
-  partition,
-  value: Buffer.from(
-    JSON.stringify({ spans: [agentSpan({ trace: id, id, agentName: agent, conversation: id })], outcomes: [] }),
-  ),
-})
 const rangesBegun = async () =>
   (await rowsOf<{ n: number }>(store, 'SELECT uniqExact(seq) AS n FROM ranges WHERE notEmpty(next_offsets)'))[0]!.n
 

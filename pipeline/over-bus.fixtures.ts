@@ -1,5 +1,5 @@
 import type { ClickHouseClient } from '@clickhouse/client'
-import type { Bus, BusRecord, Membership } from '../bus/bus.ts'
+import type { Bus, BusRecord, Membership, Outgoing } from '../bus/bus.ts'
 import { createMemoryBus, type MemoryBus } from '../bus/memory.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { SIGNAL_LIBRARY } from '../detectors/signals/library.ts'
@@ -10,7 +10,7 @@ import type { Random } from '../lib/random.ts'
 import { isRepeatable, type Method } from '../store/retry.clickhouse.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { countInLanes } from './counting.clickhouse.ts'
-import type { History } from './fixtures.ts'
+import { agentSpan, type History } from './fixtures.ts'
 import { driveLane } from './lane.clickhouse.ts'
 import { recount } from './oracle.fixtures.ts'
 import { orderBatches, type Poison } from './order.clickhouse.ts'
@@ -23,7 +23,7 @@ export const SIGNALS = SIGNAL_LIBRARY.filter((signal) =>
   ),
 )
 export const TOPIC = 'facts'
-const LANES = 'lanes'
+export const LANES = 'lanes'
 
 /** Retries come at once; everything else is the wall clock. */
 export const hastyClock: Clock = {
@@ -158,6 +158,14 @@ export const halting = (
     command: store.command.bind(store),
   } as unknown as ClickHouseClient
 }
+
+/** One contact of an agent, as a record of one partition. */
+export const oneContact = (agent: string, id: string, partition: number): Outgoing => ({
+  partition,
+  value: Buffer.from(
+    JSON.stringify({ spans: [agentSpan({ trace: id, id, agentName: agent, conversation: id })], outcomes: [] }),
+  ),
+})
 
 /** Contacts that are counted of one agent. */
 export const contactsOf = async (store: ClickHouseClient, agent: string): Promise<number> =>
