@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ClickHouseClient } from '@clickhouse/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Bus, Positions, Term } from '../bus/bus.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { AndonError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
@@ -115,29 +116,48 @@ test('what waits for its agent span is counted when the waiting ends, by a succe
 const rangesBegun = async () =>
   (await rowsOf<{ n: number }>(store, 'SELECT uniqExact(seq) AS n FROM ranges WHERE notEmpty(next_offsets)'))[0]!.n
 
-test('of a batch that was begun, only what no topic keeps any more is given up; it is told once', async () => {
-  await resetRanges(store)
-  const bus = await newBus()
-  const lost: number[] = []
-  const watched = { bus, group: 'g', onLost: (records: number) => void lost.push(records) }
-  await bus.send(
-    TOPIC,
-    [0, 1].map((partition) => oneContact('kept', `kept ${partition}`, partition)),
-  )
-  const begins = await drive({ ...watched, client: halting(store, ({ table }) => table !== 'ranges') })
-  await expect.poll(rangesBegun, { timeout: 20_000 }).toBe(1)
-  await begins.close()
-  bus.dropBefore(TOPIC, 0, 1)
-  // It is read again and again before it becomes whole.
-  let refused = 0
-  const member = await drive({ ...watched, client: halting(store, ({ table }) => table === 'spans' && refused++ < 2) })
-  await expect.poll(() => contactsOf(store, 'kept'), { timeout: 20_000 }).toBe(1)
-  await expect.poll(() => lost, { timeout: 20_000 }).toEqual([1])
-  await bus.send(TOPIC, [oneContact('kept', 'kept later', 0)])
-  await expect.poll(() => contactsOf(store, 'kept'), { timeout: 20_000 }).toBe(2)
-  await member.close()
-  expect(lost).toEqual([1])
+/** The bus, but records that were asked for go right after whoever asked was told that they are kept. */
+const goingLater = (bus: Bus): Bus => ({
+  ...bus,
+  lead: (options) => {
+    const seekIn = (term: Term) => async (asked: Positions) => ({ ...(await term.seek(asked)), ...asked })
+    return bus.lead({ ...options, run: (term) => options.run({ ...term, seek: seekIn(term) }) })
+  },
 })
+
+test.each([
+  ['before', (bus: Bus) => bus],
+  ['while', goingLater],
+])(
+  'of a batch that was begun, only what no topic keeps any more is given up, told once: gone %s it is read again',
+  async (when, over) => {
+    await resetRanges(store)
+    const name = `kept ${when}`
+    const bus = await newBus()
+    const lost: number[] = []
+    const watched = { bus: over(bus), group: 'g', onLost: (records: number) => void lost.push(records) }
+    await bus.send(
+      TOPIC,
+      [0, 1].map((partition) => oneContact(name, `${name} ${partition}`, partition)),
+    )
+    const begins = await drive({ ...watched, client: halting(store, ({ table }) => table !== 'ranges') })
+    await expect.poll(rangesBegun, { timeout: 20_000 }).toBe(1)
+    await begins.close()
+    bus.dropBefore(TOPIC, 0, 1)
+    // It is read again and again before it becomes whole.
+    let refused = 0
+    const member = await drive({
+      ...watched,
+      client: halting(store, ({ table }) => table === 'spans' && refused++ < 2),
+    })
+    await expect.poll(() => contactsOf(store, name), { timeout: 20_000 }).toBe(1)
+    await expect.poll(() => lost, { timeout: 20_000 }).toEqual([1])
+    await bus.send(TOPIC, [oneContact(name, `${name} later`, 0)])
+    await expect.poll(() => contactsOf(store, name), { timeout: 20_000 }).toBe(2)
+    await member.close()
+    expect(lost).toEqual([1])
+  },
+)
 
 test('what an earlier attempt stored of a batch is counted, though no topic keeps it any more', async () => {
   await resetRanges(store)

@@ -198,16 +198,14 @@ async function readAgain(
   let at = within(await term.seek(from))
   let lost = between(from, at)
   while (between(at, next) > 0) {
-    const some = (await term.poll({ maxBytes: MAX_BATCH_BYTES, waitMs: IDLE_MS })).filter((one) => keyOf(one) in at)
+    const polled = await term.poll({ maxBytes: MAX_BATCH_BYTES, waitMs: IDLE_MS })
     if (!term.isCurrent()) throw superseded()
+    const some = polled.filter((record) => keyOf(record) in at)
     // Where nothing comes, perhaps nothing is left.
     const gaps =
-      some.length > 0 ? gapsIn(at, some) : partitions.map((key) => ({ key, begin: at[key]!, end: next[key]! }))
-    const passed = await passOver(
-      term,
-      at,
-      gaps.map((gap) => ({ ...gap, end: Math.min(gap.end, next[gap.key]!) })),
-    )
+      polled.length > 0 ? gapsIn(at, some) : partitions.map((key) => ({ key, begin: at[key]!, end: next[key]! }))
+    const ofRange = gaps.map((gap) => ({ ...gap, end: Math.min(gap.end, next[gap.key]!) }))
+    const passed = await passOver(term, at, ofRange)
     lost += passed.lost
     records.push(...some.filter((record) => record.offset < next[keyOf(record)]!))
     at = within(after(passed.next, some))
