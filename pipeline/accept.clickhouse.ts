@@ -204,8 +204,10 @@ async function readShare(store: ClickHouseClient, share: Share): Promise<StoredB
       `SELECT ${select} FROM ${table} WHERE seq = {seq:UInt64} AND position % {lanes:UInt16} = {lane:UInt16} ORDER BY position`,
       { seq, lane, lanes },
     )
-  const spans = await facts<SpanFact>(SPAN_SELECT, 'spans')
-  const outcomes = await facts<OutcomeFact>(OUTCOME_SELECT, 'outcomes')
-  const points = await facts<MetricPoint>(POINT_SELECT, 'metric_points')
+  const [spans, outcomes, points] = await together([
+    facts<SpanFact>(SPAN_SELECT, 'spans'),
+    facts<OutcomeFact>(OUTCOME_SELECT, 'outcomes'),
+    facts<MetricPoint>(POINT_SELECT, 'metric_points'),
+  ])
   return { share, spans, known: await spansBefore(store, seq, spans), outcomes, points }
 }
