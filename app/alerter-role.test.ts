@@ -48,6 +48,8 @@ test('whichever process answers the stop switch, the active alerter journals the
       ready: async () => true,
     }),
     active: { alerting: null },
+    instance: 'here',
+    elsewhere: undefined as never, // nobody asks
     drills: null,
   }
   const member = await bus.lead(leadAlerter(shared))

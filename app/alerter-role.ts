@@ -16,8 +16,10 @@ import { AndonError } from '../lib/errors.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { followActivity, lastContactIn } from './activity.clickhouse.ts'
 import { untilMigrated } from './detector-role.ts'
+import { alerterGroup } from './elsewhere.ts'
 import { createOperations } from './operations.ts'
 import { keepPauseCounts } from './pause-counts.clickhouse.ts'
+import { readOn } from './read-on.ts'
 import { followRecovery, recoveryOf } from './recovery.ts'
 import { followReleaseFile } from './release-file.ts'
 import { createReleaseMetrics } from './release-metrics.ts'
@@ -33,7 +35,7 @@ const MAX_BYTES = 1 << 20
 
 /** The active alerter reads findings, journals, sends and verifies. A successor reads the journal and goes on under the same ids. */
 export function leadAlerter(shared: Shared): LeadOptions {
-  const { config, kafka, env, bus, store, metrics, active, drills, pageUrl, log } = shared
+  const { config, kafka, env, bus, store, metrics, active, instance, drills, pageUrl, log } = shared
   let incidents: () => Incident[] = () => []
   const watched = { registry: metrics.registry, incidents: () => incidents() }
   const clockMetrics = createClockMetrics(watched)
@@ -44,7 +46,8 @@ export function leadAlerter(shared: Shared): LeadOptions {
     log,
   })
   return {
-    group: `${kafka.groupPrefix}-alerter`,
+    group: alerterGroup(kafka),
+    name: instance,
     topics: [kafka.topics.findings, kafka.topics.answers],
     run: async (term) => {
       await untilMigrated(store, term)
@@ -89,7 +92,7 @@ export function leadAlerter(shared: Shared): LeadOptions {
         else await alerter.handle(said)
       }
       try {
-        await term.seek(await term.committed())
+        await readOn(term, { topics: [kafka.topics.findings, kafka.topics.answers], onLost: metrics.lost, log })
         let tickedMs = 0
         while (term.isCurrent() && !lost.signal.aborted) {
           for (const record of await term.poll({ maxBytes: MAX_BYTES, waitMs: TICK_MS })) {

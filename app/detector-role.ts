@@ -4,8 +4,10 @@ import { createDetector, type Detector } from '../detectors/detector.clickhouse.
 import { createHistory } from '../detectors/history.clickhouse.ts'
 import { DRILL, isDrill } from '../facts/drill.ts'
 import { wallClock } from '../lib/clock.ts'
+import { fenced } from '../pipeline/fence.ts'
 import { isMigrated } from '../store/store.clickhouse.ts'
 import { drillTrigger } from './drill.ts'
+import { readOn } from './read-on.ts'
 import { restartEvidence } from './restart.ts'
 import type { RestartAnswer, RestartRequest } from './restart-over-bus.ts'
 import type { Shared } from './roles.ts'
@@ -28,8 +30,9 @@ export function leadDetector({ config, kafka, store, bus, metrics, log }: Shared
     topics: [kafka.topics.requests],
     run: async (term) => {
       await untilMigrated(store, term)
+      const held = fenced(store, term)
       const detector = await createDetector({
-        store,
+        store: held,
         triggers: [...triggersOf(config), drillTrigger(config)],
         judgedEnvironments: [...config.judge.environments, DRILL.environment],
         clock: wallClock,
@@ -38,11 +41,11 @@ export function leadDetector({ config, kafka, store, bus, metrics, log }: Shared
           await tell(finding)
           metrics.finding()
         },
-        history: createHistory(store),
+        history: createHistory(held),
         log,
       })
       metrics.show(() => detector.views().filter(({ release }) => !isDrill(release)))
-      await term.seek(await term.committed())
+      await readOn(term, { topics: [kafka.topics.requests], onLost: metrics.lost, log })
       let savedMs = wallClock.nowMs()
       try {
         while (term.isCurrent()) {
@@ -59,8 +62,7 @@ export function leadDetector({ config, kafka, store, bus, metrics, log }: Shared
             await term.commit({ [partitionKey(record.topic, record.partition)]: record.offset + 1 })
           }
         }
-        // Evidence is a fold over batches: saving it a moment late only repeats what the successor computes too.
-        await detector.save()
+        // Nothing is stored at the end: a successor may have begun, and evidence is a fold over batches that it computes itself.
       } catch (error) {
         metrics.tickFailed()
         throw error

@@ -1,16 +1,12 @@
-import type { ClickHouseClient } from '@clickhouse/client'
 import type { Receiver } from '../collector/receive.http.ts'
-import type { Config } from '../config.ts'
 import type { DrillResult } from '../facts/drill.ts'
 import type { Finding } from '../facts/finding.ts'
 import { AndonError } from '../lib/errors.ts'
-import type { Log } from '../lib/log.ts'
 import { ingestOf } from './doors.ts'
 import { createDrills } from './drill.ts'
 import { createDrillMetrics } from './drill-metrics.clickhouse.ts'
-import type { RoleMetrics } from './role-metrics.ts'
 import type { Shared } from './roles.ts'
-import { type Environment, readSecret } from './secrets.ts'
+import { readSecret } from './secrets.ts'
 
 /** Drills of a process with the role alerter: they begin where telemetry comes in and end at its alerter. */
 export type DrillRuns = Readonly<{
@@ -24,10 +20,15 @@ export type DrillRuns = Readonly<{
 
 /** `receiver`: of this process, null when it does not collect. */
 export function drillsFrom(
-  { config, env, log }: Readonly<{ config: Config; env: Environment; log: Log }>,
-  store: ClickHouseClient,
-  active: Shared['active'],
-  { registry }: RoleMetrics,
+  {
+    config,
+    env,
+    log,
+    store,
+    active,
+    elsewhere,
+    metrics: { registry },
+  }: Pick<Shared, 'config' | 'env' | 'log' | 'store' | 'active' | 'elsewhere' | 'metrics'>,
   receiver: Receiver | null,
 ): DrillRuns {
   createDrillMetrics({ registry, store, log })
@@ -45,10 +46,7 @@ export function drillsFrom(
     idle: drills.idle,
     run: async () => {
       const { alerting } = active
-      if (!alerting)
-        throw new AndonError('unavailable', 'the active alerter runs in another process: ask that one', {
-          retryable: true,
-        })
+      if (!alerting) throw await elsewhere()
       const to = target()
       if (!to)
         throw new AndonError('config', 'this process does not collect: name the collector to drill, drill.receiver.url')

@@ -3,6 +3,7 @@ import { countedSignals } from '../config.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { wallClock } from '../lib/clock.ts'
 import { countInLanes } from '../pipeline/counting.clickhouse.ts'
+import { fenced } from '../pipeline/fence.ts'
 import { driveLane } from '../pipeline/lane.clickhouse.ts'
 import { orderBatches } from '../pipeline/order.clickhouse.ts'
 import { WHY_BARE } from '../pipeline/readable.clickhouse.ts'
@@ -38,10 +39,10 @@ export function leadPipeline(shared: Shared): LeadOptions {
     group: `${kafka.groupPrefix}-pipeline`,
     topics: [spans, points, logs, outcomes],
     run: async (term) => {
-      await migrate(store)
-      await finishForgetting(store)
-      await applyRetention(store, config.store.retentionDays)
-      if (!term.isCurrent()) return
+      const held = fenced(store, term)
+      await migrate(held)
+      await finishForgetting(held)
+      await applyRetention(held, config.store.retentionDays)
       await orderBatches(
         {
           ...countingOf(shared),

@@ -44,7 +44,7 @@ export function createRoleMetrics({
   )
   const lost = counter(
     'andon_bus_lost_records_total',
-    'Records that the topics stopped keeping before they were counted.',
+    'Records that the topics stopped keeping before they were counted, or before a role acted on them.',
   )
   const failures = counter(
     'andon_role_failures_total',

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Alerter } from '../alerts/alerter.ts'
 import type { Heard } from '../alerts/pull.ts'
@@ -12,6 +13,7 @@ import { startPage } from '../dashboards/serve.http.ts'
 import type { Incident } from '../facts/incident.ts'
 import type { Overview } from '../facts/overview.ts'
 import { wallClock } from '../lib/clock.ts'
+import { type Closer, closeAll } from '../lib/close-all.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { connectStore, isMigrated } from '../store/store.clickhouse.ts'
@@ -19,6 +21,7 @@ import { leadAlerter } from './alerter-role.ts'
 import { leadDetector } from './detector-role.ts'
 import { accessOf, apiOf, ingestOf } from './doors.ts'
 import { type DrillRuns, drillsFrom } from './drill-role.ts'
+import { elsewhere } from './elsewhere.ts'
 import { explainer } from './explain.ts'
 import { heartbeat, heartbeatUrl } from './heartbeat.ts'
 import { createLastAcceptedMetric } from './last-accepted.clickhouse.ts'
@@ -52,6 +55,10 @@ export type Shared = Readonly<{
   pageUrl: string | undefined
   /** What is active in this process at present. */
   active: { alerting: Alerting | null }
+  /** What this process is called where others ask who leads. */
+  instance: string
+  /** Why this process cannot do what only the active alerter can, and who can. */
+  elsewhere: () => Promise<AndonError>
   /** Drills that this process runs while its alerter is active; null where it has none, or nowhere to send them. */
   drills: DrillRuns | null
 }>
@@ -76,12 +83,12 @@ export async function startRoles(options: {
   const bus = busOf(kafka!, env, log)
   const onlyCollects = roles.every((role) => role === 'collector')
   const store = onlyCollects ? null : connectStore(storeOptionsOf(config, env))
-  const closers: (() => Promise<unknown>)[] = [async () => store?.close(), bus.close]
-  const closeAll = async () => {
-    for (const close of closers.toReversed()) await close()
-  }
   const stopping = new AbortController()
-  closers.push(async () => stopping.abort())
+  const closers: Closer[] = [
+    { what: 'the store', close: async () => store?.close() },
+    { what: 'the bus', close: bus.close },
+    { what: 'what waits', close: () => stopping.abort() },
+  ]
   try {
     await untilItWorks('the topics are not there yet', () => ensureTopics(bus, kafka!), log, stopping.signal)
     const members = new Map<string, Membership>()
@@ -91,6 +98,7 @@ export async function startRoles(options: {
     if (store) createLastAcceptedMetric({ registry: metrics.registry, store, log })
     const host = config.page.host.includes(':') ? `[${config.page.host}]` : config.page.host
     const active: Shared['active'] = { alerting: null }
+    const instance = `${hostname()}:${config.page.port || process.pid}`
     const namer = createNamer(
       config.names,
       createPseudonymizer({
@@ -105,8 +113,8 @@ export async function startRoles(options: {
     const receiver = roles.includes('collector')
       ? await collect({ config, kafka: kafka!, env, bus, namer, metrics, log })
       : null
-    if (receiver) closers.push(receiver.close)
-    const shared: Shared = {
+    if (receiver) closers.push({ what: 'the receiver', close: receiver.close })
+    const own: Omit<Shared, 'drills'> = {
       config,
       kafka: kafka!,
       env,
@@ -116,14 +124,16 @@ export async function startRoles(options: {
       namer,
       metrics,
       active,
-      drills: roles.includes('alerter') ? drillsFrom(options, store!, active, metrics, receiver) : null,
+      instance,
+      elsewhere: elsewhere(bus, kafka!, instance),
       pageUrl: config.page.port === 0 ? undefined : `http://${host}:${config.page.port}`,
     }
+    const shared: Shared = { ...own, drills: roles.includes('alerter') ? drillsFrom(own, receiver) : null }
     const tables = store && roles.some((role) => role === 'detector' || role === 'alerter') ? store : null
     for (const { group, join } of groupsOf(roles, shared)) {
       const membership = await untilItWorks(`${group} cannot be joined yet`, join, log, stopping.signal)
       members.set(group, membership)
-      closers.push(membership.close)
+      closers.push({ what: `the group ${group}`, close: membership.close })
     }
     const overview = async () =>
       tables && (await isMigrated(tables)) ? storedOverview(tables, config, wallClock.nowMs()) : EMPTY_OVERVIEW()
@@ -145,7 +155,7 @@ export async function startRoles(options: {
           log,
         }),
         ...(tables && { recovery: storedRecoveryApi(tables, config, log, shared.drills), explain: explainer(tables) }),
-        ...(roles.includes('alerter') && { people: whereActive(shared.active) }),
+        people: whereActive(shared),
       }),
       overview,
       metrics: async () => ({ contentType: metrics.registry.contentType, body: await metrics.registry.metrics() }),
@@ -155,7 +165,7 @@ export async function startRoles(options: {
       clock: wallClock,
       log,
     })
-    closers.push(page.close)
+    closers.push({ what: 'the page', close: page.close })
     const beating = heartbeat({
       url: heartbeatUrl(config, env),
       config,
@@ -164,13 +174,16 @@ export async function startRoles(options: {
       isHealthy: isReady,
       signal: stopping.signal,
     })
-    closers.push(() => {
-      stopping.abort()
-      return beating
+    closers.push({
+      what: 'the heartbeat',
+      close: () => {
+        stopping.abort()
+        return beating
+      },
     })
-    return { receiverUrl: receiver?.url ?? null, pageUrl: page.url, close: closeAll }
+    return { receiverUrl: receiver?.url ?? null, pageUrl: page.url, close: () => closeAll(closers) }
   } catch (error) {
-    await closeAll()
+    await closeAll(closers).catch((err) => log.error({ err }, 'what was begun did not end'))
     throw error
   }
 }
@@ -187,21 +200,21 @@ function checkRoles(config: Config, roles: readonly Role[]): void {
     )
 }
 
-/** What people do goes through the active alerter: its process obeys, every other one says that it is not the one. */
-function whereActive(active: Shared['active']): Operations {
-  const here = (): Operations => {
+/** What people do goes through the active alerter: its process obeys, every other one says which one it is. */
+function whereActive({ active, elsewhere }: Pick<Shared, 'active' | 'elsewhere'>): Operations {
+  const here = async (): Promise<Operations> => {
     if (active.alerting) return active.alerting.operations
-    throw new AndonError('unavailable', 'the active alerter runs in another process: ask that one', { retryable: true })
+    throw await elsewhere()
   }
   return {
-    operate: async (operation) => here().operate(operation),
-    gate: async (name, stage) => here().gate(name, stage),
-    audit: async () => here().audit(),
+    operate: async (operation) => (await here()).operate(operation),
+    gate: async (name, stage) => (await here()).gate(name, stage),
+    audit: async () => (await here()).audit(),
     registry: {
-      list: async () => here().registry.list(),
-      find: async (name) => here().registry.find(name),
-      register: async (...given) => here().registry.register(...given),
-      retire: async (...given) => here().registry.retire(...given),
+      list: async () => (await here()).registry.list(),
+      find: async (name) => (await here()).registry.find(name),
+      register: async (...given) => (await here()).registry.register(...given),
+      retire: async (...given) => (await here()).registry.retire(...given),
     },
   }
 }

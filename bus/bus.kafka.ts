@@ -2,11 +2,12 @@ import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
 import kafkajs, { type KafkaConfig as ClientConfig, type Kafka, type Producer } from 'kafkajs'
 import type { Clock } from '../lib/clock.ts'
+import { type Closer, closeAll } from '../lib/close-all.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Bus, Membership } from './bus.ts'
 import type { KafkaConfig } from './config.ts'
-import { evenly, joinGroup, oneLeader } from './group.kafka.ts'
+import { evenly, joinGroup, leaderOf, oneLeader } from './group.kafka.ts'
 import { type Giving, givingAll, givingEach } from './seats.ts'
 
 /** kafkajs brings gzip only; Node brings zstd. Topics in snappy or lz4 cannot be read. */
@@ -33,7 +34,7 @@ const SEND_TIMEOUT_MS = 10_000
 /** The bus over Apache Kafka. Connects with the first use, so that a broker may start later than this process. */
 export function createKafkaBus({ config, secrets, clock, log }: KafkaBusOptions): Bus {
   const kafka = new kafkajs.Kafka(clientConfig(config, secrets, log))
-  const closers = new Set<() => Promise<void>>()
+  const closers = new Set<Closer>()
   let connected: Promise<Producer> | null = null
 
   const producer = async (): Promise<Producer> => {
@@ -50,11 +51,12 @@ export function createKafkaBus({ config, secrets, clock, log }: KafkaBusOptions)
     const membership = await reach(`the group ${giving.group} cannot be joined`, () =>
       joinGroup({ kafka, giving, assigner, sessionMs: config.sessionSeconds * 1000, clock, log }),
     )
+    const closer: Closer = { what: `the group ${giving.group}`, close: membership.close }
+    closers.add(closer)
     const close = async () => {
-      closers.delete(close)
+      closers.delete(closer)
       await membership.close()
     }
-    closers.add(close)
     return { ...membership, close }
   }
 
@@ -92,6 +94,7 @@ export function createKafkaBus({ config, secrets, clock, log }: KafkaBusOptions)
         })
         log.info({ topics: missing.map(({ topic }) => topic) }, 'topics were made')
       }),
+    leaderOf: (group) => withAdmin(kafka, (admin) => leaderOf(admin, group)),
     bounds: (topic) =>
       withAdmin(kafka, async (admin) =>
         (await admin.fetchTopicOffsets(topic))
@@ -99,11 +102,8 @@ export function createKafkaBus({ config, secrets, clock, log }: KafkaBusOptions)
           .sort((a, b) => a.partition - b.partition),
       ),
     close: async () => {
-      for (const close of [...closers]) await close()
-      await connected?.then(
-        (sender) => sender.disconnect(),
-        () => {},
-      )
+      const sender = await connected?.catch(() => null)
+      await closeAll([...(sender ? [{ what: 'the producer', close: sender.disconnect }] : []), ...closers])
     },
   }
 }

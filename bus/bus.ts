@@ -20,6 +20,8 @@ export type Bus = Readonly<{
   share: (options: ShareOptions) => Promise<Membership>
   /** Makes topics that do not exist; leaves those that do as they are. */
   createTopics: (topics: readonly Readonly<{ topic: string; partitions: number }>[]) => Promise<void>
+  /** What the member that leads a group (`lead`) calls itself; null where none does, or where it has no name. */
+  leaderOf: (group: string) => Promise<string | null>
   /** What the partitions of a topic hold. */
   bounds: (topic: string) => Promise<PartitionBounds[]>
   close: () => Promise<void>
@@ -43,12 +45,28 @@ export type Positions = Readonly<Record<string, number>>
 
 export const partitionKey = (topic: string, partition: number): string => `${topic}/${partition}`
 
+/** How many offsets lie between two places, in the partitions that both name. */
+export const between = (from: Positions, to: Positions): number =>
+  Object.entries(from).reduce((sum, [partition, offset]) => sum + Math.max(0, (to[partition] ?? offset) - offset), 0)
+
+/** Where to read on after these records. */
+export function after(positions: Positions, records: readonly BusRecord[]): Positions {
+  const next: Record<string, number> = { ...positions }
+  for (const { topic, partition, offset } of records) {
+    const key = partitionKey(topic, partition)
+    next[key] = Math.max(next[key] ?? 0, offset + 1)
+  }
+  return next
+}
+
 /** `first`: oldest offset kept; `next`: the offset that the next record will get. */
 export type PartitionBounds = Readonly<{ partition: number; first: number; next: number }>
 
 export type LeadOptions = Readonly<{
   group: string
   topics: readonly string[]
+  /** What this member is called where others ask who leads. */
+  name?: string
   /** Should end soon after `term.signal`. What it throws is logged, and it is called again a moment later. */
   run: (term: Term) => Promise<void>
 }>
@@ -85,9 +103,11 @@ export type Term = Readonly<{
   committed: () => Promise<Positions>
   /**
    * Says where to read on; partitions that are not named are read from their oldest record. To be called before the first poll.
-   * @returns how many of the records asked for are not kept any more
+   * @returns where each partition of this term is read on: as asked, or at its oldest record where what was asked for is not kept any more
    */
-  seek: (positions: Positions) => Promise<number>
+  seek: (positions: Positions) => Promise<Positions>
+  /** The oldest offset that each partition of this term keeps at present. */
+  oldest: () => Promise<Positions>
   /** The next records, at most about `maxBytes` of them; waits up to `waitMs` for the first. Empty when the term ended. */
   poll: (options: Readonly<{ maxBytes: number; waitMs: number }>) => Promise<BusRecord[]>
   /** Tells the group how far records are done with. */

@@ -1,9 +1,19 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { wallClock } from '../lib/clock.ts'
-import { type Bus, type BusRecord, type Membership, type Positions, partitionKey, type Term } from './bus.ts'
+import { after, type Bus, type BusRecord, between, type Membership, partitionKey, type Term } from './bus.ts'
 
-/** What every bus promises. `name` keeps the topics of one run apart on a broker that outlives it. */
-export function busContract(name: string, open: () => Promise<Bus>, limits: Readonly<{ takeoverMs: number }>): void {
+/**
+ * What every bus promises. `name` keeps the topics of one run apart on a broker that outlives it; `dropBefore` makes a partition keep no
+ * record before an offset, as retention does.
+ */
+export function busContract(
+  name: string,
+  open: () => Promise<Bus>,
+  {
+    takeoverMs,
+    dropBefore,
+  }: Readonly<{ takeoverMs: number; dropBefore: (topic: string, partition: number, offset: number) => Promise<void> }>,
+): void {
   let bus: Bus
   let other: Bus
   let made = 0
@@ -27,12 +37,13 @@ export function busContract(name: string, open: () => Promise<Bus>, limits: Read
   }
 
   /** Leads until closed; hands over each term. */
-  const leading = (on: Bus, group: string, topic: string) => {
+  const leading = (on: Bus, group: string, topic: string, name?: string) => {
     const terms: Term[] = []
     const waiting: ((term: Term) => void)[] = []
     const joined = on.lead({
       group,
       topics: [topic],
+      ...(name !== undefined && { name }),
       run: async (term) => {
         terms.push(term)
         for (const tell of waiting.splice(0)) tell(term)
@@ -55,8 +66,6 @@ export function busContract(name: string, open: () => Promise<Bus>, limits: Read
       records.push(...(await term.poll({ maxBytes, waitMs: 500 })))
     return records
   }
-  const after = (records: readonly BusRecord[]): Positions =>
-    Object.fromEntries(records.map((record) => [partitionKey(record.topic, record.partition), record.offset + 1]))
 
   test('what was sent is read once, in order within its partition, with headers and bytes as they were', async () => {
     const topic = await freshTopic(3)
@@ -70,7 +79,7 @@ export function busContract(name: string, open: () => Promise<Bus>, limits: Read
     const first = member.next()
     const membership = await member.joined
     const term = await first
-    expect(await term.seek({})).toBe(0)
+    expect(Object.values(await term.seek({}))).toEqual([0, 0, 0])
     const records = await read(term, 31)
     expect(records).toHaveLength(31)
     expect(new Set(records.map((record) => `${record.partition} ${record.offset}`)).size).toBe(31)
@@ -102,7 +111,7 @@ export function busContract(name: string, open: () => Promise<Bus>, limits: Read
     const term = await first
     await term.seek({})
     const all = await read(term, 6)
-    await term.seek(after(all))
+    await term.seek(after({}, all))
     await sendTexts(topic, ['g'])
     expect((await read(term, 1)).map(text)).toEqual(['g'])
     await term.seek(
@@ -131,20 +140,22 @@ export function busContract(name: string, open: () => Promise<Bus>, limits: Read
     const topic = await freshTopic(4)
     await sendTexts(topic, ['1', '2', '3', '4', '5', '6', '7', '8'])
     const group = `${topic}-g`
-    const one = leading(bus, group, topic)
+    expect(await other.leaderOf(group)).toBe(null)
+    const one = leading(bus, group, topic, 'one')
     const firstTerm = one.next()
     const oneMembership = await one.joined
-    const two = leading(other, group, topic)
+    const two = leading(other, group, topic, 'two')
     let twoMembership: Membership | null = await two.joined
     await firstTerm
     await wallClock.sleep(1_500)
     expect(two.terms).toHaveLength(0)
     expect([oneMembership.isMember(), twoMembership.isMember()]).toEqual([true, true])
+    expect(await other.leaderOf(group)).toBe('one')
     const term = one.terms.at(-1)!
     expect(term.isCurrent()).toBe(true)
     await term.seek(await term.committed())
     const records = await read(term, 8)
-    await term.commit(after(records))
+    await term.commit(after({}, records))
     const takenOver = two.next()
     const sinceMs = wallClock.nowMs()
     await oneMembership.close()
@@ -152,7 +163,8 @@ export function busContract(name: string, open: () => Promise<Bus>, limits: Read
     expect(oneMembership.isLeading()).toBe(false)
     expect(await term.poll({ maxBytes: 1, waitMs: 0 })).toEqual([])
     const next = await takenOver
-    expect(wallClock.nowMs() - sinceMs).toBeLessThan(limits.takeoverMs)
+    expect(wallClock.nowMs() - sinceMs).toBeLessThan(takeoverMs)
+    expect(await bus.leaderOf(group)).toBe('two')
     await next.seek(await next.committed())
     await sendTexts(topic, ['9'])
     expect((await read(next, 1)).map(text)).toEqual(['9'])
@@ -220,7 +232,7 @@ export function busContract(name: string, open: () => Promise<Bus>, limits: Read
     await membership.close()
   })
 
-  test('more than the inbox holds waits in the topic, and is read when there is room', {
+  test('more than the inbox holds waits in the topic, and is read when there is room and for as long as the topic keeps it', {
     timeout: 60_000,
   }, async () => {
     const topic = await freshTopic(2)
@@ -234,7 +246,25 @@ export function busContract(name: string, open: () => Promise<Bus>, limits: Read
     await term.seek({})
     await wallClock.sleep(1_500)
     expect(membership.lag()![topic]).toBeGreaterThan(0)
-    expect(await read(term, 50, 4 << 20)).toHaveLength(50)
+    const all = await read(term, 50, 4 << 20)
+    expect(all).toHaveLength(50)
+
+    // What a topic stops keeping while it waits is passed over.
+    for (let i = 0; i < 50; i++) await bus.send(topic, [{ value }])
+    await wallClock.sleep(1_500)
+    const ends = await bus.bounds(topic)
+    for (const { partition, next } of ends) await dropBefore(topic, partition, next - 1)
+    const last = Object.fromEntries(ends.map(({ partition, next }) => [partitionKey(topic, partition), next - 1]))
+    expect(await term.oldest()).toEqual(last)
+    const kept: BusRecord[] = []
+    while (
+      ends.some(({ partition, next }) => !kept.some((one) => one.partition === partition && one.offset === next - 1))
+    )
+      kept.push(...(await read(term, 1, 4 << 20)))
+    expect(kept.length).toBeLessThan(50)
+    expect(await term.seek(after({}, all))).toEqual(last)
+    expect(between(after({}, all), last)).toBe(48)
+    expect((await read(term, 2)).map(({ offset }) => offset).sort()).toEqual(Object.values(last).sort())
     await membership.close()
   })
 }

@@ -1,4 +1,4 @@
-import kafkajs, { type Consumer, type EachBatchPayload, type Kafka, type PartitionAssigner } from 'kafkajs'
+import kafkajs, { type Admin, type Consumer, type EachBatchPayload, type Kafka, type PartitionAssigner } from 'kafkajs'
 import type { Clock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
@@ -22,7 +22,7 @@ type Edges = Readonly<{
   kafka: Kafka
   giving: Giving
   /** Says who is given which partition. */
-  assigner: (leadingSinceMs: () => number) => PartitionAssigner
+  assigner: (self: () => Self) => PartitionAssigner
   sessionMs: number
   clock: Clock
   log: Log
@@ -55,7 +55,12 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
       maxBytesPerPartition: MAX_FETCH_BYTES / 4,
       maxBytes: MAX_FETCH_BYTES,
       allowAutoTopicCreation: false,
-      partitionAssigners: [edges.assigner(() => (assigned.length > 0 && isFresh() ? leadingSinceMs : 0))],
+      partitionAssigners: [
+        edges.assigner(() => ({
+          sinceMs: assigned.length > 0 && isFresh() ? leadingSinceMs : 0,
+          name: giving.name,
+        })),
+      ],
       retry: { initialRetryTime: 200, maxRetryTime: 2_000, retries: 5, restartOnFailure: async () => false },
     })
     const { GROUP_JOIN, HEARTBEAT, REBALANCING, CRASH, REQUEST } = consumer.events
@@ -143,13 +148,14 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
       isCurrent: isFresh,
       committed: () => committedOf(edges.kafka, giving, mine),
       seek: async (positions) => {
-        const { from, lost } = await startsOf(edges.kafka, mine, positions)
+        const from = startsOf(await boundsOf(edges.kafka, mine), positions)
         inbox.start(from)
         for (const { topic, partition } of mine)
           consumer.seek({ topic, partition, offset: String(from[partitionKey(topic, partition)]) })
         consumer.resume(byTopic(mine))
-        return lost
+        return from
       },
+      oldest: async () => oldestOf(await boundsOf(edges.kafka, mine)),
       onDrained: () => {
         if (consumer.paused().length > 0 && isReading()) consumer.resume(byTopic(mine))
       },
@@ -183,31 +189,42 @@ export async function joinGroup(edges: Edges): Promise<Membership> {
   }
 }
 
-/** Where to read each partition: as asked, but not before its oldest record. `lost`: records asked for that are not kept. */
-async function startsOf(kafka: Kafka, mine: readonly Assigned[], positions: Positions) {
+type Bounds = Readonly<{ topic: string; partition: number; low: number; high: number }>
+
+/** What these partitions hold: offsets from `low` on, up to before `high`. */
+async function boundsOf(kafka: Kafka, mine: readonly Assigned[]): Promise<Bounds[]> {
   const admin = kafka.admin()
   try {
     await admin.connect()
-    const from: Record<string, number> = {}
-    let lost = 0
-    const wantedKeys = new Set(mine.map(({ topic, partition }) => partitionKey(topic, partition)))
-    for (const topic of new Set(mine.map((part) => part.topic)))
-      for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
-        const key = partitionKey(topic, partition)
-        if (!wantedKeys.has(key)) continue
-        const wanted = positions[key]
-        if (wanted !== undefined && wanted > Number(high))
-          throw new AndonError(
-            'positions',
-            `${topic} ends at ${high} in partition ${partition}, before what was read of it already (${wanted}): it was made anew, or lost records. Give it another name (kafka.topics), so that it is read from its beginning`,
-          )
-        if (wanted !== undefined) lost += Math.max(0, Number(low) - wanted)
-        from[key] = Math.max(wanted ?? 0, Number(low))
-      }
-    return { from, lost }
+    const bounds: Bounds[] = []
+    for (const [topic, parts] of Map.groupBy(mine, (part) => part.topic)) {
+      const wanted = new Set(parts.map(({ partition }) => partition))
+      for (const { partition, low, high } of await admin.fetchTopicOffsets(topic))
+        if (wanted.has(partition)) bounds.push({ topic, partition, low: Number(low), high: Number(high) })
+    }
+    return bounds
   } finally {
     await admin.disconnect().catch(() => {})
   }
+}
+
+const oldestOf = (bounds: readonly Bounds[]): Positions =>
+  Object.fromEntries(bounds.map(({ topic, partition, low }) => [partitionKey(topic, partition), low]))
+
+/** Where to read each partition: as asked, but not before its oldest record. */
+function startsOf(bounds: readonly Bounds[], positions: Positions): Positions {
+  const from: Record<string, number> = {}
+  for (const { topic, partition, low, high } of bounds) {
+    const key = partitionKey(topic, partition)
+    const wanted = positions[key] ?? 0
+    if (wanted > high)
+      throw new AndonError(
+        'positions',
+        `${topic} ends at ${high} in partition ${partition}, before what was read of it already (${wanted}): it was made anew, or lost records. Give it another name (kafka.topics), so that it is read from its beginning`,
+      )
+    from[key] = Math.max(wanted, low)
+  }
+  return from
 }
 
 async function committedOf(kafka: Kafka, { group, topics }: Giving, mine: readonly Assigned[]): Promise<Positions> {
@@ -257,10 +274,31 @@ type Division = (partitions: readonly number[], members: readonly Member[]) => R
 
 const VERSION = 0
 
-/** Every member says with each join since when it leads (0: it does not). */
+/** What every member says of itself with each join: since when it leads (0: it does not), and what it is called. */
+type Self = Readonly<{ sinceMs: number; name: string | null }>
+
+function selfIn(memberMetadata: Buffer): Self {
+  try {
+    return JSON.parse(String(kafkajs.AssignerProtocol.MemberMetadata.decode(memberMetadata)?.userData)) as Self
+  } catch {
+    return { sinceMs: 0, name: null } // a member of another kind
+  }
+}
+
+/** What the member that is given the partitions of a group calls itself. */
+export async function leaderOf(admin: Admin, group: string): Promise<string | null> {
+  const { groups } = await admin.describeGroups([group])
+  for (const { memberMetadata, memberAssignment } of groups[0]?.members ?? []) {
+    const given = memberAssignment.length > 0 && kafkajs.AssignerProtocol.MemberAssignment.decode(memberAssignment)
+    if (given && Object.values(given.assignment).some((partitions) => partitions.length > 0))
+      return selfIn(memberMetadata).name
+  }
+  return null
+}
+
 const assignerOf =
   (name: string, divide: Division) =>
-  (leadingSinceMs: () => number): PartitionAssigner =>
+  (self: () => Self): PartitionAssigner =>
   ({ cluster }) => ({
     name,
     version: VERSION,
@@ -269,7 +307,7 @@ const assignerOf =
       metadata: kafkajs.AssignerProtocol.MemberMetadata.encode({
         version: VERSION,
         topics,
-        userData: Buffer.from(String(leadingSinceMs())),
+        userData: Buffer.from(JSON.stringify(self())),
       }),
     }),
     assign: async ({ members, topics }) => {
@@ -297,9 +335,7 @@ const byId = (a: Member, b: Member) => (a.memberId < b.memberId ? -1 : 1)
 
 /** All partitions to the member that has led longest, so that a newcomer does not disturb it. */
 export const oneLeader = assignerOf('andon-one-leader', (partitions, members) => {
-  const since = ({ memberMetadata }: Member) =>
-    Number(kafkajs.AssignerProtocol.MemberMetadata.decode(memberMetadata)?.userData.toString()) ||
-    Number.POSITIVE_INFINITY
+  const since = ({ memberMetadata }: Member) => selfIn(memberMetadata).sinceMs || Number.POSITIVE_INFINITY
   const [leader] = [...members].sort((a, b) => Math.sign(since(a) - since(b)) || byId(a, b))
   return new Map([[leader!.memberId, [...partitions]]])
 })

@@ -8,7 +8,8 @@ export type OpenTerm = Readonly<{
   isCurrent: () => boolean
   inbox: Inbox
   committed: () => Promise<Positions>
-  seek: (positions: Positions) => Promise<number>
+  seek: (positions: Positions) => Promise<Positions>
+  oldest: () => Promise<Positions>
   /** The inbox has room again. */
   onDrained: () => void
   commit: (positions: Positions) => Promise<void>
@@ -93,6 +94,7 @@ const termOf = (open: OpenTerm, signal: AbortSignal): Term => ({
   isCurrent: () => !signal.aborted && open.isCurrent(),
   committed: open.committed,
   seek: open.seek,
+  oldest: open.oldest,
   poll: async ({ maxBytes, waitMs }) => {
     const records = await open.inbox.take({ maxBytes, waitMs, signal })
     if (open.inbox.isDrained()) open.onDrained()

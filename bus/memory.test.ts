@@ -7,5 +7,8 @@ import { createMemoryBus } from './memory.ts'
 const bus = createMemoryBus({ log: silentLog })
 
 describe('the bus inside the process', () => {
-  busContract(`memory-${randomUUID()}`, async () => ({ ...bus, close: async () => {} }), { takeoverMs: 100 })
+  busContract(`memory-${randomUUID()}`, async () => ({ ...bus, close: async () => {} }), {
+    takeoverMs: 100,
+    dropBefore: async (...given) => bus.dropBefore(...given),
+  })
 })

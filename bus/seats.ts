@@ -9,16 +9,25 @@ export type Assigned = Readonly<{ topic: string; partition: number }>
 export type Giving = Readonly<{
   group: string
   topics: readonly string[]
+  /** Of the member, where it has one. */
+  name: string | null
   /** Partitions that belong together go to one term. */
   seatOf: (assigned: Assigned) => number
   run: (term: Term, seat: number) => Promise<void>
 }>
 
-export const givingAll = ({ group, topics, run }: LeadOptions): Giving => ({ group, topics, seatOf: () => 0, run })
+export const givingAll = ({ group, topics, name, run }: LeadOptions): Giving => ({
+  group,
+  topics,
+  name: name ?? null,
+  seatOf: () => 0,
+  run,
+})
 
 export const givingEach = ({ group, topic, run }: ShareOptions): Giving => ({
   group,
   topics: [topic],
+  name: null,
   seatOf: ({ partition }) => partition,
   run,
 })

@@ -218,6 +218,25 @@ test('after an override the evidence starts anew at half the alpha, twice at a q
   await expect(running.restartAfterOverride(release, 'nothing')).rejects.toThrow("trigger 'nothing' has no evidence")
 })
 
+test('an override right after the evidence was stored outlives a kill, also where nothing more comes of the release', async () => {
+  const release = { environment: 'production', agent: 'orders', release: 'r1' }
+  const triggers = triggersOf([{ name: 'failed', signal: 'failed_updates', baseline: 0.02, ...PAUSING }])
+  const killed = await detector(triggers)
+  const random = seededRandom('override and kill')
+  hour(random, 0, { r1: [40, 0.3] })
+  await killed.tick()
+  await killed.save()
+  await killed.restartAfterOverride(release, 'failed')
+  const next = await detector(triggers)
+  expect(viewOf(next, 'r1')).toMatchObject({ trials: 0, hits: 0, finding: 'no_data' })
+  hour(random, 1, { r2: [40, 0.02] })
+  await next.tick()
+  await next.save()
+  const last = await detector(triggers)
+  expect(viewOf(last, 'r1')).toMatchObject({ trials: 0, hits: 0, finding: 'no_data' })
+  expect(await last.restartAfterOverride(release, 'failed')).toMatchObject({ overrides: 2 })
+})
+
 test('a ceiling is a breach by itself, once enough trials were seen', async () => {
   const ceiling = { rate: 0.1, minTrials: 30 }
   const running = await detector(

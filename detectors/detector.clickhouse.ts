@@ -105,12 +105,16 @@ export async function createDetector(options: DetectorOptions): Promise<Detector
     tests,
     choices: await openChoices(store, { write: options.write !== false, fromSeq: cursor }),
     releases,
-    judgements: new Map([...releases].map(([key, evidence]) => [key, judge(evidence, tests)])),
+    judgements: new Map(),
     watchers: new Map(),
     changed: new Set(),
     cursor,
   }
-  for (const [key, evidence] of releases) watch(state, key, evidence)
+  replayRestarts(state, cursor) // one may have come after the evidence was stored
+  for (const [key, evidence] of releases) {
+    state.judgements.set(key, judge(evidence, tests))
+    watch(state, key, evidence)
+  }
   // one at a time: a person's override waits for the batches that are being judged
   let last: Promise<unknown> = Promise.resolve()
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -306,11 +310,13 @@ async function restart(state: State, release: Release, trigger: string): Promise
   }
 }
 
-/** Restarts that were journaled after this batch: evidence that is computed again restarts where it did. */
-function replayRestarts({ choices, releases, tests }: State, seq: number): void {
+/** Restarts that were journaled after this batch: evidence that is computed again restarts where it did; what was stored later has done so. */
+function replayRestarts({ choices, releases, tests, changed }: State, seq: number): void {
   for (const { releaseKey, trigger, overrides, clockMs } of choices.restartsAt(seq)) {
     const evidence = releases.get(releaseKey)
-    if (evidence) restartEvidence(evidence, tests, trigger, overrides, clockMs)
+    if (!evidence || evidence.seq > seq) continue
+    restartEvidence(evidence, tests, trigger, overrides, clockMs)
+    changed.add(releaseKey)
   }
 }
 

@@ -27,6 +27,12 @@ export type Arrivals = Readonly<{
 }>
 
 /**
+ * Facts of a batch that was put in order. `isAgain`: it was begun before, perhaps from more records or by another configuration. What was
+ * stored of it then stands.
+ */
+export type BatchFacts = Arrivals & Readonly<{ isAgain?: boolean }>
+
+/**
  * wall: facts are accepted at the monitor's clock (live). event: at the greatest event time accepted so far (replay, demo),
  * so that a month of history takes its own month.
  */
@@ -69,12 +75,13 @@ export type Stored = StoredBatch & Readonly<{ bared: Readonly<Record<keyof Arriv
 
 /**
  * Makes (a lane's share of) a batch durable. Its number and clock are stored with every row, so it can be driven again as it was. What it
- * writes depends on its arguments alone: storing the same share again changes nothing.
+ * writes depends on its arguments alone: storing the same share again changes nothing. Of a batch that was begun before, what stands after it
+ * is returned, whoever stored it.
  */
 export async function storeBatch(
   { store, onUnreadable }: Pick<BatchContext, 'store' | 'onUnreadable'>,
   share: Share,
-  facts: Arrivals,
+  facts: BatchFacts,
 ): Promise<Stored> {
   const { stamp, lane, lanes } = share
   /** One number a row over all lanes, in order within a lane: all copies of a fact come to the same one. */
@@ -110,14 +117,9 @@ export async function storeBatch(
   ])
   const lost = spans.bared.length + outcomes.bared.length + points.bared.length
   if (lost > 0) onUnreadable?.(lost)
-  return {
-    share,
-    known,
-    spans: spans.facts,
-    outcomes: outcomes.facts,
-    points: points.facts,
-    bared: { spans: spans.bared, outcomes: outcomes.bared, points: points.bared },
-  }
+  const bared = { spans: spans.bared, outcomes: outcomes.bared, points: points.bared }
+  if (facts.isAgain) return { ...(await readShare(store, share)), bared }
+  return { share, known, spans: spans.facts, outcomes: outcomes.facts, points: points.facts, bared }
 }
 
 /** Work of nobody knows whom: it joins its trace and counts nothing. */
@@ -180,11 +182,6 @@ const withTimes = (span: SpanFact, acceptedAtMs: number): SpanFact => {
 
 /** A batch as it was stored, to be driven again. */
 export async function readBatch(store: ClickHouseClient, seq: number): Promise<StoredBatch> {
-  const facts = <Fact>(select: string, table: string): Promise<Fact[]> =>
-    rowsOf<Fact>(store, `SELECT ${select} FROM ${table} WHERE seq = {seq:UInt64} ORDER BY position`, { seq })
-  const spans = await facts<SpanFact>(SPAN_SELECT, 'spans')
-  const outcomes = await facts<OutcomeFact>(OUTCOME_SELECT, 'outcomes')
-  const points = await facts<MetricPoint>(POINT_SELECT, 'metric_points')
   const [stamp] = await rowsOf<{ acceptedAtMs: number; receivedAtMs: number }>(
     store,
     `SELECT toUnixTimestamp64Milli(max(accepted_at)) AS acceptedAtMs, toUnixTimestamp(max(received_at)) * 1000 AS receivedAtMs
@@ -194,6 +191,23 @@ export async function readBatch(store: ClickHouseClient, seq: number): Promise<S
     { seq },
   )
   assert(stamp, `batch ${seq} has rows`)
-  const share = wholeOf({ seq, ...stamp })
+  return readShare(store, wholeOf({ seq, ...stamp }))
+}
+
+/** What stands of a lane's share of a batch. */
+async function readShare(store: ClickHouseClient, share: Share): Promise<StoredBatch> {
+  const { stamp, lane, lanes } = share
+  const { seq } = stamp
+  const facts = <Fact>(select: string, table: string): Promise<Fact[]> =>
+    rowsOf<Fact>(
+      store,
+      `SELECT ${select} FROM ${table} WHERE seq = {seq:UInt64} AND position % {lanes:UInt16} = {lane:UInt16} ORDER BY position`,
+      { seq, lane, lanes },
+    )
+  const [spans, outcomes, points] = await together([
+    facts<SpanFact>(SPAN_SELECT, 'spans'),
+    facts<OutcomeFact>(OUTCOME_SELECT, 'outcomes'),
+    facts<MetricPoint>(POINT_SELECT, 'metric_points'),
+  ])
   return { share, spans, known: await spansBefore(store, seq, spans), outcomes, points }
 }

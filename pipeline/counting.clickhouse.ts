@@ -2,7 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import type { Bus } from '../bus/bus.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
-import { type Arrivals, storeBatch } from './accept.clickhouse.ts'
+import { type BatchFacts, storeBatch } from './accept.clickhouse.ts'
 import { type BatchResult, processBatch } from './batch.clickhouse.ts'
 import { doAllLanes, firstBodies } from './lane-steps.clickhouse.ts'
 import { recordsOf } from './letters.ts'
@@ -20,7 +20,7 @@ export type Counting = Readonly<{
   /** Equal parts in which a batch is counted. */
   lanes: number
   /** Takes the next batch, in order; resolves when one more may follow. `lanes`: of the batch, where it was begun with another number. */
-  take: (stamp: Stamp, facts: Arrivals, lanes: number) => Promise<void>
+  take: (stamp: Stamp, facts: BatchFacts, lanes: number) => Promise<void>
   /** What became whole since the last call; null: nothing. Rejects when counting failed or stands still. */
   progress: () => Promise<Progress | null>
   /** Whether batches are under way: progress may be near. */
@@ -52,7 +52,7 @@ export function countHere(
       },
     )
   }
-  async function countAlone(stamp: Stamp, facts: Arrivals): Promise<void> {
+  async function countAlone(stamp: Stamp, facts: BatchFacts): Promise<void> {
     const startedMs = clock.nowMs()
     const stored = await storeBatch(context, wholeOf(stamp), facts)
     const storedMs = clock.nowMs()
@@ -62,16 +62,16 @@ export function countHere(
         isWhole(result.seq, holdsOf(result))
         onBatch({
           ...result,
-          spans: facts.spans.length,
-          outcomes: facts.outcomes.length,
-          points: facts.points.length,
+          spans: stored.spans.length,
+          outcomes: stored.outcomes.length,
+          points: stored.points.length,
           acceptMs: storedMs - startedMs,
           processMs: clock.nowMs() - storedMs,
         })
       }),
     )
   }
-  async function finishLanes(stamp: Stamp, facts: Arrivals, lanes: number): Promise<void> {
+  async function finishLanes(stamp: Stamp, facts: BatchFacts, lanes: number): Promise<void> {
     await counting
     const startedMs = clock.nowMs()
     const counts = await doAllLanes(context, stamp, facts, lanes)
@@ -101,10 +101,19 @@ const holdsOf = ({ heldTraces, resolvedTraces }: BatchResult): Progress['holds']
 /** Batches that may be under way in lanes at once: enough to keep every lane busy; the fewer, the larger they are under load. */
 const MOST_UNDER_WAY = 3
 const LOOK_MS = 100
-/** Nothing became whole for this long although batches are under way: they are handed to the lanes anew. */
+/**
+ * Nothing became whole for this long although batches are under way: they are handed to the lanes anew. Perhaps the store is only slow, and an
+ * attempt that is cut off too early never ends: each is given twice as long as the one before, until something becomes whole.
+ */
 const STANDSTILL_MS = 60_000
+const MOST_DOUBLINGS = 4
 
-export type LaneCountingOptions = Readonly<{ bus: Pick<Bus, 'send'>; topic: string; lanes: number; clock: Clock }>
+export type LaneCountingOptions = Readonly<{
+  bus: Pick<Bus, 'send' | 'bounds'>
+  topic: string
+  lanes: number
+  clock: Clock
+}>
 
 /**
  * Hands batches to lanes and looks in the store which of them are whole. Whoever orders next hands over again what is under way; lanes know
@@ -114,13 +123,22 @@ export type LaneCountingOptions = Readonly<{ bus: Pick<Bus, 'send'>; topic: stri
 export function countInLanes(
   options: LaneCountingOptions,
 ): (store: ClickHouseClient, signal: AbortSignal) => Promise<Counting> {
-  const attempt = { number: 0 }
+  const attempt = { number: 0, standstills: 0 }
   return async (store, signal) =>
     openCounting({ ...options, store, signal, attempt, from: (await lastWhole(store)).seq })
 }
 
+/** `standstills`: one after the other, without progress between them. */
+type Attempt = { number: number; standstills: number }
 type Open = LaneCountingOptions &
-  Readonly<{ store: ClickHouseClient; signal: AbortSignal; attempt: { number: number }; from: number }>
+  Readonly<{ store: ClickHouseClient; signal: AbortSignal; attempt: Attempt; from: number }>
+
+/**
+ * How many records a topic ever took: a number for the next attempt that is greater than those of all attempts before, whoever made them and
+ * by whatever clock, because each of them sent letters.
+ */
+const recordsEver = async (bus: Pick<Bus, 'bounds'>, topic: string): Promise<number> =>
+  (await bus.bounds(topic)).reduce((sum, { next }) => sum + next, 0)
 
 function openCounting({
   store,
@@ -140,12 +158,15 @@ function openCounting({
   const look = async () => {
     const { seq } = await lastWhole(store)
     if (seq > whole || taken.seq <= seq) movedMs = clock.nowMs()
+    if (seq > whole) attempt.standstills = 0
     whole = Math.max(whole, seq)
-    if (clock.nowMs() - movedMs <= STANDSTILL_MS) return
-    attempt.number = clock.nowMs()
+    const patienceMs = STANDSTILL_MS * 2 ** Math.min(attempt.standstills, MOST_DOUBLINGS)
+    if (clock.nowMs() - movedMs <= patienceMs) return
+    attempt.number = await recordsEver(bus, topic)
+    attempt.standstills++
     throw new AndonError(
       'standstill',
-      `batch ${whole + 1} did not become whole within ${STANDSTILL_MS / 1000} s: does a pipeline lead every lane?`,
+      `batch ${whole + 1} did not become whole within ${patienceMs / 1000} s: does a pipeline lead every lane?`,
       { retryable: true },
     )
   }

@@ -1,4 +1,4 @@
-import { type Arrivals, storeBatch } from './accept.clickhouse.ts'
+import { type Arrivals, type BatchFacts, storeBatch } from './accept.clickhouse.ts'
 import type { ContactChange, PartChange } from './changes.ts'
 import { STEPS, type Step } from './letters.ts'
 import type { PlaceChange } from './places.ts'
@@ -23,7 +23,12 @@ export type LaneCounts = Counts & Readonly<{ contactsChanged: number }>
 
 /** What the letters of each step hold. */
 export type BodyOf = {
-  traces: Readonly<{ spans: readonly unknown[][]; outcomes: Arrivals['outcomes']; points: Arrivals['points'] }>
+  traces: Readonly<{
+    spans: readonly unknown[][]
+    outcomes: Arrivals['outcomes']
+    points: Arrivals['points']
+    isAgain?: boolean
+  }>
   contacts: Readonly<{ parts: readonly PartChange[] }>
   keys: Readonly<{ places: readonly PlaceChange[]; outcomes: readonly LinkedOutcome[] }>
   charges: Readonly<{ marks: readonly Mark[] }>
@@ -45,24 +50,29 @@ type Given<S extends Step> = Readonly<{
 }>
 
 /** The first letters of a batch: a trace, an outcome and a series fall to one lane each. */
-export function firstBodies({ spans, outcomes, points }: Arrivals, lanes: number): Bodies<'traces'> {
+export function firstBodies({ spans, outcomes, points, isAgain = false }: BatchFacts, lanes: number): Bodies<'traces'> {
   const bySpan = divide(spans, (span) => span.traceId, lanes)
   const byOutcome = divide(outcomes, (outcome) => outcome.outcomeId, lanes)
   const byPoint = divide(points, (point) => point.series, lanes)
-  return bySpan.map((part, lane) => ({ spans: part.map(packSpan), outcomes: byOutcome[lane]!, points: byPoint[lane]! }))
+  return bySpan.map((part, lane) => ({
+    spans: part.map(packSpan),
+    outcomes: byOutcome[lane]!,
+    points: byPoint[lane]!,
+    isAgain,
+  }))
 }
 
 async function doTraces({ context, share, memory, bodies }: Given<'traces'>): Promise<Bodies<'contacts'>> {
-  const [{ spans, outcomes, points }] = bodies as [BodyOf['traces']]
-  const batch = await storeBatch(context, share, { spans: spans.map(unpackSpan), outcomes, points })
+  const [{ spans, ...rest }] = bodies as [BodyOf['traces']]
+  const batch = await storeBatch(context, share, { ...rest, spans: spans.map(unpackSpan) })
   const traces = await resolveTraces(context, batch)
   await together(traces.writes.map((write) => write()))
   memory.outcomes = traces.outcomes // lanes find what an outcome is about by the same key: its id
   memory.counts = {
-    spans: spans.length,
+    spans: batch.spans.length,
     newSpans: traces.newSpans,
-    outcomes: outcomes.length,
-    points: points.length,
+    outcomes: batch.outcomes.length,
+    points: batch.points.length,
     contactsChanged: 0,
   }
   return divide(traces.parts, (part) => part.contactId, share.lanes).map((parts) => ({ parts }))
@@ -124,7 +134,7 @@ export const DO = { traces: doTraces, contacts: doContacts, keys: doKeys, charge
 export async function doAllLanes(
   context: BatchContext,
   stamp: Stamp,
-  facts: Arrivals,
+  facts: BatchFacts,
   lanes: number,
 ): Promise<LaneCounts> {
   const places = Array.from({ length: lanes }, (_, lane) => ({

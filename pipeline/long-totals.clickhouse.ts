@@ -2,6 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
+import { lastWhole } from './stored.clickhouse.ts'
 
 /** What boards and KPIs read over long ranges, per hour, per day and per slice: not worth a view in the path of every batch. */
 export type LongTotals = Readonly<{
@@ -78,8 +79,8 @@ async function lastRange(store: ClickHouseClient): Promise<SeqRange> {
 
 /** Writes down the next range and reads it back, because the first row of a range counts; null when no batch is new. */
 async function nextRange(store: ClickHouseClient, from: number): Promise<SeqRange | null> {
-  const [newest] = await rowsOf<{ seq: number }>(store, 'SELECT max(seq) AS seq FROM batches')
-  if (!newest || newest.seq < from) return null
+  const newest = await lastWhole(store)
+  if (newest.seq < from) return null
   await store.insert({
     table: 'totalled_ranges',
     values: [{ range_from: from, range_to: Math.min(newest.seq, from + BATCHES_AT_ONCE - 1) }],

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ClickHouseClient } from '@clickhouse/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Bus, Positions, Term } from '../bus/bus.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { AndonError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
@@ -11,11 +12,14 @@ import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { agentSpan, randomHistory, toolSpan } from './fixtures.ts'
 import type { Poison } from './order.clickhouse.ts'
 import {
+  contactsOf,
   drive,
   expected,
   faulty,
+  halting,
   hastyClock,
   newBus,
+  oneContact,
   resetRanges,
   SIGNALS,
   send,
@@ -107,6 +111,120 @@ test('what waits for its agent span is counted when the waiting ends, by a succe
   const second = await drive({ bus, client: store, group: 'g', holdMs: 100 })
   await expect.poll(counted, { timeout: 20_000 }).toBe(1)
   await second.close()
+})
+
+const rangesBegun = async () =>
+  (await rowsOf<{ n: number }>(store, 'SELECT uniqExact(seq) AS n FROM ranges WHERE notEmpty(next_offsets)'))[0]!.n
+
+/** The bus, but records that were asked for go right after whoever asked was told that they are kept. */
+const goingLater = (bus: Bus): Bus => ({
+  ...bus,
+  lead: (options) => {
+    const seekIn = (term: Term) => async (asked: Positions) => ({ ...(await term.seek(asked)), ...asked })
+    return bus.lead({ ...options, run: (term) => options.run({ ...term, seek: seekIn(term) }) })
+  },
+})
+
+test.each([
+  ['before', (bus: Bus) => bus],
+  ['while', goingLater],
+])(
+  'of a batch that was begun, only what no topic keeps any more is given up, told once: gone %s it is read again',
+  async (when, over) => {
+    await resetRanges(store)
+    const name = `kept ${when}`
+    const bus = await newBus()
+    const lost: number[] = []
+    const watched = { bus: over(bus), group: 'g', onLost: (records: number) => void lost.push(records) }
+    await bus.send(
+      TOPIC,
+      [0, 1].map((partition) => oneContact(name, `${name} ${partition}`, partition)),
+    )
+    const begins = await drive({ ...watched, client: halting(store, ({ table }) => table !== 'ranges') })
+    await expect.poll(rangesBegun, { timeout: 20_000 }).toBe(1)
+    await begins.close()
+    bus.dropBefore(TOPIC, 0, 1)
+    // It is read again and again before it becomes whole.
+    let refused = 0
+    const member = await drive({
+      ...watched,
+      client: halting(store, ({ table }) => table === 'spans' && refused++ < 2),
+    })
+    await expect.poll(() => contactsOf(store, name), { timeout: 20_000 }).toBe(1)
+    await expect.poll(() => lost, { timeout: 20_000 }).toEqual([1])
+    await bus.send(TOPIC, [oneContact(name, `${name} later`, 0)])
+    await expect.poll(() => contactsOf(store, name), { timeout: 20_000 }).toBe(2)
+    await member.close()
+    expect(lost).toEqual([1])
+  },
+)
+
+test('what an earlier attempt stored of a batch is counted, though no topic keeps it any more', async () => {
+  await resetRanges(store)
+  const bus = await newBus()
+  await bus.send(
+    TOPIC,
+    [0, 1].map((partition) => oneContact('stored', `stored ${partition}`, partition)),
+  )
+  const begins = await drive({ bus, group: 'g', client: halting(store, ({ table }) => table === 'contact_parts') })
+  const spans = "SELECT toUInt32(count()) AS n FROM spans WHERE agent_name = 'stored'"
+  await expect.poll(async () => (await rowsOf<{ n: number }>(store, spans))[0]!.n, { timeout: 20_000 }).toBe(2)
+  await begins.close()
+  bus.dropBefore(TOPIC, 0, 1)
+  const member = await drive({ bus, group: 'g', client: store })
+  await expect.poll(() => contactsOf(store, 'stored'), { timeout: 20_000 }).toBe(2)
+  await member.close()
+})
+
+test('records that were never begun are told once, also when nothing comes after them and by whoever goes on', async () => {
+  await resetRanges(store)
+  const bus = await newBus()
+  const lost: number[] = []
+  const watched = { bus, group: 'g', client: store, onLost: (records: number) => void lost.push(records) }
+  await bus.send(TOPIC, [oneContact('gone', 'gone', 0)])
+  await drive(watched).then(async (member) => {
+    await expect.poll(() => contactsOf(store, 'gone'), { timeout: 20_000 }).toBe(1)
+    await member.close()
+  })
+  await bus.send(TOPIC, [oneContact('gone', 'gone never', 0), oneContact('gone', 'gone never', 0)])
+  bus.dropBefore(TOPIC, 0, 3)
+  const second = await drive(watched)
+  await expect.poll(() => lost, { timeout: 20_000 }).toEqual([2])
+  // A topic stops keeping records while they wait to be read.
+  bus.dropBefore(TOPIC, 1, 5)
+  await bus.send(TOPIC, [oneContact('gone', 'gone not', 1)])
+  await expect.poll(() => contactsOf(store, 'gone'), { timeout: 20_000 }).toBe(2)
+  await second.close()
+  expect(lost).toEqual([2, 5])
+  const third = await drive(watched)
+  await bus.send(TOPIC, [oneContact('gone', 'gone neither', 0)])
+  await expect.poll(() => contactsOf(store, 'gone'), { timeout: 20_000 }).toBe(3)
+  await third.close()
+  expect(lost).toEqual([2, 5])
+})
+
+test('a batch that was stored under one configuration is counted as it was stored, whoever drives it to its end', async () => {
+  await resetRanges(store)
+  const bus = await newBus()
+  const naming = (agent: string) => () => ({
+    spans: [agentSpan({ trace: 'named', id: 'named', agentName: agent, conversation: 'named' })],
+    outcomes: [],
+    points: [],
+  })
+  await bus.send(TOPIC, [{ value: Buffer.from('{}') }])
+  const old = await drive({
+    bus,
+    group: 'g',
+    client: halting(store, ({ table }) => table === 'contact_parts'),
+    factsOf: naming('named so'),
+  })
+  const spans = "SELECT toUInt32(count()) AS n FROM spans WHERE agent_name = 'named so'"
+  await expect.poll(async () => (await rowsOf<{ n: number }>(store, spans))[0]!.n, { timeout: 20_000 }).toBe(1)
+  await old.close()
+  const member = await drive({ bus, group: 'g', client: store, factsOf: naming('named otherwise') })
+  await expect.poll(() => contactsOf(store, 'named so'), { timeout: 20_000 }).toBe(1)
+  expect(await contactsOf(store, 'named otherwise')).toBe(0)
+  await member.close()
 })
 
 test('a store that a monitor without a bus left in the middle of a batch is taken over as it is', async () => {

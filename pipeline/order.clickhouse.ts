@@ -1,8 +1,8 @@
 import type { ClickHouseClient } from '@clickhouse/client'
-import { type BusRecord, type Positions, partitionKey, type Term } from '../bus/bus.ts'
+import { after, type BusRecord, between, type Positions, partitionKey, type Term } from '../bus/bus.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { type Arrivals, batchFacts, readBatch } from './accept.clickhouse.ts'
+import { type Arrivals, type BatchFacts, batchFacts, readBatch } from './accept.clickhouse.ts'
 import { processBatch } from './batch.clickhouse.ts'
 import { type Counting, countHere } from './counting.clickhouse.ts'
 import { fenced, superseded } from './fence.ts'
@@ -30,7 +30,7 @@ export type OrderOptions = Omit<BatchContext, 'scopeOf'> &
     onBatch: (batch: BatchMeasures) => void
     /** Batches became whole, whoever counted them. */
     onProgress?: () => void
-    /** Records that were never read because the bus does not keep them any more. */
+    /** Records that the bus stopped keeping before they were counted: told once, when a batch stands that goes on behind them. */
     onLost: (records: number) => void
     log: Log
     /** Bytes of records in one batch, about. */
@@ -47,8 +47,8 @@ type Order = OrderOptions &
     longTotals: LongTotals
     /** Traces with facts that wait, and until when (wall clock). */
     holds: Map<string, number>
-    /** Where the batches under way end. */
-    ends: Map<number, Positions>
+    /** Where the batches under way end, and how many of their records could not be read again. */
+    ends: Map<number, Readonly<{ next: Positions; lost: number }>>
   }>
 
 /** About ten thousand spans. */
@@ -83,9 +83,7 @@ export async function orderBatches(options: OrderOptions, term: Term): Promise<v
     ends: new Map(),
   }
   try {
-    const start = await recover(order)
-    await seekTo(order, start.next)
-    await orderOn(order, start)
+    await orderOn(order, await recover(order))
   } finally {
     await counting.rest()
   }
@@ -96,6 +94,9 @@ type Position = Readonly<{ seq: number; clockMs: number; next: Positions }>
 async function orderOn(order: Order, start: Position): Promise<void> {
   const { clock, term, holds, counting, longTotals } = order
   let { seq, clockMs, next } = start
+  const kept = await term.seek(next)
+  let lost = between(next, kept)
+  next = { ...next, ...kept }
   while (!term.signal.aborted) {
     await follow(order)
     const mostMs = counting.isBusy() ? BUSY_MS : IDLE_MS
@@ -104,8 +105,10 @@ async function orderOn(order: Order, start: Position): Promise<void> {
     const records = await term.poll({ maxBytes: order.maxBatchBytes ?? MAX_BATCH_BYTES, waitMs })
     const nowMs = clock.nowMs()
     const expired = [...holds].filter(([, untilMs]) => untilMs <= nowMs).map(([traceId]) => traceId)
-    if (term.signal.aborted || (records.length === 0 && expired.length === 0)) continue
-    const from = next
+    if (term.signal.aborted || (records.length === 0 && expired.length === 0 && lost === 0)) continue
+    const passed = await passOver(term, next, gapsIn(next, records))
+    const from = passed.next
+    lost += passed.lost
     next = after(from, records)
     // Clocks of two machines differ; the clock of the batches never goes back.
     clockMs = Math.max(clockMs, nowMs)
@@ -113,14 +116,16 @@ async function orderOn(order: Order, start: Position): Promise<void> {
     const range: Range = { stamp, from, next, expired, lanes: counting.lanes }
     const read = readRecords(order, records)
     await claimRange(order.store, range)
+    tellLost(order, lost) // now it stands that this batch goes on behind them
+    lost = 0
     await take(order, range, await factsOfRange(order, range, read))
   }
 }
 
-/** Hands a range on to be counted. */
-async function take({ counting, holds, ends }: Order, range: Range, facts: Arrivals): Promise<void> {
+/** Hands a range on to be counted. `lost`: how many of its records could not be read again. */
+async function take({ counting, holds, ends }: Order, range: Range, facts: BatchFacts, lost = 0): Promise<void> {
   const { stamp, expired, next, lanes } = range
-  ends.set(stamp.seq, next)
+  ends.set(stamp.seq, { next, lost })
   for (const traceId of expired) holds.delete(traceId)
   await counting.take(stamp, facts, lanes)
 }
@@ -136,8 +141,12 @@ async function follow(order: Order): Promise<void> {
     else if (!holds.has(traceId)) holds.set(traceId, clock.nowMs() + holdMs)
   }
   longTotals.sawBatch()
-  const next = ends.get(progress.seq)
-  for (const seq of ends.keys()) if (seq <= progress.seq) ends.delete(seq)
+  const next = ends.get(progress.seq)?.next
+  for (const [seq, { lost }] of ends) {
+    if (seq > progress.seq) continue
+    ends.delete(seq)
+    tellLost(order, lost)
+  }
   // Only so that others see the lag: where to go on stands in the store.
   if (next)
     await term
@@ -162,7 +171,9 @@ async function recover(order: Order): Promise<Position> {
   for (const traceId of await heldTraces({ store, seq: seq + 1 })) holds.set(traceId, clock.nowMs() + order.holdMs)
   for (const range of begun) {
     log.warn({ seq: range.stamp.seq }, 'a batch that was begun and not finished is driven to its end')
-    await take(order, range, await rebuilt(order, range))
+    const { records, lost } = await readAgain(order, range)
+    const facts = await factsOfRange(order, range, readRecords(order, records))
+    await take(order, range, { ...facts, isAgain: true }, lost)
     await follow(order)
     seq = range.stamp.seq
     clockMs = range.stamp.acceptedAtMs
@@ -171,24 +182,35 @@ async function recover(order: Order): Promise<Position> {
   return { seq, clockMs, next }
 }
 
-/** The facts of a range, from the same records. Where the bus does not keep them any more, what was stored of it is the batch. */
-async function rebuilt(order: Order, range: Range): Promise<Arrivals> {
-  const { term, store } = order
-  const wanted = Object.entries(range.next).filter(([partition, next]) => next > (range.from[partition] ?? 0))
-  if (wanted.length > 0 && (await seekTo(order, range.from)) > 0) return readBatch(store, range.stamp.seq)
+/**
+ * Reads the records of a range once more, as far as the topics keep them and this term reads their partitions; the rest is `lost`, unless an
+ * earlier attempt stored it already.
+ */
+async function readAgain(
+  { term }: Order,
+  { from, next }: Range,
+): Promise<Readonly<{ records: readonly BusRecord[]; lost: number }>> {
+  const partitions = Object.keys(next).filter((key) => next[key]! > (from[key] ?? 0))
+  if (partitions.length === 0) return { records: [], lost: 0 }
+  const within = (positions: Positions): Positions =>
+    Object.fromEntries(partitions.map((key) => [key, Math.min(positions[key] ?? next[key]!, next[key]!)]))
   const records: BusRecord[] = []
-  const reached = new Map(wanted.map(([partition]) => [partition, range.from[partition] ?? 0]))
-  while (wanted.some(([partition, next]) => reached.get(partition)! < next)) {
-    const some = await term.poll({ maxBytes: MAX_BATCH_BYTES, waitMs: IDLE_MS })
+  let at = within(await term.seek(from))
+  let lost = between(from, at)
+  while (between(at, next) > 0) {
+    const polled = await term.poll({ maxBytes: MAX_BATCH_BYTES, waitMs: IDLE_MS })
     if (!term.isCurrent()) throw superseded()
-    for (const record of some) {
-      const partition = partitionKey(record.topic, record.partition)
-      if (!reached.has(partition)) continue
-      reached.set(partition, record.offset + 1)
-      if (record.offset < range.next[partition]!) records.push(record)
-    }
+    const some = polled.filter((record) => keyOf(record) in at)
+    // Where nothing comes, perhaps nothing is left.
+    const gaps =
+      polled.length > 0 ? gapsIn(at, some) : partitions.map((key) => ({ key, begin: at[key]!, end: next[key]! }))
+    const ofRange = gaps.map((gap) => ({ ...gap, end: Math.min(gap.end, next[gap.key]!) }))
+    const passed = await passOver(term, at, ofRange)
+    lost += passed.lost
+    records.push(...some.filter((record) => record.offset < next[keyOf(record)]!))
+    at = within(after(passed.next, some))
   }
-  return factsOfRange(order, range, readRecords(order, records))
+  return { records, lost }
 }
 
 type Read = Readonly<{ arrivals: readonly Arrivals[]; poison: readonly Poison[] }>
@@ -213,23 +235,50 @@ async function factsOfRange({ setAside }: Order, range: Range, { arrivals, poiso
   return batchFacts(range.stamp, arrivals, range.expired)
 }
 
-async function seekTo({ term, log, onLost }: Order, positions: Positions): Promise<number> {
-  const lost = await term.seek(positions)
-  if (lost > 0) {
-    onLost(lost)
-    log.error(
-      { records: lost },
-      'the topics do not keep these records any more: they were never counted. Keep records longer than the pipeline may be away',
-    )
+/** Offsets that records leave out in one partition: from `begin` on, up to before `end`. */
+type Gap = Readonly<{ key: string; begin: number; end: number }>
+
+function gapsIn(next: Positions, records: readonly BusRecord[]): Gap[] {
+  const gaps: Gap[] = []
+  const at: Record<string, number> = { ...next }
+  for (const record of records) {
+    const key = keyOf(record)
+    const begin = at[key] ?? record.offset
+    if (record.offset > begin) gaps.push({ key, begin, end: record.offset })
+    at[key] = record.offset + 1
   }
-  return lost
+  return gaps
 }
 
-const after = (positions: Positions, records: readonly BusRecord[]): Positions => {
-  const next: Record<string, number> = { ...positions }
-  for (const { topic, partition, offset } of records) {
-    const key = partitionKey(topic, partition)
-    next[key] = Math.max(next[key] ?? 0, offset + 1)
+/**
+ * Goes on behind what the topics stopped keeping before it was read, and says how much that was. Transactions leave gaps, too: only what
+ * stands before the oldest record is lost.
+ */
+async function passOver(
+  term: Term,
+  next: Positions,
+  gaps: readonly Gap[],
+): Promise<Readonly<{ next: Positions; lost: number }>> {
+  if (gaps.length === 0) return { next, lost: 0 }
+  const oldest = await term.oldest()
+  const passed: Record<string, number> = { ...next }
+  let lost = 0
+  for (const { key, begin, end } of gaps) {
+    const beyond = Math.min(end, oldest[key] ?? 0)
+    if (beyond <= begin) continue
+    lost += beyond - begin
+    if (begin === next[key]) passed[key] = beyond
   }
-  return next
+  return { next: passed, lost }
 }
+
+function tellLost({ onLost, log }: Order, lost: number): void {
+  if (lost === 0) return
+  onLost(lost)
+  log.error(
+    { records: lost },
+    'the topics do not keep these records any more: they were not counted. Keep records longer than the pipeline may be away',
+  )
+}
+
+const keyOf = ({ topic, partition }: BusRecord): string => partitionKey(topic, partition)

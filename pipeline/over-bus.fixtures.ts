@@ -1,15 +1,16 @@
 import type { ClickHouseClient } from '@clickhouse/client'
-import type { Bus, BusRecord, Membership } from '../bus/bus.ts'
-import { createMemoryBus } from '../bus/memory.ts'
+import type { Bus, BusRecord, Membership, Outgoing } from '../bus/bus.ts'
+import { createMemoryBus, type MemoryBus } from '../bus/memory.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { SIGNAL_LIBRARY } from '../detectors/signals/library.ts'
 import { type Clock, wallClock } from '../lib/clock.ts'
-import { AndonError } from '../lib/errors.ts'
+import { AndonError, assert } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
+import { isRepeatable, type Method } from '../store/retry.clickhouse.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { countInLanes } from './counting.clickhouse.ts'
-import type { History } from './fixtures.ts'
+import { agentSpan, type History } from './fixtures.ts'
 import { driveLane } from './lane.clickhouse.ts'
 import { recount } from './oracle.fixtures.ts'
 import { orderBatches, type Poison } from './order.clickhouse.ts'
@@ -22,7 +23,7 @@ export const SIGNALS = SIGNAL_LIBRARY.filter((signal) =>
   ),
 )
 export const TOPIC = 'facts'
-const LANES = 'lanes'
+export const LANES = 'lanes'
 
 /** Retries come at once; everything else is the wall clock. */
 export const hastyClock: Clock = {
@@ -31,7 +32,7 @@ export const hastyClock: Clock = {
 }
 
 /** Records of these tests hold facts as JSON. */
-const factsOf = (record: BusRecord) => {
+const factsIn = (record: BusRecord) => {
   try {
     return { points: [], ...JSON.parse(Buffer.from(record.value).toString()) }
   } catch (error) {
@@ -47,6 +48,8 @@ type Drive = Readonly<{
   holdMs?: number
   maxBatchBytes?: number
   lanes?: number
+  factsOf?: typeof factsIn
+  onLost?: (records: number) => void
 }>
 
 /** Every group has its own leader: two groups are two writers that both take themselves for the only one. `lanes` above 1: counted by lanes. */
@@ -58,6 +61,8 @@ export const drive = ({
   holdMs = 200,
   maxBatchBytes = 20_000,
   lanes = 1,
+  factsOf = factsIn,
+  onLost = () => {},
 }: Drive): Promise<Membership> => {
   const inLanes = countInLanes({ bus, topic: LANES, lanes, clock: hastyClock })
   return bus.lead({
@@ -75,7 +80,7 @@ export const drive = ({
           setAside: async (poison) => void setAside.push(...poison),
           ...(lanes > 1 && { countIn: inLanes }),
           onBatch: () => {},
-          onLost: () => {},
+          onLost,
           log: silentLog,
           maxBatchBytes,
         },
@@ -84,10 +89,21 @@ export const drive = ({
   })
 }
 
-/** The store, but now and then a statement fails, done or not. */
+/**
+ * The store, but now and then a statement fails, done or not, or comes once more between later ones, as from a process that was replaced
+ * while it was on its way.
+ */
 export const faulty = (store: ClickHouseClient, random: Random): ClickHouseClient => {
-  const failing = (method: 'insert' | 'command' | 'query') => async (params: never) => {
+  let late: (() => Promise<unknown>) | null = null
+  const failing = (method: Method) => async (params: never) => {
+    assert(isRepeatable(method, params), 'whatever writes has a token')
     const statement = () => (store[method] as (given: never) => Promise<unknown>).call(store, params)
+    const repeated = late
+    if (repeated && random.chance(0.1)) {
+      late = null
+      await repeated()
+    }
+    if (method !== 'query' && random.chance(0.05)) late = statement
     if (!random.chance(0.01)) return statement()
     if (random.chance(0.5)) await statement()
     throw new AndonError('store_gone', 'gone', { retryable: true })
@@ -116,7 +132,7 @@ export async function send(bus: Bus, history: History, random: Random): Promise<
   }
 }
 
-export const newBus = async (): Promise<Bus> => {
+export const newBus = async (): Promise<MemoryBus> => {
   const bus = createMemoryBus({ log: silentLog, clock: hastyClock })
   await bus.createTopics([
     { topic: TOPIC, partitions: 6 },
@@ -124,6 +140,42 @@ export const newBus = async (): Promise<Bus> => {
   ])
   return bus
 }
+
+/** The store, but inserts that `fails` names are refused. */
+export const halting = (
+  store: ClickHouseClient,
+  fails: (insert: Readonly<{ table: string; token: string }>) => boolean,
+): ClickHouseClient => {
+  type Insert = { table: string; clickhouse_settings?: { insert_deduplication_token?: string } }
+  const insert = (params: Insert) =>
+    fails({ table: params.table, token: params.clickhouse_settings?.insert_deduplication_token ?? '' })
+      ? Promise.reject(new AndonError('store_gone', 'gone', { retryable: true }))
+      : store.insert(params as never)
+  return {
+    ...store,
+    insert,
+    query: store.query.bind(store),
+    command: store.command.bind(store),
+  } as unknown as ClickHouseClient
+}
+
+/** One contact of an agent, as a record of one partition. */
+export const oneContact = (agent: string, id: string, partition: number): Outgoing => ({
+  partition,
+  value: Buffer.from(
+    JSON.stringify({ spans: [agentSpan({ trace: id, id, agentName: agent, conversation: id })], outcomes: [] }),
+  ),
+})
+
+/** Contacts that are counted of one agent. */
+export const contactsOf = async (store: ClickHouseClient, agent: string): Promise<number> =>
+  (
+    await rowsOf<{ n: number }>(
+      store,
+      "SELECT sum(deltas.n) AS n FROM deltas WHERE agent = {agent:String} AND signal = '' AND measure = 'contacts'",
+      { agent },
+    )
+  )[0]!.n
 
 /** Totals of one history, as the oracle writes them. */
 export async function totals(store: ClickHouseClient, name: string): Promise<Record<string, number>> {

@@ -121,7 +121,8 @@ export async function olderPointMs(
 export async function lastWhole(store: ClickHouseClient): Promise<Readonly<{ seq: number; clockMs: number }>> {
   const [last] = await rowsOf<{ seq: number; clockMs: number }>(
     store,
-    'SELECT max(seq) AS seq, max(toUnixTimestamp64Milli(clock_at)) AS clockMs FROM batches',
+    // Read from the end of the primary key: it is asked often, and a store may hold the batches of years.
+    'SELECT seq, toUnixTimestamp64Milli(clock_at) AS clockMs FROM batches ORDER BY seq DESC LIMIT 1',
   )
   return { seq: last?.seq ?? 0, clockMs: last?.clockMs ?? 0 }
 }

@@ -56,8 +56,11 @@ export function retryReason(error: unknown): string | null {
 /** Waits between attempts: about ten seconds together. Whoever needs longer (a lane, an exporter) tries again itself. */
 const PAUSES_MS = [100, 300, 1_000, 3_000, 5_000]
 
-type Method = 'query' | 'insert' | 'command'
-type Params = {
+export type Method = 'query' | 'insert' | 'command'
+
+/** Beside the parameters of a statement: asked before it is sent once more. A pipeline that was replaced meanwhile does not want it any more. */
+export type Repeated = { isStillWanted?: () => boolean }
+type Params = Repeated & {
   query?: string
   query_params?: Readonly<Record<string, unknown>>
   values?: unknown
@@ -65,38 +68,45 @@ type Params = {
 }
 
 /** Sent twice, the statement changes nothing more than sent once. */
-const isRepeatable = (method: Method, { query = '', clickhouse_settings, values }: Params): boolean => {
+export const isRepeatable = (method: Method, { query = '', clickhouse_settings, values }: Params): boolean => {
   if (method === 'insert') return clickhouse_settings?.insert_deduplication_token !== undefined && Array.isArray(values)
   return method === 'query' || !/^\s*INSERT\b/i.test(query) || query.includes('insert_deduplication_token')
 }
 
 /**
  * The client of a server, with patience: what may be sent again is sent again while the server is away for a moment. What stays
- * unanswered is an AndonError `store_unavailable`, retryable; the caller keeps what it holds until then.
+ * unanswered, or not wanted any more, is an AndonError `store_unavailable`, retryable; the caller keeps what it holds until then.
  */
 export function patient(client: ClickHouseClient, clock: Clock): ClickHouseClient {
-  const attempt = (method: Method) => async (given: Params) => {
-    const params = given.query && given.query_params ? withShortLists(given, given.query, given.query_params) : given
-    const statement = () =>
-      method === 'command' && params.query_params
-        ? commandByBody(client, params)
-        : (client[method] as (given: Params) => Promise<unknown>).call(client, params)
-    for (let tries = 0; ; tries++) {
-      try {
-        return await statement()
-      } catch (error) {
-        const reason = retryReason(error)
-        if (reason === null) throw error
-        const pauseMs = isRepeatable(method, params) ? PAUSES_MS[tries] : undefined
-        if (pauseMs === undefined)
-          throw new AndonError('store_unavailable', `ClickHouse cannot be used now: ${reason}`, {
-            retryable: true,
-            cause: error,
-          })
-        await clock.sleep(pauseMs)
+  const attempt =
+    (method: Method) =>
+    async ({ isStillWanted, ...given }: Params) => {
+      const params = given.query && given.query_params ? withShortLists(given, given.query, given.query_params) : given
+      const statement = () =>
+        method === 'command' && params.query_params
+          ? commandByBody(client, params)
+          : (client[method] as (given: Params) => Promise<unknown>).call(client, params)
+      for (let tries = 0; ; tries++) {
+        try {
+          return await statement()
+        } catch (error) {
+          const reason = retryReason(error)
+          if (reason === null) throw error
+          const pauseMs = isRepeatable(method, params) ? PAUSES_MS[tries] : undefined
+          if (pauseMs === undefined)
+            throw new AndonError('store_unavailable', `ClickHouse cannot be used now: ${reason}`, {
+              retryable: true,
+              cause: error,
+            })
+          await clock.sleep(pauseMs)
+          if (isStillWanted?.() === false)
+            throw new AndonError('store_unavailable', `ClickHouse could not be used: ${reason}`, {
+              retryable: true,
+              cause: error,
+            })
+        }
       }
     }
-  }
   return new Proxy(client, {
     get: (target, name) => {
       if (name === 'query' || name === 'insert' || name === 'command') return attempt(name)

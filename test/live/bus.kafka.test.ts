@@ -25,7 +25,16 @@ describe.skipIf(!hasKafka())('the bus over Apache Kafka', () => {
         clock: wallClock,
         log: silentLog,
       }),
-    { takeoverMs: 10_000 },
+    {
+      takeoverMs: 10_000,
+      dropBefore: async (topic, partition, offset) => {
+        const admin = new kafkajs.Kafka({ brokers: [...broker.brokers], logLevel: kafkajs.logLevel.NOTHING }).admin()
+        await admin.connect()
+        await admin.fetchTopicOffsets(topic) // makes the topic known to the client
+        await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })
+        await admin.disconnect()
+      },
+    },
   )
 
   test('records in a compression that cannot be read make the member unfit, and are said in the log', async () => {

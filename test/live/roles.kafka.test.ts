@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { listDeadLetters, replayDeadLetters } from '../../app/dead-letters.ts'
 import { wallClock } from '../../lib/clock.ts'
@@ -54,12 +55,19 @@ describe.skipIf(!hasKafka())('roles over Kafka', { timeout: 240_000 }, () => {
     await space.close()
   })
 
-  test('roles in processes of their own: people decide over the API of the alerter, evidence starts anew in the detector, a drill passes through all', async () => {
+  test('roles in processes of their own: people decide over the API of the alerter, evidence starts anew in the detector, a drill passes through all, an answer of the stop switch is the acceptance', async () => {
     const token = 'a-token-of-these-tests-long-enough'
     process.env.OPERATE = token
+    process.env.AGENTS = 'a-token-of-agents-that-obey-long-enough'
     const space = await cluster.space({
       triggers: [{ name: 'failed_updates', signal: 'failed_updates', baseline: 0.02, action: 'notify' }],
-      api: { tokens: [{ name: 'on-call', role: 'operate', secret: { env: 'OPERATE' } }] },
+      api: {
+        tokens: [
+          { name: 'on-call', role: 'operate', secret: { env: 'OPERATE' } },
+          { name: 'agents', role: 'read', secret: { env: 'AGENTS' } },
+        ],
+      },
+      stopSwitch: { enforcedBy: [{ token: 'agents' }] },
       drill: { stopWithinSeconds: 0 },
     })
     const started = await Promise.all([
@@ -67,6 +75,7 @@ describe.skipIf(!hasKafka())('roles over Kafka', { timeout: 240_000 }, () => {
       space.start('detector'),
       space.start('pipeline'),
     ])
+    const [instance, detecting] = started
     const [instance] = started
     const bad = Array.from({ length: 300 }, (_, i) => ({
       conversation: `bad-${i}`,
@@ -82,14 +91,17 @@ describe.skipIf(!hasKafka())('roles over Kafka', { timeout: 240_000 }, () => {
     }
     await expect.poll(async () => (await ids()).length, { timeout: 40_000 }).toBe(1)
     const [id] = await ids()
-    const post = async (path: string, body: object) => {
-      const answer = await fetch(`${instance.page}/api/v1/${path}`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ by: 'somebody on call', ...body }),
-      })
+    const ask = async (url: string, bearer: string, body: object) => {
+      const headers = { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' }
+      const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
       return `${answer.status} ${await answer.text()}`
     }
+    const post = (path: string, body: object, { page } = instance) =>
+      ask(`${page}/api/v1/${path}`, token, { by: 'somebody on call', ...body })
+    // Who does not decide says who does.
+    const refused = await post(`incidents/${id}/acknowledge`, { reason: 'looking at it' }, detecting)
+    expect(refused).toMatch(/^503 /)
+    expect(refused).toContain(`${hostname()}:${instance.process.pid}: ask that one`)
     expect(await post(`incidents/${id}/acknowledge`, { reason: 'looking at it' })).toMatch(/^200 /)
     const linesOf = (type: string) =>
       rowsOf<{ body: string }>(space.store, 'SELECT body FROM incident_events WHERE type = {type:String}', { type })
@@ -120,6 +132,15 @@ describe.skipIf(!hasKafka())('roles over Kafka', { timeout: 240_000 }, () => {
     const last = samples('andon_last_accepted_timestamp_seconds')
     expect(last).toHaveLength(3)
     for (const seconds of last) expect(Math.abs(wallClock.nowMs() / 1000 - seconds)).toBeLessThan(120)
+    // An agent is told to stop by the process that detects; the one that alerts journals that it was.
+    const held = { environment: 'production', agent: 'agent', release: 'bad' }
+    expect(await post('releases/pause', { ...held, reason: 'to be sure' })).toMatch(/^200 /)
+    const evaluated = () =>
+      ask(`${detecting.page}/ofrep/v1/evaluate/flags/andon.serving`, process.env.AGENTS!, { context: held })
+    await expect.poll(evaluated, { timeout: 20_000 }).toContain('"stopped"')
+    await expect.poll(async () => (await linesOf('accepted')).length, { timeout: 20_000 }).toBe(1)
+    const [accepted] = await linesOf('accepted')
+    expect(JSON.parse(accepted!.body)).toMatchObject({ target: 'stop switch (agents)', asked: 'agents' })
     await space.close()
   })
 })
