@@ -89,8 +89,9 @@ ENGINE = MergeTree
 ORDER BY (started_at, drill_id);
 
 -- Every incident in which a release was ordered to stop, with the clock in seconds; null = not known, or has not happened. Drills, replays,
--- shadow triggers and incidents that only told people are no rollback events. channel and queue: where the evidence was strongest,
--- '' = over all. by_person: a person ordered it, no trigger had. verdict: confirmed, false_alarm, unclear; '' = not closed. The clock is that of
+-- shadow triggers and incidents that only told people are no rollback events. channel and queue: where the evidence was strongest, also when
+-- that of all traffic together was stronger still; '' = not told. floor_…: what no test finds sooner on average (facts/finding.ts), and the round trip to
+-- the target that accepted; null = there is none, or it is not known. by_person: a person ordered it, no trigger had. verdict: confirmed, false_alarm, unclear; '' = not closed. The clock is that of
 -- the first order; what was stopped may have been widened since.
 CREATE VIEW IF NOT EXISTS kpi_incidents AS
 SELECT
@@ -99,8 +100,9 @@ SELECT
   JSONExtractString(finding, 'release', 'environment') AS environment,
   JSONExtractString(finding, 'release', 'agent') AS agent,
   JSONExtractString(finding, 'release', 'release') AS release,
-  JSONExtractString(finding, 'channel') AS channel,
-  JSONExtractString(finding, 'queue') AS queue,
+  JSONExtractString(finding, 'channel') = '' AND JSONExtractString(finding, 'queue') = '' AS is_pooled,
+  if(is_pooled, JSONExtractString(finding, 'strongest', 'channel'), JSONExtractString(finding, 'channel')) AS channel,
+  if(is_pooled, JSONExtractString(finding, 'strongest', 'queue'), JSONExtractString(finding, 'queue')) AS queue,
   JSONExtractString(finding, 'signal') AS signal,
   JSONExtractString(finding, 'action') AS action,
   verdict,
@@ -111,7 +113,10 @@ SELECT
   if(accepted_ms > stopped_ms, 0, stopped_ms - accepted_ms) / 1000 AS seconds_to_stop,
   if(accepted_ms > drained_ms, 0, drained_ms - accepted_ms) / 1000 AS seconds_to_drain,
   if(opened_ms > acknowledged_ms, 0, acknowledged_ms - opened_ms) / 1000 AS seconds_to_acknowledge,
+  JSONExtract(finding, 'floorMs', 'Nullable(Float64)') / 1000 AS floor_seconds_to_detect,
+  if(trip.1 = 0, NULL, trip.3 / 1000) AS floor_seconds_to_pause,
   JSONExtractFloat(finding, 'contactsExposed') AS contacts_exposed,
+  JSONExtract(finding, 'floorContacts', 'Nullable(Float64)') AS floor_contacts_exposed,
   if(counted = '', NULL, JSONExtractFloat(counted, 'contactsAfterPause')) AS contacts_after_pause,
   if(counted = '', NULL, JSONExtractFloat(counted, 'writesAfterPause')) AS writes_after_pause
 FROM (
@@ -124,6 +129,9 @@ FROM (
     JSONExtract(finding, 'firstHarmMs', 'Nullable(Int64)') AS first_harm_ms,
     minIf(at_ms, type = 'opened') AS opened_ms,
     nullIf(minIf(at_ms, type = 'accepted' AND JSONExtractBool(body, 'enforces')), 0) AS accepted_ms,
+    argMinIf(JSONExtractString(body, 'target'), version, type = 'accepted' AND JSONExtractBool(body, 'enforces')) AS accepted_by,
+    arrayFirst(line -> line.2 = accepted_by, arraySort(groupArrayIf((version, JSONExtractString(body, 'target'), JSONExtractFloat(body, 'elapsedMs')),
+      type = 'attempted' AND JSONExtractString(body, 'outcome') = 'delivered' AND JSONExtractString(body, 'stage') = ''))) AS trip,
     nullIf(JSONExtractInt(argMaxIf(body, version, type IN ('stopped', 'reopened')), 'stoppedAtMs'), 0) AS stopped_ms,
     nullIf(JSONExtractInt(argMaxIf(body, version, type IN ('drained', 'reopened')), 'drainedAtMs'), 0) AS drained_ms,
     nullIf(minIf(at_ms, type = 'acknowledged'), 0) AS acknowledged_ms,
