@@ -4,7 +4,8 @@ import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
 import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
 import { rateOf, standings, states } from './evidence.ts'
-import { boardUrl, ofRow } from './links.ts'
+import { compareUrl, SHARED } from './links.ts'
+import { missing } from './live-coverage.ts'
 import { liveNumbers, plain, plainTotal } from './live-numbers.ts'
 import {
   asBand,
@@ -38,6 +39,7 @@ import {
   JUDGED_COLUMNS,
   latestReleases,
   MOST_SERIES,
+  RELEASE_KEY,
   releaseName,
   share,
   sliceName,
@@ -45,7 +47,6 @@ import {
   wilson,
 } from './sql.ts'
 import { sql } from './text.ts'
-import { clickhouseSource, documents, monitorPage, sliceVariables } from './variables.ts'
 
 const signalList = FOUR_SIGNALS.map((signal) => `'${signal.name}'`).join(', ')
 const titles = `transform(signal, [${signalList}], [${FOUR_SIGNALS.map((signal) => `'${signal.title}'`).join(', ')}], signal)`
@@ -56,7 +57,7 @@ export function live(): Dashboard {
     name: 'live',
     description:
       'The four signals of every release against their limits, the evidence towards a pause, traffic and coverage. For those who run the agents.',
-    variables: [clickhouseSource(), ...sliceVariables(), monitorPage(), documents()],
+    shows: SHARED.filter((name) => name !== 'page'),
     annotations: releaseAnnotations(),
     from: 'now-24h',
     refresh: '30s',
@@ -66,7 +67,8 @@ export function live(): Dashboard {
   builder.withRow(row('The four signals'))
   for (const signal of FOUR_SIGNALS) builder.withPanel(rate(signal))
   builder.withRow(row('Evidence and traffic'))
-  for (const panel of [evidence(), evidenceBySlice(), traffic(), coverage(), silence()]) builder.withPanel(panel)
+  for (const panel of [evidence(), evidenceBySlice(), traffic(), coverage(), ...missing(), silence()])
+    builder.withPanel(panel)
   return builder.build()
 }
 
@@ -90,7 +92,8 @@ const limits = (): PanelSource =>
         SELECT counted.agent AS agent, counted.release AS release, counted.environment AS environment,
           if(state_now = '', 'live', state_now) AS state, ${titles} AS signal_title,
           trials, hits, ${share('hits', 'trials')} AS rate, ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high,
-          nullIf(limit_share, 0) AS limit_rate, if(limit_share > 0, greatest(0, evidence), NULL) AS evidence_ratio, finding_now AS finding
+          nullIf(limit_share, 0) AS limit_rate, if(limit_share > 0, greatest(0, evidence), NULL) AS evidence_ratio, finding_now AS finding,
+          ${RELEASE_KEY} AS release_key
         FROM (
           SELECT environment, agent, release, signal, sumIf(n, measure = 'trials') AS trials, sumIf(n, measure = 'hits') AS hits
           FROM ${COUNTS}
@@ -109,9 +112,7 @@ const limits = (): PanelSource =>
     ],
     overrides: {
       agent: named('Agent'),
-      release: named('Release', [
-        cellLink('Compare this release', boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') })),
-      ]),
+      release: named('Release', [cellLink('Compare this release', compareUrl())]),
       environment: hidden,
       state: named('State', [width(90), ...colouredText(STATES)]),
       signal_title: named('Signal', [width(165)]),
@@ -130,6 +131,7 @@ const limits = (): PanelSource =>
         ]),
       ]),
       finding: named('Finding', colouredText(FINDINGS)),
+      release_key: hidden,
     },
   })
 

@@ -21,7 +21,7 @@ import {
 } from './panels.ts'
 import { clickhouse, prometheus } from './query.ts'
 import { sql } from './text.ts'
-import { clickhouseSource, prometheusInstance, prometheusSource } from './variables.ts'
+import { prometheusInstance, prometheusSource } from './variables.ts'
 
 /** Every series of the monitors that are selected. */
 const OF = '{instance=~"$instance"}'
@@ -33,7 +33,8 @@ export function monitor(): Dashboard {
     name: 'monitor',
     description:
       'Whether the monitor itself receives, counts, judges and tells: lag, errors, liveness, webhooks and drills. A silent monitor is never good news.',
-    variables: [prometheusSource(), clickhouseSource(), prometheusInstance()],
+    shows: ['clickhouse'],
+    own: [prometheusSource(), prometheusInstance()],
     from: 'now-6h',
     refresh: '30s',
   })

@@ -1,7 +1,7 @@
 import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
 import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
-import { boardUrl, ofRow } from './links.ts'
+import { compareUrl, ofRow, SHARED } from './links.ts'
 import { onCallNumbers, shown } from './on-call-numbers.ts'
 import {
   BAD,
@@ -26,9 +26,8 @@ import {
   width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { releaseName, selected, share } from './sql.ts'
+import { RELEASE_KEY, releaseName, selected, share } from './sql.ts'
 import { sql } from './text.ts'
-import { clickhouseSource, documents, monitorPage, sliceVariables } from './variables.ts'
 
 /** For on-call: what is going on, how far each pause has got, whom it touches, and what to do next. */
 export function onCall(): Dashboard {
@@ -36,7 +35,7 @@ export function onCall(): Dashboard {
     name: 'onCall',
     description:
       'Incidents with their clocks, what they touch, how the order to pause travels, and what to do next. For those who are paged.',
-    variables: [clickhouseSource(), ...sliceVariables(), monitorPage(), documents()],
+    shows: SHARED,
     annotations: releaseAnnotations(),
     from: 'now-24h',
     refresh: '10s',
@@ -81,7 +80,7 @@ const incidents = (): PanelSource =>
         sql`
         SELECT state, agent, release, environment, arrayStringConcat(signals, ', ') AS signal_names, detected_at,
           ${NEXT} AS next_step, acknowledged_by, traffic_goes_to, contacts_exposed, contacts_after_pause, writes_after_pause,
-          ${share('hits', 'trials')} AS rate, baseline, finding_reason, reason, incident_id
+          ${share('hits', 'trials')} AS rate, baseline, finding_reason, reason, incident_id, ${RELEASE_KEY} AS release_key
         FROM incident_clock
         WHERE ${shown()}
         ORDER BY state IN ('drained', 'resumed', 'closed'), detected_at DESC
@@ -92,9 +91,7 @@ const incidents = (): PanelSource =>
     overrides: {
       state: named('State', [width(100), ...colouredText(STATES)]),
       agent: named('Agent'),
-      release: named('Release', [
-        cellLink('Compare this release', boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') })),
-      ]),
+      release: named('Release', [cellLink('Compare this release', compareUrl())]),
       environment: hidden,
       signal_names: named('Signals'),
       detected_at: named('Detected', [width(WHEN)]),
@@ -119,6 +116,7 @@ const incidents = (): PanelSource =>
       finding_reason: named('Why'),
       reason: named('Decision'),
       incident_id: named('Incident'),
+      release_key: hidden,
     },
   })
 

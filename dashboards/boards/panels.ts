@@ -78,6 +78,8 @@ export const FEW = {
   noEvidence: 'no evidence yet',
   noVerdict: 'none closed yet',
   nothingToRecover: 'nothing to recover',
+  noAmount: 'no amount told',
+  noComplaint: 'no complaint',
   notScraped: 'no sample',
 } as const
 export const NO_CONTACTS = 'No contact in this range and selection. Widen the range, or choose All.'
@@ -181,6 +183,13 @@ export const stat = (look: Look & Readonly<{ graph?: boolean }>): PanelSource =>
     .graphMode(look.graph ? BigValueGraphMode.Area : BigValueGraphMode.None)
     .colorMode(BigValueColorMode.Value)
     .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']).fields('').values(false))
+
+/** A number with what it rests on needs words: one column of text. */
+export const statOfText = (look: Look): PanelSource =>
+  dressed(new StatBuilder(), look)
+    .graphMode(BigValueGraphMode.None)
+    .colorMode(BigValueColorMode.Value)
+    .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']).fields('/.*/').values(false))
 
 export type TableLook = Look & Readonly<{ sortBy?: string }>
 

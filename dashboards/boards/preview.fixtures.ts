@@ -8,7 +8,8 @@ import { allBoards } from './all.ts'
 import { openDemoStore, type Play } from './demo.fixtures.ts'
 import { frameOf } from './frame.fixtures.ts'
 import { ALL, expanded, type Selection } from './macros.fixtures.ts'
-import { clickhouseQueriesOf, panelsOf } from './read.fixtures.ts'
+import { clickhouseQueriesOf, keyOfRelease, panelsOf } from './read.fixtures.ts'
+import { SLICE_COLUMNS } from './sql.ts'
 import { seriesOf, tableOf } from './wide.fixtures.ts'
 
 /** Widest panel, in points: what a browser of 1,400 pixels asks for. */
@@ -16,6 +17,7 @@ const MOST_POINTS = 700
 
 /** Four days of three agents with traffic enough for lines that can be read; two releases go bad. */
 const PLAY: Play = {
+  pausesAll: true,
   days: 4,
   traffic: 3,
   stepHours: 2,
@@ -33,11 +35,12 @@ const PLAY: Play = {
 const demo = await openDemoStore(PLAY)
 const all = { value: [ALL], options: [] }
 const one = (value: string) => ({ value, options: [value] })
+const crm = (release: string) => keyOfRelease({ environment: 'production', agent: 'crm-hygiene', release })
 const selection: Selection = {
-  ...Object.fromEntries(['environment', 'agent', 'channel', 'queue', 'region'].map((name) => [name, all])),
+  ...Object.fromEntries(SLICE_COLUMNS.map((name) => [name, all])),
   period: one('day'),
-  release: one('4.2.0'),
-  compared: one('4.1.0'),
+  left: one(crm('4.2.0')),
+  right: one(crm('4.1.0')),
 }
 const range = { fromMs: demo.fromMs, toMs: demo.fromMs + PLAY.days * DAY_MS }
 const boards = await Promise.all(
@@ -51,11 +54,9 @@ const boards = await Promise.all(
         const isDay = JSON.stringify(panel).includes('"interval":"1d"')
         const points = panel.maxDataPoints ?? MOST_POINTS
         const intervalMs = isDay ? DAY_MS : Math.max(60_000, (range.toMs - range.fromMs) / points)
-        // Where two releases are compared one of them is chosen, elsewhere all are shown.
-        const chosen = file === 'andon-releases.json' ? selection : { ...selection, release: all }
         const frames = await Promise.all(
           mine.map(async ({ rawSql, refId, format }) => {
-            const frame = await frameOf(demo.store, expanded(rawSql, chosen, { ...range, intervalMs }))
+            const frame = await frameOf(demo.store, expanded(rawSql, selection, { ...range, intervalMs }))
             return (format === 'series' ? seriesOf : tableOf)(refId, frame)
           }),
         )
@@ -69,6 +70,6 @@ await demo.close()
 // Names that Grafana fills in where they are drawn.
 process.stdout.write(
   JSON.stringify(boards)
-    .replaceAll(/\$\{release\}/g, '4.2.0')
-    .replaceAll(/\$\{compared\}/g, '4.1.0'),
+    .replaceAll(/\$\{left\}/g, crm('4.2.0'))
+    .replaceAll(/\$\{right\}/g, crm('4.1.0')),
 )

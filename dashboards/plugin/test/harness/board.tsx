@@ -231,7 +231,7 @@ function Stat({
   width,
   height,
 }: Omit<DrawnProps, 'timeRange'> & { frames: DataFrame[]; noValue: string }) {
-  const field = frames[0]?.fields.find(({ type }) => type === 'number')
+  const field = frames[0]?.fields.find(({ type }) => type !== 'time') // a number, or words
   const last = field?.values.at(-1) ?? null
   const value: DisplayValue = last === null || !field ? { text: noValue, numeric: Number.NaN } : field.display!(last)
   return (

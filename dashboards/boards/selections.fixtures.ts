@@ -1,0 +1,44 @@
+import { HOSTILE_NAME } from './demo.fixtures.ts'
+import { ALL, type Selection } from './macros.fixtures.ts'
+import { keyOfRelease } from './read.fixtures.ts'
+
+/** What people may select on the boards over the data of the demo, and over which ranges. */
+export const HOUR_MS = 3_600_000
+export const DAY_MS = 24 * HOUR_MS
+
+export const crm = (release: string) => keyOfRelease({ environment: 'production', agent: 'crm-hygiene', release })
+/** Every variable that any board has, as people may set it. */
+export const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  environment: ['production'],
+  agent: ['crm-hygiene', 'collections', 'order-status'],
+  release: ['4.2.0', 'r17', '2026.11.0', HOSTILE_NAME],
+  left: ['4.1.0', '4.2.0'].map(crm),
+  right: ['4.2.0', '4.1.0'].map(crm),
+  channel: ['email', 'voice', 'whatsapp'],
+  queue: ['onboarding', 'promises', 'orders'],
+  region: ['emea', 'north', 'de'],
+  period: ['week', 'day', 'month'],
+}
+/** Variables without All hold a text, the others a list. */
+const SINGLE = new Set(['left', 'right', 'period'])
+const HOSTILE = [HOSTILE_NAME, `'; DROP TABLE deltas; --`, ') OR 1=1 --', '\\', "'", '$__all)', '東京 "']
+
+export const selectionOf = (
+  value: (name: string, options: readonly string[]) => string | readonly string[],
+): Selection =>
+  Object.fromEntries(Object.entries(OPTIONS).map(([name, options]) => [name, { value: value(name, options), options }]))
+export const one = (name: string, value: string): string | readonly string[] => (SINGLE.has(name) ? value : [value])
+
+export const SELECTIONS = {
+  All: selectionOf((name, options) => (SINGLE.has(name) ? options[0]! : [ALL])),
+  'several values each': selectionOf((name, options) => (SINGLE.has(name) ? options[1]! : options.slice(0, 2))),
+  'nothing selected': selectionOf((name) => (SINGLE.has(name) ? '' : [])),
+  'hostile values': selectionOf((name) => (SINGLE.has(name) ? HOSTILE[1]! : HOSTILE)),
+  'one hostile value': selectionOf((name) => one(name, HOSTILE_NAME)),
+} as const satisfies Record<string, Selection>
+
+export const ranges = (toMs: number) => ({
+  minutes: { fromMs: toMs - 10 * DAY_MS, toMs, intervalMs: 600_000 },
+  hours: { fromMs: toMs - 90 * DAY_MS, toMs, intervalMs: 2 * HOUR_MS },
+  days: { fromMs: toMs - 90 * DAY_MS, toMs, intervalMs: 2 * DAY_MS },
+})
