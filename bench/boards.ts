@@ -68,8 +68,9 @@ function launchOf(r: string): string {
   return `${endS - days * DAY_S} + intDiv(${r} * ${Math.floor((days - LIFE) * DAY_S)}, ${releases})`
 }
 
-const slice = (r: string): string =>
-  `'production' AS environment, concat('agent-', toString(${r} % 20)) AS agent, concat('release-', toString(${r})) AS release`
+function slice(r: string): string {
+  return `'production' AS environment, concat('agent-', toString(${r} % 20)) AS agent, concat('release-', toString(${r})) AS release`
+}
 
 async function fill(store: ClickHouseClient): Promise<void> {
   const perChunk = Math.ceil(contacts / CHUNKS)
