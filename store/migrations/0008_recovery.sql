@@ -241,14 +241,24 @@ CREATE VIEW IF NOT EXISTS kpi_affected_parts AS
 SELECT toDate(taken.opened_at) AS day, affected.environment AS environment, affected.agent AS agent, affected.release AS release,
   affected.channel AS channel, affected.queue AS queue, part.1 AS kpi, part.4 AS currency,
   sum(part.2) AS numerator, sum(part.3) AS denominator, max(part.5) AS is_ratio
-FROM (SELECT *, part FROM affected_now ARRAY JOIN [
-  ('affected_contacts', toFloat64(kind = 'contact'), 1, '', 0),
-  ('affected_customers', toFloat64(kind = 'customer'), 1, '', 0),
-  ('affected_transfers', toFloat64(kind = 'contact' AND contact_end = 'transferred'), 1, '', 0),
-  ('affected_escalations', toFloat64(kind = 'contact' AND contact_end = 'escalated'), 1, '', 0),
-  ('amount_at_risk', if(kind = 'record', amount, 0), 1, currency, 0),
-  ('recovery_completeness', toFloat64(need != '' AND is_done), toFloat64(need != ''), '', 1)
-]::Array(Tuple(String, Float64, Float64, String, UInt8)) AS part) AS affected
+FROM (
+  SELECT incident_id, environment, agent, release, channel, queue, part
+  FROM (
+    SELECT incident_id, environment, agent, release, channel, queue, currency, countIf(kind = 'contact') AS contacts, countIf(kind = 'customer') AS customers,
+      countIf(kind = 'contact' AND contact_end = 'transferred') AS transfers, countIf(kind = 'contact' AND contact_end = 'escalated') AS escalations,
+      sumIf(affected_now.amount, kind = 'record') AS amounts, countIf(need != '' AND is_done) AS done, countIf(need != '') AS needing
+    FROM affected_now
+    GROUP BY incident_id, environment, agent, release, channel, queue, currency
+  )
+  ARRAY JOIN [
+    ('affected_contacts', contacts, 1, '', 0),
+    ('affected_customers', customers, 1, '', 0),
+    ('affected_transfers', transfers, 1, '', 0),
+    ('affected_escalations', escalations, 1, '', 0),
+    ('amount_at_risk', amounts, 1, currency, 0),
+    ('recovery_completeness', done, needing, '', 1)
+  ]::Array(Tuple(String, Float64, Float64, String, UInt8)) AS part
+) AS affected
 INNER JOIN (SELECT incident_id, opened_at FROM kpi_incidents) AS taken ON taken.incident_id = affected.incident_id
 GROUP BY day, environment, agent, release, channel, queue, kpi, currency
 HAVING numerator != 0 OR denominator != 0;
