@@ -30,6 +30,11 @@ export const findingSchema: z.ZodType<Finding> = z
     trafficGoesTo: z.string(),
     channel: z.string(),
     queue: z.string(),
+    strongest: z
+      .object({ channel: z.string(), queue: z.string() })
+      .nullable()
+      .exactOptional()
+      .describe('Where the evidence is pooled over all: the channel and queue that carry most of it.'),
     trials: z.number(),
     hits: z.number(),
     baseline: z.number(),
@@ -47,6 +52,12 @@ export const findingSchema: z.ZodType<Finding> = z
     onsetHighMs: maybeTime,
     firstHarmMs: maybeTime,
     contactsExposed: z.number(),
+    floorMs: z
+      .number()
+      .nullable()
+      .exactOptional()
+      .describe('Any test with the same promise needs so long on average, at the traffic of that time.'),
+    floorContacts: z.number().nullable().exactOptional().describe('The same in contacts of the release.'),
     decidedAtMs: time,
     acceptedAtMs: time,
     seq: z.number(),

@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import type { ClickHouseClient } from '@clickhouse/client'
 import { allBoards } from '../dashboards/boards/all.ts'
 import { ALL, expanded, type Selection } from '../dashboards/boards/macros.fixtures.ts'
-import { clickhouseQueriesOf, type Query } from '../dashboards/boards/read.fixtures.ts'
+import { clickhouseQueriesOf, keyOfRelease, type Query } from '../dashboards/boards/read.fixtures.ts'
 import type { Range } from '../dashboards/boards/server-macros.fixtures.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 
@@ -33,6 +33,8 @@ const DAY_S = 86_400
 const PANEL_POINTS = 600
 /** Of the clock in which Linux counts processor time. */
 const TICK_MS = 10
+/** Items in the affected set of an incident. */
+const TOUCHED = 600
 /** Days that evidence per slice is kept. */
 const SLICES_KEPT = 30
 
@@ -66,9 +68,11 @@ function launchOf(r: string): string {
   return `${endS - days * DAY_S} + intDiv(${r} * ${Math.floor((days - LIFE) * DAY_S)}, ${releases})`
 }
 
+function slice(r: string): string {
+  return `'production' AS environment, concat('agent-', toString(${r} % 20)) AS agent, concat('release-', toString(${r})) AS release`
+}
+
 async function fill(store: ClickHouseClient): Promise<void> {
-  const slice = (r: string) =>
-    `'production' AS environment, concat('agent-', toString(${r} % 20)) AS agent, concat('release-', toString(${r})) AS release`
   const perChunk = Math.ceil(contacts / CHUNKS)
   for (let chunk = 0; chunk < CHUNKS; chunk++) {
     const from = Math.floor((chunk * releases) / CHUNKS)
@@ -117,18 +121,35 @@ async function fill(store: ClickHouseClient): Promise<void> {
       FROM (
         SELECT r, ${launchOf('r')} + 100000 AS at_s,
           concat('{"kind":"breach","reason":"too many","release":{"environment":"production","agent":"agent-', toString(r % 20), '","release":"release-', toString(r),
-            '"},"channel":"channel-1","queue":"queue-1","signal":"failed_updates","trigger":"failed_updates","action":"pause","trafficGoesTo":"people","trials":100,"hits":9,"baseline":0.02,"contactsExposed":40,"onsetMs":',
+            '"},"channel":"channel-1","queue":"queue-1","signal":"failed_updates","trigger":"failed_updates","action":"pause","trafficGoesTo":"people","trials":100,"hits":9,"baseline":0.02,"contactsExposed":40,"floorMs":900000,"floorContacts":10,"onsetMs":',
             toString((at_s - 3600) * 1000), ',"decidedAtMs":', toString(at_s * 1000), ',"logE":5,"logThreshold":4.6}') AS finding,
           arrayJoin([(1, 'opened', concat('{"type":"opened","reason":"first_breach","pause":true,"finding":', finding, '}')),
             (2, 'attempted', '{"type":"attempted","target":"platform","attempt":1,"outcome":"delivered","status":200,"elapsedMs":12}'),
             (3, 'accepted', '{"type":"accepted","target":"platform","enforces":true}'),
             (4, 'stopped', concat('{"type":"stopped","contactsAfterPause":1,"writesAfterPause":0,"stoppedAtMs":', toString((at_s + 300) * 1000), '}')),
+            (6, 'closed', '{"type":"closed","verdict":"confirmed","by":"ada","reason":"seen"}'),
             (5, 'drained', concat('{"type":"drained","contactsAfterPause":1,"writesAfterPause":0,"drainedAtMs":', toString((at_s + 600) * 1000), '}'))]) AS line
         FROM (SELECT number * 5 AS r FROM numbers(${Math.floor(releases / 5)}))
       )`,
   })
+  await fillAffected(store)
   for (const table of ['rollup_minutes', 'rollup_hours', 'rollup_days', 'evidence_history', 'evidence_slices'])
     await timed(`merged ${table}`, () => store.command({ query: `OPTIMIZE TABLE ${table} FINAL` }))
+}
+
+/** What each incident touched: its audit, and some hundreds of contacts, customers (every third of another incident as well) and records. */
+async function fillAffected(store: ClickHouseClient): Promise<void> {
+  await store.command({
+    query: `INSERT INTO affected_items (incident_id, snapshot, kind, item, need, environment, agent, release, channel, queue, amount, currency)
+      SELECT concat('incident-', toString(r)), 1, ['contact', 'customer', 'record'][1 + i % 3] AS kind, if(kind = 'customer' AND i % 9 = 1, toString(i), concat(toString(r), '/', toString(i))),
+        ['', 'recontact', 'correct'][1 + i % 3], ${slice('r')}, concat('channel-', toString(i % 4)), concat('queue-', toString(i % 5)), if(kind = 'record', i, 0), if(kind = 'record', 'EUR', '')
+      FROM (SELECT intDiv(number, ${TOUCHED}) * 5 AS r, number % ${TOUCHED} AS i FROM numbers(${Math.floor(releases / 5) * TOUCHED}))
+      UNION ALL SELECT concat('incident-', toString(number * 5)), 1, 'audit', 'audit', '', 'production', '', '', '', '', 0, '' FROM numbers(${Math.floor(releases / 5)})`,
+  })
+  await store.command({
+    query: `INSERT INTO recovery_entries (incident_id, entry_id, step, kind, item)
+      SELECT incident_id, item, 'record_corrected', kind, item FROM affected_items WHERE kind = 'record' AND cityHash64(item) % 3 > 0`,
+  })
 }
 
 /** A row for each minute in which a slice had a contact. */
@@ -157,22 +178,23 @@ function engineCpuMs(): number {
 
 /** All the queries of a board at once, as a browser asks them: over its own default range, and over everything. */
 async function measure(store: ClickHouseClient): Promise<void> {
-  const last = `release-${releases - 1}`
+  const keyOf = (n: number) =>
+    keyOfRelease({ environment: 'production', agent: `agent-${n % 20}`, release: `release-${n}` })
   const options: Readonly<Record<string, string>> = {
     environment: 'production',
     agent: 'agent-1',
-    release: last,
-    compared: `release-${releases - 21}`,
+    release: `release-${releases - 1}`,
+    left: keyOf(releases - 1),
+    right: keyOf(releases - 21),
     channel: 'channel-1',
     queue: 'queue-1',
     region: 'region-1',
     period: 'week',
   }
   for (const [file, board] of Object.entries(allBoards())) {
-    const isComparing = file.includes('releases')
     const selection: Selection = Object.fromEntries(
       Object.entries(options).map(([name, value]) => {
-        const isSingle = name === 'compared' || name === 'period' || (isComparing && name === 'release')
+        const isSingle = name === 'left' || name === 'right' || name === 'period'
         return [name, { value: isSingle ? value : [ALL], options: [value] }]
       }),
     )

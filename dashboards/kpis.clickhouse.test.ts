@@ -254,6 +254,52 @@ test('precision counts confirmed among confirmed and false alarms', async () => 
   ])
 })
 
+test('an event stands under the slice that carried most of its evidence, beside what no test and no webhook could have beaten', async () => {
+  const release = { environment: 'production', agent: 'floors', release: '1' }
+  const pooled = {
+    channel: '',
+    queue: '',
+    strongest: { channel: 'voice', queue: 'claims' },
+    floorMs: 90_500,
+    floorContacts: 40,
+  }
+  const finding = aFinding({ release, ...pooled, onsetMs: OPENED_MS - 120_000, decidedAtMs: OPENED_MS })
+  const attempt = { type: 'attempted', attempt: 1, status: 200, elapsedMs: 250, outcome: 'delivered' }
+  const bodies: Readonly<Record<string, readonly object[]>> = {
+    told: [
+      { ...attempt, target: 'pager', elapsedMs: 9 },
+      { ...attempt, target: 'platform', outcome: 'server_error', status: 503, elapsedMs: 7 },
+      { ...attempt, target: 'platform', attempt: 2 },
+      { type: 'accepted', target: 'platform', enforces: true },
+      { ...attempt, target: 'platform', stage: 'resolved', elapsedMs: 1 },
+    ],
+    asked: [{ type: 'accepted', target: 'stop switch (agents)', enforces: true, asked: 'agents' }],
+  }
+  const lines = Object.entries(bodies).flatMap(([id, rest]) =>
+    [{ type: 'opened', finding, reason: 'first_breach', pause: true }, ...rest].map((body, index) =>
+      lineOf(`floors ${id}`, index + 1, OPENED_MS + index * 1000, body),
+    ),
+  )
+  foldEvents(lines)
+  for (const line of lines) await clickhouseJournal(store).append(line)
+  const rows = await rowsOf(
+    store,
+    `SELECT channel, queue, seconds_to_detect, floor_seconds_to_detect, floor_contacts_exposed, floor_seconds_to_pause
+     FROM kpi_incidents WHERE agent = 'floors' ORDER BY incident_id DESC`,
+  )
+  const both = {
+    channel: 'voice',
+    queue: 'claims',
+    seconds_to_detect: 120,
+    floor_seconds_to_detect: 90.5,
+    floor_contacts_exposed: 40,
+  }
+  expect(rows).toEqual([
+    { ...both, floor_seconds_to_pause: 0.25 },
+    { ...both, floor_seconds_to_pause: null },
+  ])
+})
+
 test('what a person ordered first is what the cord missed, and no word on its precision', async () => {
   const finding = aFinding({
     release: { environment: 'production', agent: 'missed', release: '1' },

@@ -105,7 +105,7 @@ export const KPIS: readonly Kpi[] = [
     unit: 'share',
     numerator: `${EVENTS} of triggers closed as confirmed`,
     denominator: `${EVENTS} of triggers closed as confirmed or false alarm`,
-    note: 'Unclear ones, those not closed yet, and those that people ordered are in neither.',
+    note: 'Unclear ones, those not closed yet, and those that people ordered are in neither. Read it beside `detected_by_people`.',
   },
   {
     ...incident,
@@ -258,7 +258,7 @@ export const KPIS: readonly Kpi[] = [
     unit: 'count',
     numerator: 'customers in the affected set',
     denominator: '',
-    note: 'Slice: of their latest contact.',
+    note: 'Slice: of their latest contact. A customer whom two incidents touched counts in each; the board of leaders counts each once.',
   },
   {
     ...affected,

@@ -5,10 +5,10 @@ import type { Baseline } from './baseline.ts'
 import type { Breach } from './judge.ts'
 import { isHitSql } from './usual.ts'
 
-/** Adds what only the store knows: the first hit of a contact begun since the onset, and how many contacts began since. */
+/** Adds what only the store knows: the first hit of a contact begun since the onset, how many contacts began since, and the floor of this at their pace. */
 export async function completed(
   store: ClickHouseClient,
-  breach: Breach,
+  { floor, ...breach }: Breach,
   { fromBin }: Baseline,
   { clockMs, decidedAtMs }: Readonly<{ clockMs: number; decidedAtMs: number }>,
 ): Promise<Finding> {
@@ -24,10 +24,18 @@ export async function completed(
          AND environment = {environment:String} AND agent = {agent:String} AND release = {release:String} AND minute >= toStartOfMinute(toDateTime({since:UInt32}))) AS contactsExposed`,
     { signal: breach.signal, seq: breach.seq, environment, agent, release, since: Math.floor(sinceMs / 1000) },
   )
+  const contactsExposed = known?.contactsExposed ?? 0
+  const floorMs = floor ? Math.round(floor.share * Math.max(0, decidedAtMs - floor.sinceMs)) : null
+  const exposedMs = decidedAtMs - sinceMs
   return {
     ...breach,
     firstHarmMs: known && known.firstHarmMs > 0 ? known.firstHarmMs : null,
-    contactsExposed: known?.contactsExposed ?? 0,
+    contactsExposed,
+    floorMs,
+    floorContacts:
+      floorMs === null || breach.onsetMs === null || exposedMs <= 0
+        ? null
+        : Math.round((contactsExposed * floorMs) / exposedMs),
     decidedAtMs,
     acceptedAtMs: clockMs,
   }

@@ -207,3 +207,29 @@ test('stored and read back between any two batches, or told a batch twice, the e
     { numRuns: 60 },
   )
 })
+
+test('a breach names the slice that carries most of it, also where the evidence is that of all traffic together', () => {
+  // The same harm on three channels, of which voice has the most contacts: all of them together reach the line first.
+  const batches = Array.from({ length: 60 }, (_, i) => [
+    batchOf(3 * i + 1, 10, i % 2, START_MS + i * HOUR_MS, 'chat'),
+    batchOf(3 * i + 2, 20, 1, START_MS + i * HOUR_MS, 'voice'),
+    batchOf(3 * i + 3, 10, i % 2, START_MS + i * HOUR_MS, 'mail'),
+  ]).flat()
+  const [breach] = drive(batches).breaches
+  expect([breach!.channel, breach!.queue]).toEqual(['', ''])
+  expect(breach!.strongest).toEqual({ channel: 'voice', queue: 'q' })
+  const onVoice = batches
+    .filter((_, index) => index % 3 < 2)
+    .map((batch, index) => (index % 2 ? batch : batchOf(batch.seq, 20, 0)))
+  const [ofOne] = drive(onVoice).breaches
+  expect([ofOne!.channel, ofOne!.strongest]).toEqual(['voice', null])
+})
+
+test('a breach tells which part of the time since its onset no test could have saved', () => {
+  const [breach] = drive(Array.from({ length: 40 }, (_, i) => batchOf(i + 1, 30, i % 5 === 0 ? 2 : 1))).breaches
+  // 1.2 hits in 30 where 0.6 are healthy: 4 %. At that ratio the floor is 581 trials (docs/statistics.md), of which as many were seen as batches passed.
+  const seen = breach!.seq * 30
+  expect(breach!.ratio).toBe(2)
+  expect(breach!.floor!.sinceMs).toBe(START_MS + HOUR_MS)
+  expect(breach!.floor!.share * seen).toBeCloseTo(581, -1)
+})

@@ -44,7 +44,14 @@ export type Judgement = Readonly<{
 }>
 
 /** A breach without what only the store knows (first harm, contacts exposed). */
-export type Breach = Omit<Finding, 'firstHarmMs' | 'contactsExposed' | 'decidedAtMs' | 'acceptedAtMs'>
+export type Breach = Omit<
+  Finding,
+  'firstHarmMs' | 'contactsExposed' | 'floorMs' | 'floorContacts' | 'decidedAtMs' | 'acceptedAtMs'
+> &
+  Readonly<{
+    /** Part of the time since `sinceMs` that any test with the same promise needs on average; null where no rate was tested. */
+    floor: Readonly<{ share: number; sinceMs: number }> | null
+  }>
 
 /**
  * Judges one release (pure, but for marking what it told in `evidence`).
@@ -81,12 +88,15 @@ export function judge(evidence: ReleaseEvidence, tests: readonly Test[]): Judgem
     }
   }
   for (const one of breached.keys()) one.state.breachedSeq = evidence.seq
+  const slices = sliceStandings(acting.map(slicedOf))
   return {
     logE: jointLogE,
     logThreshold: line,
     triggers: judged.map((one) => viewOf(one, evidence)),
-    slices: sliceStandings(acting.map(slicedOf)),
-    breaches: [...breached].map(([one, crossed]) => breachOf(one, evidence, crossed)),
+    slices,
+    breaches: [...breached].map(([one, crossed]) =>
+      breachOf(one, evidence, crossed, one.acts ? slices : sliceStandings([slicedOf(one)])),
+    ),
   }
 }
 
@@ -163,6 +173,7 @@ function breachOf(
   one: Judged,
   evidence: ReleaseEvidence,
   crossed: Pick<Breach, 'by' | 'logE' | 'logThreshold'>,
+  slices: readonly SliceStanding[],
 ): Breach {
   const { trigger } = one.test
   const { state } = one
@@ -180,6 +191,7 @@ function breachOf(
     trafficGoesTo: trigger.trafficGoesTo,
     channel: one.channel,
     queue: one.queue,
+    strongest: one.channel === '' && one.queue === '' ? strongestOf(slices) : null,
     trials: state.trials,
     hits: state.hits,
     baseline: state.baseline.rate,
@@ -193,6 +205,16 @@ function breachOf(
     onsetMs: wholeMs(estimate?.medianMs),
     onsetLowMs: wholeMs(estimate?.lowMs),
     onsetHighMs: wholeMs(estimate?.highMs),
+    floor: crossed.by === 'evidence' && estimate ? floorOf(estimate, crossed.logThreshold) : null,
     seq: evidence.seq,
   }
 }
+
+const strongestOf = (slices: readonly SliceStanding[]): Pick<SliceStanding, 'channel' | 'queue'> | null => {
+  if (slices.length === 0) return null
+  const { channel, queue } = slices.reduce((most, slice) => (slice.logE > most.logE ? slice : most))
+  return { channel, queue }
+}
+
+const floorOf = ({ informationSince, sinceMs }: OnsetEstimate, line: number): Breach['floor'] =>
+  informationSince > 0 ? { share: line / informationSince, sinceMs } : null

@@ -1,4 +1,4 @@
-import type { Release } from './slice.ts'
+import type { Release, Slice } from './slice.ts'
 import type { ComparedMode, TriggerAction } from './trigger.ts'
 
 /**
@@ -21,6 +21,8 @@ export type Finding = Readonly<{
   /** The leaf whose evidence was strongest, '' parts when pooled over all. */
   channel: string
   queue: string
+  /** Where evidence is pooled over all: the channel and queue that carry most of it. Null where no slice was told apart. */
+  strongest?: Pick<Slice, 'channel' | 'queue'> | null
   trials: number
   hits: number
   baseline: number
@@ -49,6 +51,13 @@ export type Finding = Readonly<{
   firstHarmMs: number | null
   /** Contacts of the release begun between the onset and the decision. */
   contactsExposed: number
+  /**
+   * No test with the same promise finds a harm of this ratio sooner on average: log(1/α) over the information of what was seen, as time since the
+   * likeliest onset and as contacts of the release, at the traffic of that time. It leans low, as `ratio` leans high; one finding may lie below
+   * it by luck. Null where a rate was not tested.
+   */
+  floorMs?: number | null
+  floorContacts?: number | null
   /** The monitor's clock when this was decided (the greatest event time in replay). */
   decidedAtMs: number
   /** Greatest acceptance time of the facts that it rests on. */

@@ -187,11 +187,17 @@ function call(
   contact: Contact,
   { tool, action, system, recordType, recordKey, startedAtMs, endedAtMs, end }: Call,
 ): void {
-  const fields = { tool, system, recordType, recordKey, startTime: startedAtMs }
+  const isMoney = system === 'finance' && action !== undefined && action !== 'read'
+  const money = isMoney ? { amount: amountOf(recordKey), currency: 'EUR' } : {}
+  const fields = { tool, system, recordType, recordKey, startTime: startedAtMs, ...money }
   contact
     .startAction(action === undefined ? fields : { ...fields, action })
     .end({ ...reportOf(end), endTime: endedAtMs })
 }
+
+/** What a record is about, 20 to 499: the same for the same record, and no matter of chance. */
+const amountOf = (recordKey: string): number =>
+  20 + [...recordKey].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 480, 0)
 
 function reportOf(end: CallEnd) {
   if (end.how === 'stated') return { result: end.result }

@@ -6,14 +6,19 @@ import {
   DashboardLinkBuilder,
   type DashboardLinkType,
 } from '@grafana/grafana-foundation-sdk/dashboard'
-import { BOARDS, type BoardName, TAG } from './links.ts'
-import type { Variable } from './variables.ts'
+import { BOARDS, type BoardName, type Shared, TAG } from './links.ts'
+import { sharedVariables, type Variable } from './variables.ts'
 
 export type BoardParts = Readonly<{
   name: BoardName
   description: string
-  variables: readonly Variable[]
+  /** Those of the shared variables that narrow this board or that its links need; the others are hidden. */
+  shows: readonly Shared[]
+  /** Variables of this board alone. */
+  own?: readonly Variable[]
   annotations?: readonly Builder<AnnotationQuery>[]
+  /** Default: that of the reader's browser. */
+  timezone?: 'utc'
   from: string
   refresh: string
 }>
@@ -26,11 +31,11 @@ export function board(builder: DashboardBuilder, parts: BoardParts): DashboardBu
     .title(title)
     .description(parts.description)
     .tags([TAG])
-    .timezone('browser')
+    .timezone(parts.timezone ?? 'browser')
     .tooltip(DashboardCursorSync.Crosshair)
     .time({ from: parts.from, to: 'now' })
     .refresh(parts.refresh)
-    .variables([...parts.variables])
+    .variables([...sharedVariables(parts.shows), ...(parts.own ?? [])])
     .annotations([...(parts.annotations ?? [])])
     .links([
       new DashboardLinkBuilder('Boards of Andon')

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { boardsFor, generated } from '../generate.ts'
 import { allBoards, pluginBoards } from './all.ts'
 import type { BoardJson } from './finish.ts'
-import { BOARDS } from './links.ts'
+import { BOARDS, SHARED } from './links.ts'
 import { allVariablesOf, annotationsOf, clickhouseQueriesOf, type PanelJson, panelsOf } from './read.fixtures.ts'
 import { boardSchema } from './schema.fixtures.ts'
 import { MONITOR_PAGE } from './variables.ts'
@@ -48,6 +48,79 @@ test('boards are told apart by uid and title, and are linked by tag with range a
       expect.objectContaining({ type: 'dashboards', tags: ['andon'], includeVars: true, keepTime: true }),
     ])
   }
+})
+
+test('every board has the same variables, hidden where it has no use for them: no link loses or narrows the selection', () => {
+  const sharedOf = (board: BoardJson) =>
+    allVariablesOf(board)
+      .filter(({ name }) => (SHARED as readonly string[]).includes(name))
+      .map(({ hide: _, ...variable }) => variable)
+  const [, first] = boards[0]!
+  expect(sharedOf(first).map(({ name }) => name)).toEqual([...SHARED])
+  for (const [file, board] of boards) expect(sharedOf(board), file).toEqual(sharedOf(first))
+})
+
+test('a variable of one board alone is on no other, so what it holds narrows nothing else', () => {
+  const own = boards.flatMap(([, board]) =>
+    allVariablesOf(board)
+      .map(({ name }) => name)
+      .filter((name) => !(SHARED as readonly string[]).includes(name)),
+  )
+  expect(own.sort()).toEqual(['instance', 'left', 'period', 'prometheus', 'right'])
+})
+
+test('a board shows what its panels and links read, and hides the rest', () => {
+  for (const [file, board] of boards) {
+    const used = JSON.stringify([board.panels, board.annotations]).replace(/\/d\/[^"]*/g, '')
+    for (const { name, hide } of allVariablesOf(board))
+      expect(hide === undefined, `${file} ${name}`).toBe(new RegExp(`\\$\\{?${name}\\b`).test(used))
+  }
+})
+
+/** Addresses of links in panels, and what they set and keep. */
+const linksOf = (board: BoardJson, uid: string): URLSearchParams[] =>
+  [...JSON.stringify(board).matchAll(new RegExp(`"/d/${uid}\\?((?:[^"\\\\]|\\\\.)*)"`, 'g'))].map(
+    ([, query]) => new URLSearchParams(query!.replaceAll(/\$\{(\w+):queryparam\}/g, '$1=kept').replaceAll('\\"', '"')),
+  )
+
+test('a link to the comparison names the whole release, and keeps the selection', () => {
+  for (const file of ['andon-live.json', 'andon-on-call.json', 'andon-leaders.json', 'andon-timeline.json']) {
+    const links = linksOf(Object.fromEntries(boards)[file]!, 'andon-releases')
+    expect(links.length, file).toBeGreaterThan(0)
+    for (const link of links) {
+      expect(link.get('var-left'), file).toBe('${__data.fields["release_key"]:percentencode}')
+      for (const name of SHARED)
+        expect([link.get(name), link.get(`var-${name}`)], `${file} ${name}`).toEqual(['kept', null])
+    }
+  }
+})
+
+test('a row of the history is compared with the release chosen above, or takes its place', () => {
+  const [withThis, this_] = linksOf(Object.fromEntries(boards)['andon-releases.json']!, 'andon-releases')
+  expect([withThis!.get('left'), withThis!.get('var-right')]).toEqual([
+    'kept',
+    '${__data.fields["release_key"]:percentencode}',
+  ])
+  expect(this_!.get('var-left')).toBe('${__data.fields["release_key"]:percentencode}')
+})
+
+test('two releases keep their colours in every panel of the comparison', () => {
+  const board = Object.fromEntries(boards)['andon-releases.json']!
+  const colours = panelsOf(board).flatMap(({ title, type, fieldConfig }) =>
+    type !== 'timeseries'
+      ? []
+      : ['_a', '_b'].map((end) => {
+          const mine = fieldConfig!.overrides.filter(({ matcher }) => matcher.options.endsWith(end))
+          const fixed = mine.map(
+            ({ properties }) =>
+              (properties.find(({ id }) => id === 'color')?.value as { fixedColor: string } | undefined)?.fixedColor,
+          )
+          return [title, end, [...new Set(fixed)]]
+        }),
+  )
+  expect(colours.length).toBe(10)
+  for (const [title, end, fixed] of colours)
+    expect(fixed, `${title} ${end}`).toEqual([end === '_a' ? 'blue' : 'orange'])
 })
 
 describe.each(boards)('%s', (_, board) => {

@@ -2,16 +2,20 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ClickHouseClient } from '@clickhouse/client'
-import { startMonitor } from '../../app/serve.ts'
+import { type Outcome, postOutcome } from '../../agent/index.ts'
+import { storeDrill } from '../../app/drill.clickhouse.ts'
+import { type Running, startMonitor } from '../../app/serve.ts'
 import { configSchema } from '../../config.ts'
+import type { DrillResult } from '../../facts/drill.ts'
 import type { Overview } from '../../facts/overview.ts'
 import { wallClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
+import type { AffectedRow } from '../../recovery/export.ts'
 import { runContactCentre } from '../../simulator/emit.ts'
 import { startPlatform } from '../../simulator/platform.http.ts'
 import { createRouting } from '../../simulator/routing.ts'
 import { DAY_MS, demoScenario, HEALTHY_RATES, HOUR_MS, type Launch } from '../../simulator/scenario.ts'
-import { openStore } from '../../store/store.clickhouse.ts'
+import { openStore, rowsOf } from '../../store/store.clickhouse.ts'
 
 /** A name that breaks every careless query: quote, double quote, backslash at the end, macro, letters beyond ASCII. */
 export const HOSTILE_NAME = `o'brien "é 東京" $__timeFilter \\`
@@ -19,16 +23,22 @@ export const HOSTILE_NAME = `o'brien "é 東京" $__timeFilter \\`
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 type Row = readonly [agent: string, release: string, day: number, fault?: Launch['fault']]
 
-/** What is played: launches, days, contacts as a share of the demo's, hours that are sent at once, and a share that breaches at once. */
+/**
+ * What is played: launches, days, contacts as a share of the demo's, hours that are sent at once, a share that breaches at once, and whether duplicates
+ * pause a release or are only told.
+ */
 export type Play = Readonly<{
   launches: readonly Row[]
   days: number
   traffic: number
   stepHours: number
   ceiling?: number
+  pausesAll?: boolean
 }>
 
-/** The demo's contact centre in short: two bad releases of which the cord stops both, and a healthy one with a hostile name. */
+/**
+ * The demo's contact centre in short: two bad releases that the cord stops, a third of which it only tells, and a healthy one with a hostile name.
+ */
 const LAUNCHES: readonly Row[] = [
   ['order-status', '2026.11.0', 0],
   ['collections', HOSTILE_NAME, 0],
@@ -36,13 +46,20 @@ const LAUNCHES: readonly Row[] = [
   ['crm-hygiene', '4.2.0', 0.5, { harm: 'failed_updates', onsetMs: 0.75 * DAY_MS, rate: 0.5 }],
   ['collections', 'r17', 0.5, { harm: 'complaints', onsetMs: 0.5 * DAY_MS, rate: 0.5 }],
   ['order-status', '2026.11.1', 1],
+  ['crm-hygiene', '4.3.0', 2, { harm: 'duplicate_creations', onsetMs: 2 * DAY_MS, rate: 0.6 }],
 ]
 
-/** Long enough that the windows of 72 h of the first contacts are over, enough contacts for every panel, and soon counted. */
-const SHORT: Play = { launches: LAUNCHES, days: 3.25, traffic: 0.5, stepHours: 6, ceiling: 0.99 }
+/** Long enough that the windows of a week of the first contacts are over, enough contacts for every panel, and soon counted. */
+const SHORT: Play = { launches: LAUNCHES, days: 8.25, traffic: 0.25, stepHours: 12, ceiling: 0.99 }
 
-/** What was played, and what the monitor's API said at the end. */
-export type Played = Readonly<{ overview: Overview; fromMs: number; toMs: number }>
+export type Played = Readonly<{
+  /** What the monitor's API said at the end, and of incidents what it said when people had decided: evidence of what they let go on starts anew. */
+  overview: Overview
+  /** What its API listed as affected by its incidents, with what was done about it. */
+  affected: readonly AffectedRow[]
+  fromMs: number
+  toMs: number
+}>
 export type DemoStore = Played & Readonly<{ store: ClickHouseClient; close: () => Promise<void> }>
 
 /** Runs the contact centre against a real monitor, then opens what it left. */
@@ -76,11 +93,11 @@ export async function openEmptyStore(): Promise<Pick<DemoStore, 'store' | 'close
 /** Runs the contact centre against a real monitor, which leaves an embedded store in `path`. */
 export async function playDemo(path: string, played: Play = SHORT): Promise<Played> {
   const fromMs = Math.floor(wallClock.nowMs() / DAY_MS - Math.ceil(played.days)) * DAY_MS
-  const overview = await play(path, fromMs, played)
-  return { overview, fromMs, toMs: wallClock.nowMs() }
+  const told = await play(path, fromMs, played)
+  return { ...told, fromMs, toMs: wallClock.nowMs() }
 }
 
-async function play(path: string, startMs: number, played: Play): Promise<Overview> {
+async function play(path: string, startMs: number, played: Play): Promise<Pick<Played, 'overview' | 'affected'>> {
   const demo = demoScenario({ startMs })
   const scenario = {
     ...demo,
@@ -113,8 +130,9 @@ async function play(path: string, startMs: number, played: Play): Promise<Overvi
         name: signal,
         signal,
         baseline,
-        action: 'pause',
-        trafficGoesTo: 'previous release',
+        ...(signal === 'duplicate_creations' && !played.pausesAll
+          ? { action: 'notify' }
+          : { action: 'pause', trafficGoesTo: 'previous release' }),
         ...(played.ceiling !== undefined && { ceiling: { rate: played.ceiling, minTrials: 1000 } }),
       })),
       targets: [
@@ -141,11 +159,84 @@ async function play(path: string, startMs: number, played: Play): Promise<Overvi
     })
     await running.monitor.settle()
     const untilMs = wallClock.nowMs() + 10_000
-    const isOpen = () => running.monitor.incidents().some((incident) => incident.state !== 'drained')
+    const isOpen = () => running.monitor.incidents().some(({ state }) => state !== 'drained' && state !== 'observed')
     while (isOpen() && wallClock.nowMs() < untilMs) await wallClock.sleep(100)
-    return await running.monitor.overview()
+    const before = await running.monitor.overview()
+    await decide(running, eventMs)
+    const overview = { ...before, incidents: running.monitor.incidents() }
+    const listed = overview.incidents.map(({ incidentId }) => running.monitor.recovery.rows(incidentId))
+    return { overview, affected: (await Promise.all(listed)).flat() }
   } finally {
     await running.close()
     await platform.close()
+  }
+}
+
+const BY = { by: 'Ada', reason: 'played' }
+
+/** What people do afterwards: they review, correct and reopen, put a part right, give verdicts, let a release go on, and hold a drill. */
+async function decide(running: Running, nowMs: number): Promise<void> {
+  const { monitor, receiverUrl } = running
+  const contacts = await rowsOf<{ conversation: string; ms: number }>(
+    monitor.store,
+    `SELECT conversation, toUnixTimestamp64Milli(max(ended_at)) AS ms FROM contacts
+     WHERE gone = 0 AND conversation NOT LIKE 'psn_%' AND conversation != '' AND writes > 0 GROUP BY conversation
+     ORDER BY any(release) = '4.2.0' DESC, conversation LIMIT 20`,
+  )
+  const desk = { endpoint: receiverUrl, source: 'desk' }
+  const outcomes = contacts.flatMap(({ conversation, ms }, index): Outcome[] => {
+    const about = { conversation, at: ms + HOUR_MS, environment: 'production' }
+    const review: Outcome = { ...about, kind: 'review', reviewMinutes: 2 + (index % 5) }
+    return index % 5 > 1 ? [review] : [review, { ...about, kind: index % 5 === 0 ? 'correction' : 'reopen' }]
+  })
+  await Promise.all(outcomes.map((outcome) => postOutcome(desk, outcome)))
+  await monitor.settle()
+  for (const {
+    incidentId,
+    state,
+    release: { agent },
+  } of monitor.incidents()) {
+    if (state !== 'drained') continue
+    const rows = await monitor.recovery.rows(incidentId)
+    const needing = rows.filter(({ need }) => need === 'correct')
+    for (const item of needing.slice(0, Math.ceil(needing.length / 2)).map((row) => String(row.item)))
+      await monitor.recovery.record(incidentId, {
+        step: 'record_corrected',
+        kind: 'record',
+        item,
+        actor: 'Ada',
+        reason: '',
+      })
+    await monitor.recovery.record(incidentId, { step: 'waived', actor: 'Ada', reason: 'the rest is small' })
+    await monitor.operations.operate({ does: 'acknowledge', incidentId, ...BY })
+    const isRight = agent === 'crm-hygiene'
+    const goesOn = isRight
+      ? ({ does: 'resume', incidentId, channel: '', queue: '', ...BY } as const)
+      : ({ does: 'override', incidentId, ...BY } as const)
+    await monitor.operations.operate(goesOn)
+    const verdict = isRight ? 'confirmed' : 'false_alarm'
+    await monitor.operations.operate({ does: 'close', incidentId, verdict, ...BY })
+  }
+  await storeDrill(monitor.store, drillAt(nowMs))
+}
+
+const drillAt = (endedAtMs: number): DrillResult => {
+  const at = (minutesBefore: number) => endedAtMs - minutesBefore * 60_000
+  return {
+    drillId: 'played',
+    release: 'drill-1',
+    startedAtMs: at(10),
+    onsetMs: at(9),
+    firstHarmMs: at(9),
+    detectedMs: at(7),
+    sentMs: at(7),
+    acceptedMs: at(7),
+    stoppedMs: at(5),
+    drainedMs: at(4),
+    endedAtMs,
+    contactsSent: 300,
+    contactsExposed: 60,
+    passed: true,
+    reason: 'passed',
   }
 }

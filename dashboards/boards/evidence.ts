@@ -2,6 +2,23 @@ import { releaseSelected, share } from './sql.ts'
 import { sql } from './text.ts'
 
 /**
+ * What the detector last said that still counts, as a table: the columns of evidence_latest. Of a release that people let go on nothing does that was
+ * said before, since its evidence began anew then.
+ */
+export const current = (): string => sql`
+  (
+    SELECT latest.*
+    FROM evidence_latest AS latest
+    LEFT JOIN (
+      SELECT environment, agent, release, max(resumed_at) AS begun_at
+      FROM incident_clock
+      WHERE resumed_at <= $__toTime
+      GROUP BY environment, agent, release
+    ) AS anew USING (environment, agent, release)
+    WHERE ifNull(at > begun_at, true)
+  )`
+
+/**
  * How every release of the selection stands, per signal, as the detector last said: the trigger whose evidence is strongest.
  * Columns environment, agent, release, signal, limit_share, ceiling_share (0 = none), evidence (1 is the line of the trigger alone), finding_now.
  */
@@ -12,7 +29,7 @@ export const standings = (): string => sql`
   FROM (
     SELECT environment, agent, release, signal, trigger, argMax(limit, seq) AS trigger_limit, argMax(ceiling, seq) AS trigger_ceiling,
       argMax(log_e / log_threshold, seq) AS trigger_evidence, argMax(finding, seq) AS trigger_finding
-    FROM evidence_latest
+    FROM ${current()}
     WHERE trigger != '' AND ${releaseSelected()}
     GROUP BY environment, agent, release, signal, trigger
   )
@@ -21,7 +38,7 @@ export const standings = (): string => sql`
 /** The joint evidence of every release of the selection, as the detector last said: what pauses it at 1 (docs/decisions/0006). */
 export const joint = (): string => sql`
   SELECT environment, agent, release, argMax(log_e / log_threshold, seq) AS joint_evidence
-  FROM evidence_latest
+  FROM ${current()}
   WHERE trigger = '' AND ${releaseSelected()}
   GROUP BY environment, agent, release`
 

@@ -7,9 +7,9 @@ export type Frame = Readonly<{ columns: readonly Readonly<{ name: string; type: 
 const SETTINGS =
   'SETTINGS output_format_json_quote_denormals = 1, max_threads = 1, compile_expressions = 0, compile_aggregate_expressions = 0, compile_sort_description = 0'
 
-/** Runs a query as the data source would; throws what ClickHouse says. */
-export async function frameOf(store: ClickHouseClient, sql: string): Promise<Frame> {
-  const result = await store.query({ query: `${sql}\n${SETTINGS}`, format: 'JSON' })
+/** Runs a query as the data source would; throws what ClickHouse says. `more`: settings of the session. */
+export async function frameOf(store: ClickHouseClient, sql: string, more = ''): Promise<Frame> {
+  const result = await store.query({ query: `${sql}\n${SETTINGS}${more}`, format: 'JSON' })
   const { meta, data } = (await result.json()) as { meta: { name: string; type: string }[]; data: Row[] }
   return { columns: meta, rows: data }
 }

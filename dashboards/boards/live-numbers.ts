@@ -1,3 +1,4 @@
+import { current } from './evidence.ts'
 import { countedUntil } from './freshness.ts'
 import { boardUrl } from './links.ts'
 import { BAD, CAREFUL, cellLink, FEW, GOOD, type PanelSource, SHARE_POINTS, stat } from './panels.ts'
@@ -80,7 +81,7 @@ const closest = (): PanelSource =>
         SELECT max(greatest(0, evidence)) AS evidence_ratio
         FROM (
           SELECT agent, release, environment, argMax(log_e / log_threshold, seq) AS evidence
-          FROM evidence_latest
+          FROM ${current()}
           WHERE trigger = ''
             AND ${latestReleases(1000)}
             AND (agent, release, environment) NOT IN (

@@ -3,7 +3,8 @@ import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
 import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
 import { joint, standings, states } from './evidence.ts'
-import { boardUrl, ofRow } from './links.ts'
+import { compareUrl, SHARED } from './links.ts'
+import { missing } from './live-coverage.ts'
 import { liveNumbers, plain, plainTotal } from './live-numbers.ts'
 import { rate } from './live-signals.ts'
 import {
@@ -43,6 +44,7 @@ import {
   MOST_SERIES,
   nearest,
   OTHERS,
+  RELEASE_KEY,
   releaseName,
   share,
   sliceName,
@@ -51,7 +53,6 @@ import {
   withMarks,
 } from './sql.ts'
 import { sql } from './text.ts'
-import { clickhouseSource, monitorPage, sliceVariables } from './variables.ts'
 
 const signalList = FOUR_SIGNALS.map((signal) => `'${signal.name}'`).join(', ')
 const titles = `transform(signal, [${signalList}], [${FOUR_SIGNALS.map((signal) => `'${signal.title}'`).join(', ')}], signal)`
@@ -62,7 +63,7 @@ export function live(): Dashboard {
     name: 'live',
     description:
       'The four signals of every release against their limits, the evidence towards a pause, traffic and coverage. For those who run the agents.',
-    variables: [clickhouseSource(), ...sliceVariables(), monitorPage()],
+    shows: SHARED,
     annotations: releaseAnnotations(),
     from: 'now-24h',
     refresh: '30s',
@@ -72,7 +73,8 @@ export function live(): Dashboard {
   builder.withRow(row('The four signals'))
   for (const signal of FOUR_SIGNALS) builder.withPanel(rate(signal))
   builder.withRow(row('Evidence and traffic'))
-  for (const panel of [evidence(), evidenceBySlice(), traffic(), coverage(), silence()]) builder.withPanel(panel)
+  for (const panel of [evidence(), evidenceBySlice(), traffic(), coverage(), silence(), ...missing()])
+    builder.withPanel(panel)
   return builder.build()
 }
 
@@ -95,10 +97,10 @@ const limits = (): PanelSource =>
         sql`
         SELECT ${releaseName} AS release_name, ${titles} AS signal_title,
           if(is_judged, greatest(0, joint_evidence), NULL) AS joint_ratio, if(limit_share > 0, greatest(0, evidence), NULL) AS evidence_ratio,
-          finding_now AS finding, if(state_now = '', 'live', state_now) AS state,
+          nullIf(finding_now, '') AS finding, if(state_now = '', 'live', state_now) AS state,
           ${share('hits', 'trials')} AS rate, nullIf(limit_share, 0) AS limit_rate, nullIf(ceiling_share, 0) AS ceiling_rate,
           ${wilson('low', 'hits', 'trials')} AS low, ${wilson('high', 'hits', 'trials')} AS high, trials, hits,
-          counted.agent AS agent, counted.release AS release, counted.environment AS environment
+          counted.agent AS agent, counted.release AS release, counted.environment AS environment, ${RELEASE_KEY} AS release_key
         FROM (
           SELECT environment, agent, release, signal, sumIf(n, measure = 'trials') AS trials, sumIf(n, measure = 'hits') AS hits
           FROM ${COUNTS}
@@ -117,10 +119,7 @@ const limits = (): PanelSource =>
       ),
     ],
     overrides: {
-      release_name: named('Release', [
-        atLeast(104),
-        cellLink('Compare this release', boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') })),
-      ]),
+      release_name: named('Release', [atLeast(104), cellLink('Compare this release', compareUrl())]),
       agent: hidden,
       release: hidden,
       environment: hidden,
@@ -144,6 +143,7 @@ const limits = (): PanelSource =>
       high: named('High', [width(80), ...unit('percentunit', 2)]),
       trials: named('Trials', [width(80)]),
       hits: named('Hits', [width(70)]),
+      release_key: hidden,
     },
   })
 

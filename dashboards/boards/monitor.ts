@@ -25,7 +25,7 @@ import {
 } from './panels.ts'
 import { clickhouse, prometheus } from './query.ts'
 import { sql } from './text.ts'
-import { clickhouseSource, prometheusInstance, prometheusSource } from './variables.ts'
+import { prometheusInstance, prometheusSource } from './variables.ts'
 
 const STALLED_S = STALLED_MS / 1000
 
@@ -35,7 +35,8 @@ export function monitor(): Dashboard {
     name: 'monitor',
     description:
       'Whether the monitor itself receives, counts, judges and tells: lag, errors, liveness, webhooks and drills. A silent monitor is never good news.',
-    variables: [prometheusSource(), clickhouseSource(), prometheusInstance()],
+    shows: ['clickhouse'],
+    own: [prometheusSource(), prometheusInstance()],
     annotations: [drillMarks(), restartMarks(OF)],
     from: 'now-6h',
     refresh: '30s',

@@ -3,7 +3,7 @@ import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
 import { REPLY_WINDOW_MS } from '../../facts/reply-window.ts'
 import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
-import { boardUrl, ofRow } from './links.ts'
+import { compareUrl, ofRow, SHARED } from './links.ts'
 import { harm } from './on-call-charts.ts'
 import { shown, standing, touched } from './on-call-numbers.ts'
 import { onCallPause } from './on-call-pause.ts'
@@ -28,9 +28,8 @@ import {
   width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { releaseName, selected, share } from './sql.ts'
+import { RELEASE_KEY, releaseName, selected, share } from './sql.ts'
 import { sql } from './text.ts'
-import { clickhouseSource, monitorPage, sliceVariables } from './variables.ts'
 
 /** For on-call: what is going on, how far each pause has got, whom it touches, and what to do next. */
 export function onCall(): Dashboard {
@@ -38,7 +37,7 @@ export function onCall(): Dashboard {
     name: 'onCall',
     description:
       'Incidents with their clocks, what they touch, how the order to pause travels, and what to do next. For those who are paged.',
-    variables: [clickhouseSource(), ...sliceVariables(), monitorPage()],
+    shows: SHARED,
     annotations: releaseAnnotations(),
     from: 'now-24h',
     refresh: '10s',
@@ -72,13 +71,11 @@ const NEXT = `multiIf(
 
 /** The release of a row by its whole name, which leads to where it is compared. */
 const RELEASE_LINK = {
-  release_name: named('Release', [
-    width(110),
-    cellLink('Compare this release', boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') })),
-  ]),
+  release_name: named('Release', [width(110), cellLink('Compare this release', compareUrl())]),
   agent: hidden,
   release: hidden,
   environment: hidden,
+  release_key: hidden,
 }
 
 /** The runbook of what was breached; signals of your own have none here. */
@@ -97,7 +94,7 @@ const incidents = (): PanelSource =>
       clickhouse(
         sql`
         SELECT ${releaseName} AS release_name, state, ${NEXT} AS next_step, traffic_goes_to, detected_at, acknowledged_by,
-          agent, release, environment, incident_id, ${RUNBOOK} AS signal_runbook
+          agent, release, environment, incident_id, ${RUNBOOK} AS signal_runbook, ${RELEASE_KEY} AS release_key
         FROM incident_clock
         WHERE ${shown()}
         ORDER BY state IN ('drained', 'resumed', 'closed'), detected_at DESC
@@ -142,7 +139,8 @@ const findings = (): PanelSource =>
       clickhouse(
         sql`
         SELECT ${releaseName} AS release_name, ${share('hits', 'trials')} AS rate, baseline, contacts_exposed, contacts_after_pause,
-          writes_after_pause, arrayStringConcat(signals, ', ') AS signal_names, reason, finding_reason, agent, release, environment
+          writes_after_pause, arrayStringConcat(signals, ', ') AS signal_names, reason, finding_reason, agent, release, environment,
+          ${RELEASE_KEY} AS release_key
         FROM incident_clock
         WHERE ${shown()}
         ORDER BY detected_at DESC

@@ -79,6 +79,8 @@ export const FEW = {
   noEvidence: 'no evidence yet',
   noVerdict: 'none closed yet',
   nothingToRecover: 'nothing to recover',
+  noAmount: 'no amount told',
+  noComplaint: 'no complaint',
   notScraped: 'no sample',
   notKnownYet: 'not known yet',
   nothingCounted: 'nothing counted',
@@ -214,6 +216,13 @@ export const stat = (look: Look & Readonly<{ graph?: boolean }>): PanelSource =>
     .graphMode(look.graph ? BigValueGraphMode.Area : BigValueGraphMode.None)
     .colorMode(BigValueColorMode.Value)
     .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']).fields('').values(false))
+
+/** A number with what it rests on needs words: one column of text. */
+export const statOfText = (look: Look): PanelSource =>
+  dressed(new StatBuilder(), look)
+    .graphMode(BigValueGraphMode.None)
+    .colorMode(BigValueColorMode.Value)
+    .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']).fields('/.*/').values(false))
 
 /**
  * What every column is given. Grafana writes the words for an empty panel into every empty cell, unless the column has its own; text and headers

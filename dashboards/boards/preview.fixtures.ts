@@ -11,8 +11,12 @@ import { type DemoStore, openDemoStore, type Play } from './demo.fixtures.ts'
 import type { BoardJson } from './finish.ts'
 import { frameOf } from './frame.fixtures.ts'
 import { ALL, expanded, type Selection } from './macros.fixtures.ts'
-import { annotationsOf, clickhouseQueriesOf, type PanelJson, panelsOf } from './read.fixtures.ts'
+
+import { annotationsOf, clickhouseQueriesOf, keyOfRelease, type PanelJson, panelsOf } from './read.fixtures.ts'
 import type { Range } from './server-macros.fixtures.ts'
+
+import { SLICE_COLUMNS } from './sql.ts'
+
 import { seriesOf, tableOf } from './wide.fixtures.ts'
 
 const RECORDING = new URL('../plugin/test/recording.json', import.meta.url)
@@ -22,6 +26,7 @@ const MOST_POINTS = 700
 
 /** Nearly four days of three agents with traffic enough for lines that can be read; two releases go bad. */
 const PLAY: Play = {
+  pausesAll: true,
   days: 3.75,
   traffic: 3,
   stepHours: 2,
@@ -36,15 +41,16 @@ const PLAY: Play = {
   ],
 }
 /** The two releases that are compared; the other boards show all. */
-const COMPARED = { release: '4.2.0', compared: '4.1.0', period: 'day' } as const
+const crm = (release: string) => keyOfRelease({ environment: 'production', agent: 'crm-hygiene', release })
+const COMPARED = { left: crm('4.2.0'), right: crm('4.1.0'), period: 'day' }
 
 const all = { value: [ALL], options: [] }
 const one = (value: string) => ({ value, options: [value] })
 const ofAll: Selection = {
-  ...Object.fromEntries(['environment', 'agent', 'release', 'channel', 'queue', 'region'].map((name) => [name, all])),
+  ...Object.fromEntries(SLICE_COLUMNS.map((name) => [name, all])),
   period: one(COMPARED.period),
 }
-const ofTwo: Selection = { ...ofAll, release: one(COMPARED.release), compared: one(COMPARED.compared) }
+const ofTwo: Selection = { ...ofAll, left: one(COMPARED.left), right: one(COMPARED.right) }
 
 /** Six digits are more than a picture shows. */
 const short = (_: string, value: unknown): unknown =>
@@ -56,7 +62,7 @@ const range = { fromMs: demo.fromMs - 2 * HOUR_MS, toMs: demo.fromMs + PLAY.days
 const boards = Object.fromEntries(
   await Promise.all(
     Object.entries(allBoards()).map(async ([file, board]) => {
-      const selection = JSON.stringify(board).includes('${compared') ? ofTwo : ofAll
+      const selection = JSON.stringify(board).includes('${left') ? ofTwo : ofAll
       return [file, await recordingOf(demo, board, selection, range)] as const
     }),
   ),

@@ -3,15 +3,17 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { storedRecoveryApi } from '../../app/recovery-api.ts'
 import { configSchema } from '../../config.ts'
 import { silentLog } from '../../lib/log.ts'
-import { DAY_MS, HOUR_MS } from '../../simulator/scenario.ts'
 import { type DemoStore, HOSTILE_NAME, openDemoStore, openEmptyStore } from './demo.fixtures.ts'
-import { FIGURES, NOT_TOLD, type Told, TWO } from './figures.fixtures.ts'
+import { FIGURES, lastStateOf, NOT_TOLD, type Told, TWO } from './figures.fixtures.ts'
 import { faultsOf, frameOf, isNumber } from './frame.fixtures.ts'
 import { expanded, type Selection } from './macros.fixtures.ts'
-import { type PanelJson, panelsOf, variablesOf } from './read.fixtures.ts'
+import { keyOfRelease, type PanelJson, panelsOf, variablesOf } from './read.fixtures.ts'
 import {
   type BoardQuery,
   boards,
+  crm,
+  DAY_MS,
+  HOUR_MS,
   OPTIONS,
   one,
   queries,
@@ -74,25 +76,27 @@ async function failuresOf(
 
 test('with All every query runs on the data of the demo, by minutes, and over a quarter of a year by hours and by days', async () => {
   for (const range of Object.values(ranges(demo.toMs)))
-    expect(await failuresOf(demo.store, queries, SELECTIONS.All, range, ({ mayBeEmpty }) => mayBeEmpty)).toEqual([])
+    expect(await failuresOf(demo.store, queries, SELECTIONS.All, range, () => false)).toEqual([])
 })
 
-/** A release that was paused has no evidence that is close to a pause and is not silent; the window of its contacts may not be over. */
-const NOT_OF_ONE_PAUSED = /^(?:Closest to a pause|Last contact|Repeat contact rate by)/
+/** A release that was paused has no evidence that is close to a pause, is not silent, and breached with a pause; this one moves no money. */
+const NOT_OF_ONE_PAUSED = /^(?:Closest to a pause|Last contact|Breaches without a pause|Revenue or cash)/
 
 test('narrowed to one slice of a release that was paused, every query finds it', async () => {
-  const [{ release: of, finding }] = demo.overview.incidents as [(typeof demo.overview.incidents)[number]]
+  const { release: of, finding } = demo.overview.incidents.find(({ closed }) => closed?.verdict === 'confirmed')!
+  const { channel, queue } = finding.strongest ?? finding
   const [slice] = (
     await frameOf(
       demo.store,
       `SELECT channel, queue, region FROM slice_times WHERE agent = '${of.agent}' AND release = '${of.release}'
-         AND '${finding.channel}' IN ('', channel) AND '${finding.queue}' IN ('', queue)
+         AND '${channel}' IN ('', channel) AND '${queue}' IN ('', queue)
        ORDER BY contacts DESC LIMIT 1`,
     )
   ).rows as { channel: string; queue: string; region: string }[]
-  const values: Readonly<Record<string, string>> = { ...slice!, ...of, compared: '4.1.0', period: 'day' }
+  const compared = { left: keyOfRelease(of), right: crm('4.1.0') }
+  const values: Readonly<Record<string, string>> = { ...slice!, ...of, ...compared, period: 'day' }
   const ofOne = selectionOf((name) => one(name, values[name]!))
-  const mayBeEmpty = ({ mayBeEmpty, where }: BoardQuery) => mayBeEmpty || NOT_OF_ONE_PAUSED.test(where)
+  const mayBeEmpty = ({ where }: BoardQuery) => NOT_OF_ONE_PAUSED.test(where)
   expect(await failuresOf(demo.store, shapes, ofOne, ranges(demo.toMs).minutes, mayBeEmpty)).toEqual([])
 })
 
@@ -113,6 +117,18 @@ test('on an empty store every query runs with All, and with several and with hos
   expect(await failuresOf(empty.store, queries, SELECTIONS.All, range)).toEqual([])
   for (const name of ['several values each', 'hostile values'] as const)
     expect(await failuresOf(empty.store, shapes, SELECTIONS[name], range)).toEqual([])
+})
+
+test('what a query finds does not depend on the time zone of the server', async () => {
+  // From 02:00 UTC on: in New York that is the day before, on which there were contacts as well.
+  const fromMs = demo.fromMs + DAY_MS + 2 * HOUR_MS
+  const answerIn = async (sql: string, zone: string) =>
+    (await frameOf(demo.store, sql, `, session_timezone = '${zone}', date_time_output_format = 'unix_timestamp'`)).rows
+  for (const intervalMs of [600_000, 2 * DAY_MS])
+    for (const { where, board, rawSql } of shapes) {
+      const sql = expanded(rawSql, SELECTIONS.All, { fromMs, toMs: demo.toMs, intervalMs })
+      expect(await answerIn(sql, 'America/New_York'), `${board} ${where}`).toEqual(await answerIn(sql, 'UTC'))
+    }
 })
 
 test('variables offer what the demo has, in order, and hostile names as they are', async () => {
@@ -145,7 +161,8 @@ describe('what a board shows is what the API says', () => {
     told = { overview: demo.overview, affected: new Map(await Promise.all(affected)) }
   })
   const POINTS = { hour: HOUR_MS, whole: 100_000 * DAY_MS }
-  const comparing = { ...SELECTIONS.All, release: { value: [TWO.release], options: [] } }
+  const only = (value: string) => ({ value, options: [value] })
+  const comparing = { ...SELECTIONS.All, left: only(crm(TWO.left)), right: only(crm(TWO.right)) }
 
   test.each(FIGURES.map((figure) => [`${figure.board} ${figure.panel} (${figure.query ?? 0})`, figure] as const))(
     '%s',
@@ -179,6 +196,124 @@ test('a selection narrows to exactly the releases selected, whatever their names
   const [contacts] = await rowsOfPanel('andon-live.json', 'Contacts', only)
   const view = demo.overview.releases.find(({ release }) => release.release === HOSTILE_NAME)!
   expect(contacts).toEqual({ contacts: view.contacts })
+})
+
+const secondsOf = (fromMs: number | null, untilMs: number | null): number | null =>
+  fromMs === null || untilMs === null ? null : Math.max(0, untilMs - fromMs) / 1000
+/** Rollback events by the monitor's own account: what it ordered to stop. */
+const rollbacks = () => demo.overview.incidents.filter(({ ordered }) => ordered !== 'nothing')
+const middleOf = (values: readonly number[]): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const half = Math.floor(sorted.length / 2)
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2
+}
+const inWords = (seconds: number): string => {
+  const [per, unit] =
+    seconds < 60 ? [1, 's'] : seconds < 3600 ? [60, 'min'] : seconds < 86_400 ? [3600, 'h'] : [86_400, 'd']
+  return `${Math.round((seconds / (per as number)) * 10) / 10} ${unit}`
+}
+
+test('rollbacks, verdicts and times of the leaders are those of the API, with their numbers', async () => {
+  const incidents = rollbacks()
+  expect(incidents).toHaveLength(2)
+  const of = (title: string) => rowsOfPanel('andon-leaders.json', title)
+  expect(await of('Rollback events')).toEqual([{ value: 2 }])
+  expect(await of('Found by people first')).toEqual([{ found: '0 of 2' }])
+  const verdicts = incidents.map(({ closed }) => closed!.verdict).sort()
+  expect(verdicts).toEqual(['confirmed', 'false_alarm'])
+  // Wilson for 1 of 2
+  expect(await of('Precision of pauses')).toEqual([{ confirmed: '1 of 2 (9 to 91 %)' }])
+  for (const [title, seconds] of [
+    ['Median time to detect', incidents.map(({ clock }) => secondsOf(clock.onsetMs, clock.detectedMs)!)],
+    ['Median time to pause', incidents.map(({ clock }) => secondsOf(clock.detectedMs, clock.acceptedMs)!)],
+    ['Median time to drain', incidents.map(({ clock }) => secondsOf(clock.acceptedMs, clock.drainedMs)!)],
+  ] as const) {
+    const [row] = await of(title)
+    expect(row!.time_and_floor, title).toMatch(new RegExp(`^${inWords(middleOf(seconds)).replace('.', '\\.')}, n 2`))
+  }
+  const factors = incidents.map(
+    ({ clock, finding }) => secondsOf(clock.onsetMs, clock.detectedMs)! / (finding.floorMs! / 1000),
+  )
+  const [detect] = await of('Median time to detect')
+  expect(detect!.time_and_floor).toMatch(new RegExp(`, ${Math.round(middleOf(factors) * 10) / 10} × floor$`))
+})
+
+test('each rollback event of the leaders stands with the clock, the floor and the channel that the API tells', async () => {
+  const rows = await rowsOfPanel('andon-leaders.json', 'Each rollback event')
+  expect(rows).toHaveLength(rollbacks().length)
+  for (const { release, clock, finding, closed } of rollbacks()) {
+    const near = (seconds: number | null) => (seconds === null ? null : expect.closeTo(seconds, 2))
+    expect(rows).toContainEqual(
+      expect.objectContaining({
+        release: release.release,
+        channel: finding.channel || finding.strongest!.channel,
+        signal: finding.signal,
+        seconds_to_detect: near(secondsOf(clock.onsetMs, clock.detectedMs)),
+        floor_seconds_to_detect: near(finding.floorMs! / 1000),
+        seconds_to_pause: near(secondsOf(clock.detectedMs, clock.acceptedMs)),
+        seconds_to_drain: near(secondsOf(clock.acceptedMs, clock.drainedMs)),
+        verdict: closed!.verdict,
+      }),
+    )
+  }
+  const channels = new Set(rows.map((row) => row.channel))
+  expect(channels).not.toContain('')
+})
+
+test('what customers went through is, on the board of leaders, what the API lists as affected', async () => {
+  const of = async (title: string) => (await rowsOfPanel('andon-leaders.json', title))[0]!
+  const listed = demo.affected
+  const count = (kind: string) => listed.filter((row) => row.kind === kind).length
+  expect(await of('Affected conversations')).toEqual({ value: count('contact') })
+  const customers = new Set(listed.filter(({ kind }) => kind === 'customer').map(({ item }) => item))
+  expect(customers.size).toBeGreaterThan(1)
+  expect(await of('Affected customers')).toEqual({ customers: customers.size })
+  const needing = listed.filter(({ need }) => need !== '')
+  const done = needing.filter((row) => row.done !== '')
+  expect(done.length).toBeGreaterThan(0)
+  expect(await of('Recovery completeness')).toEqual({
+    done: `${done.length} of ${needing.length} (${Math.floor((100 * done.length) / needing.length)} %)`,
+  })
+  const amount = listed.filter(({ kind }) => kind === 'record').reduce((sum, row) => sum + Number(row.amount), 0)
+  expect(amount).toBeGreaterThan(0)
+  expect(await of('Revenue or cash at risk')).toEqual({
+    at_risk: amount < 1e4 ? `EUR ${Math.round(amount)}` : `EUR ${Math.round(amount / 1e3)} k`,
+  })
+})
+
+test('the history of releases is that of the API, and two of them compared have the counts of the detector', async () => {
+  const history = await rowsOfPanel('andon-releases.json', 'Releases in the range')
+  expect(history).toHaveLength(demo.overview.releases.length)
+  for (const one of demo.overview.releases)
+    expect(history).toContainEqual(
+      expect.objectContaining({
+        ...one.release,
+        all_contacts: one.contacts,
+        state: lastStateOf(demo.overview, one),
+        release_key: keyOfRelease(one.release),
+      }),
+    )
+  const view = (name: string) => demo.overview.releases.find(({ release }) => release.release === name)!
+  const [left, right] = [view('4.2.0'), view('4.1.0')]
+  const one = (value: string) => ({ value, options: [value] })
+  const selection = {
+    ...SELECTIONS.All,
+    left: one(keyOfRelease(left.release)),
+    right: one(keyOfRelease(right.release)),
+  }
+  const rows = await rowsOfPanel('andon-releases.json', 'Signal by signal', selection)
+  const triggerOf = (release: typeof left) => release.triggers.find(({ signal }) => signal === 'failed_updates')!
+  const [ours, theirs] = [triggerOf(left), triggerOf(right)]
+  expect(rows[0]).toMatchObject({
+    signal_title: 'Failed updates',
+    trials_a: ours.trials,
+    hits_a: ours.hits,
+    low_a: expect.closeTo(ours.low!, 12),
+    trials_b: theirs.trials,
+    hits_b: theirs.hits,
+    high_b: expect.closeTo(theirs.high!, 12),
+    verdict: 'higher',
+  })
 })
 
 test('counts by day, by hour and by minute are the same counts', async () => {
@@ -289,7 +424,7 @@ test('the release timeline reads what its board asks for: releases, clocks and e
       drained: clock.drainedMs,
     })
   const paused = overview.releases
-    .filter(({ state }) => state !== 'live')
+    .filter(({ state }) => state === 'drained')
     .map(({ release: { environment, agent, release } }) => [environment, agent, release].join('\u001f'))
   expect(paused.length).toBeGreaterThan(1)
   for (const key of paused) expect(Math.max(...evidence.get(key)!.shares)).toBeGreaterThanOrEqual(1)

@@ -1,3 +1,4 @@
+import type { Release } from '../../facts/slice.ts'
 import type { BoardJson } from './finish.ts'
 import type { Format } from './frame.fixtures.ts'
 import { CLICKHOUSE_PLUGIN } from './query.ts'
@@ -29,7 +30,7 @@ export type TargetJson = Readonly<{
   format?: number
   expr?: string
 }>
-type VariableJson = Readonly<{ name: string; type: string; query?: unknown; datasource?: unknown }>
+type VariableJson = Readonly<{ name: string; type: string; hide?: number; query?: unknown; datasource?: unknown }>
 
 /** A query of ClickHouse, and where it stands. */
 export type Query = Readonly<{
@@ -37,13 +38,16 @@ export type Query = Readonly<{
   refId: string
   rawSql: string
   format: Format
-  mayBeEmpty: boolean
   /** The query as it stands in the board's JSON. */
   model: Readonly<Record<string, unknown>>
   /** Most points that its panel asks for, and the shortest in text ('1d'); undefined: by the width of the panel. */
   mostPoints?: number | undefined
   shortest?: string | undefined
 }>
+
+/** What the variables of the comparison hold for a release: written apart from the SQL that makes it (sql.ts). */
+export const keyOfRelease = ({ agent, release, environment }: Release): string =>
+  [agent, release, environment].map((name) => name.replaceAll('%', '%25').replaceAll(' ', '%20')).join(' ')
 
 export const panelsOf = (board: BoardJson): PanelJson[] =>
   (board.panels as PanelJson[]).flatMap((panel) => [panel, ...(panel.panels ?? [])])
@@ -76,13 +80,6 @@ export const promqlOf = (board: BoardJson): { where: string; expr: string }[] =>
 export const annotationsOf = (board: BoardJson): { name: string; target: TargetJson }[] =>
   (board.annotations as { list: { name: string; target: TargetJson }[] }).list
 
-/**
- * Panels and marks that the data of the gate rightly leave empty: nothing was observed only, no drill ran, no incident was closed, and the
- * windows of a week are not over.
- */
-const RIGHTLY_EMPTY =
-  /^(?:Breaches without a pause|Drills|Precision of pauses|Recovery completeness|Complaint rate by|Reopened rate by|Human review|Revenue or cash)/
-
 /** Every query of panels, annotations and variables that goes to ClickHouse. */
 export function clickhouseQueriesOf(board: BoardJson): Query[] {
   const ofPanels = panelsOf(board).flatMap((panel) =>
@@ -112,7 +109,6 @@ export function clickhouseQueriesOf(board: BoardJson): Query[] {
         model: target,
         rawSql: target.rawSql ?? '',
         format: isMark ? 'annotation' : target.format === 0 ? 'series' : 'table',
-        mayBeEmpty: RIGHTLY_EMPTY.test(where),
       }),
     )
   const ofVariables = variablesOf(board).map(({ name, rawSql, model }) => ({
@@ -121,7 +117,6 @@ export function clickhouseQueriesOf(board: BoardJson): Query[] {
     model,
     rawSql,
     format: 'variable' as const,
-    mayBeEmpty: false,
   }))
   return [...found, ...ofVariables]
 }

@@ -163,6 +163,7 @@ const variable = {
   name: z.string().regex(/^\w+$/),
   label: z.string().min(1),
   description: z.string().min(1),
+  hide: z.literal(2).optional(), // the variable travels along unseen
   skipUrlSync: z.boolean().optional(),
   allowCustomValue: z.boolean().optional(),
   multi: z.boolean().optional(),
@@ -204,7 +205,7 @@ export const boardSchema = z.strictObject({
   title: z.string().min(1),
   description: z.string().min(1),
   tags: z.array(z.string()),
-  timezone: z.literal('browser'),
+  timezone: z.enum(['browser', 'utc']),
   editable: z.boolean(),
   graphTooltip: z.literal(1),
   fiscalYearStartMonth: z.number(),

@@ -5,7 +5,7 @@ import { KPIS } from '../kpis.ts'
 import { allBoards, pluginBoards } from './all.ts'
 import { HOSTILE_NAME } from './demo.fixtures.ts'
 import { ALL, type Selection } from './macros.fixtures.ts'
-import { clickhouseQueriesOf, type Query } from './read.fixtures.ts'
+import { clickhouseQueriesOf, keyOfRelease, type Query } from './read.fixtures.ts'
 import type { Range } from './server-macros.fixtures.ts'
 
 export type BoardQuery = Query & Readonly<{ board: string }>
@@ -27,19 +27,24 @@ export const shapes: readonly BoardQuery[] = [...Map.groupBy(queries, ({ rawSql 
   ([first]) => first!,
 )
 
+export const HOUR_MS = 3_600_000
+export const DAY_MS = 24 * HOUR_MS
+
+export const crm = (release: string) => keyOfRelease({ environment: 'production', agent: 'crm-hygiene', release })
 /** Every variable that any board has, as people may set it. */
 export const OPTIONS: Readonly<Record<string, readonly string[]>> = {
   environment: ['production'],
   agent: ['crm-hygiene', 'collections', 'order-status'],
   release: ['4.2.0', 'r17', '2026.11.0', HOSTILE_NAME],
-  compared: ['4.1.0', '4.2.0'],
+  left: ['4.1.0', '4.2.0'].map(crm),
+  right: ['4.2.0', '4.1.0'].map(crm),
   channel: ['email', 'voice', 'whatsapp'],
   queue: ['onboarding', 'promises', 'orders'],
   region: ['emea', 'north', 'de'],
   period: ['week', 'day', 'month'],
 }
 /** Variables without All hold a text, the others a list. */
-const SINGLE = new Set(['compared', 'period'])
+const SINGLE = new Set(['left', 'right', 'period'])
 const HOSTILE = [HOSTILE_NAME, `'; DROP TABLE deltas; --`, ') OR 1=1 --', '\\', "'", '$__all)', '東京 "']
 
 export const selectionOf = (
@@ -56,12 +61,9 @@ export const SELECTIONS = {
   'one hostile value': selectionOf((name) => one(name, HOSTILE_NAME)),
 } as const satisfies Record<string, Selection>
 
-const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
-
 /** Ranges that read totals by minute, by hour and by day. */
 export const ranges = (toMs: number): Readonly<Record<'minutes' | 'hours' | 'days', Range>> => ({
-  minutes: { fromMs: toMs - 6 * DAY_MS, toMs, intervalMs: 300_000 },
+  minutes: { fromMs: toMs - 10 * DAY_MS, toMs, intervalMs: 600_000 },
   hours: { fromMs: toMs - 90 * DAY_MS, toMs, intervalMs: 2 * HOUR_MS },
   days: { fromMs: toMs - 90 * DAY_MS, toMs, intervalMs: 2 * DAY_MS },
 })

@@ -28,8 +28,17 @@ export const selected = (column: string, variable: string = column): string =>
 /** True for incidents of a selected slice; one whose evidence stands over all of them has an empty channel or queue, and concerns each. */
 export const concerned = (column: 'channel' | 'queue'): string => `(${column} = '' OR ${selected(column)})`
 
-/** True where the column holds the one selected value: for variables without All. */
-export const chosen = (column: string, variable: string): string => `has(${valuesOf(variable)}, ${column})`
+/** Agent, release and environment in one text that people can read and nothing else yields: spaces and percent signs inside a name are encoded. */
+export const RELEASE_KEY =
+  "arrayStringConcat(arrayMap(name -> replaceAll(replaceAll(name, '%', '%25'), ' ', '%20'), [toString(agent), toString(release), toString(environment)]), ' ')"
+
+/** True for the releases that these variables hold, each by its key. */
+export const isOneOf = (...variables: string[]): string => sql`
+  (agent, release, environment) IN (
+    SELECT names[1], names[2], names[3]
+    FROM (SELECT arrayMap(name -> decodeURLComponent(name), splitByChar(' ', arrayJoin(arrayConcat(${variables.map(valuesOf).join(', ')})))) AS names)
+    WHERE names[3] != '${DRILL.environment}'
+  )`
 
 /** Drills are told on the board of the monitor only: nobody was harmed. */
 export const NO_DRILLS = `environment != '${DRILL.environment}'`
@@ -76,8 +85,11 @@ export const COUNTS = sql`
     UNION ALL
     SELECT ${COUNTED}, '' AS region, toDateTime(day, 'UTC') AS at, n
     FROM rollup_days
-    WHERE ${BY_DAY} AND day >= toDate($__fromTime) + 1 AND day <= toDate($__toTime)
+    WHERE ${BY_DAY} AND day >= toDate($__fromTime, 'UTC') + 1 AND day <= toDate($__toTime, 'UTC')
   )`
+
+/** How much time one row of the counts stands for. */
+export const COUNTED_SECONDS = `if($__interval_s < 3600, 60, if(${BY_DAY}, 86400, 3600))`
 
 /** The latest releases of the selection that had a contact in the range: rows of agent, release, environment. */
 export const latest = (most: number = MOST_SERIES): string => sql`
@@ -162,6 +174,18 @@ export function wilson(end: 'low' | 'high', hits: string, trials: string): strin
   const value = `(${share} + ${Z ** 2 / 2} / ${trials} ${end === 'low' ? '-' : '+'} ${spread}) / (1 + ${Z ** 2} / ${trials})`
   return `if(${trials} > 0, ${end === 'low' ? `greatest(0, ${value})` : `least(1, ${value})`}, NULL)`
 }
+
+/** Columns with a share and both ends of its Wilson interval. */
+type ShareColumns = Readonly<{ rate: string; low: string; high: string }>
+
+/**
+ * One end of the 95 % interval of the difference of two shares, null where either is: Newcombe's hybrid score, made of both Wilson intervals
+ * (Statistics in Medicine 1998, method 10). Right at one look, as they are.
+ */
+export const difference = (end: 'low' | 'high', one: ShareColumns, other: ShareColumns): string =>
+  end === 'low'
+    ? `${one.rate} - ${other.rate} - sqrt(pow(${one.rate} - ${one.low}, 2) + pow(${other.high} - ${other.rate}, 2))`
+    : `${one.rate} - ${other.rate} + sqrt(pow(${one.high} - ${one.rate}, 2) + pow(${other.rate} - ${other.low}, 2))`
 
 /** A share that is null where nothing was counted: no data is never zero. */
 export const share = (hits: string, trials: string): string => `if(${trials} > 0, ${hits} / ${trials}, NULL)`

@@ -1,10 +1,9 @@
 import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
 import { board } from './board.ts'
-import { boardUrl, ofRow } from './links.ts'
+import { compareUrl } from './links.ts'
 import { cellLink, NO_CONTACTS, type PanelSource, pluginPanel } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { releaseSelected, sliceSelected } from './sql.ts'
-import { clickhouseSource, monitorPage, sliceVariables } from './variables.ts'
+import { RELEASE_KEY, releaseSelected, sliceSelected } from './sql.ts'
 
 /** Lanes that a reader may scroll through; the latest releases win. */
 const MOST_LANES = 1000
@@ -17,7 +16,7 @@ export function timeline(): Dashboard {
     name: 'timeline',
     description:
       'Every release as a lane: when it was live, being paused, paused, recovering or rolled back, how harm began, and how long each step took.',
-    variables: [clickhouseSource(), ...sliceVariables(['environment', 'agent', 'release']), monitorPage()],
+    shows: ['clickhouse', 'environment', 'agent', 'release', 'page'],
     from: 'now-7d',
     refresh: '1m',
   })
@@ -37,12 +36,7 @@ const lanes = (): PanelSource =>
     whenEmpty: NO_CONTACTS,
     queries: [clickhouse(releases(), 'table'), clickhouse(incidents(), 'table'), clickhouse(evidence(), 'table')],
     overrides: {
-      release: [
-        cellLink(
-          'Compare this release',
-          boardUrl('releases', { agent: ofRow('agent'), release: ofRow('release') }, ['environment']),
-        ),
-      ],
+      release_key: [cellLink('Compare this release', compareUrl())],
       incident_id: [
         cellLink('Open the incident', '${page}/incidents/${__data.fields["incident_id"]:percentencode}', true),
       ],
@@ -54,7 +48,7 @@ const lanes = (): PanelSource =>
  * releases_found says what it was cut from.
  */
 const releases = (): string => `
-    SELECT environment, agent, release, toDateTime(began) AS first_at, toDateTime(ended) AS last_at, total AS contacts, count() OVER () AS releases_found
+    SELECT environment, agent, release, toDateTime(began) AS first_at, toDateTime(ended) AS last_at, total AS contacts, ${RELEASE_KEY} AS release_key, count() OVER () AS releases_found
     FROM (
       SELECT environment, agent, release, min(slice_times.first_at) AS began, max(slice_times.last_at) AS ended, sum(slice_times.contacts) AS total
       FROM slice_times

@@ -3,16 +3,18 @@ import {
   DatasourceVariableBuilder,
   QueryVariableBuilder,
   TextBoxVariableBuilder,
+  VariableHide,
   type VariableModel,
   VariableRefresh,
 } from '@grafana/grafana-foundation-sdk/dashboard'
+import { SHARED, type Shared } from './links.ts'
 import { CLICKHOUSE, CLICKHOUSE_PLUGIN, PROMETHEUS } from './query.ts'
-import { chosen, SLICE_COLUMNS, type SliceColumn, selected } from './sql.ts'
+import { NO_DRILLS, RELEASE_KEY, SLICE_COLUMNS, type SliceColumn, selected, valuesOf } from './sql.ts'
 import { sql } from './text.ts'
 
 export type Variable = Builder<VariableModel>
 
-export const clickhouseSource = (): Variable =>
+const clickhouseSource = (): Variable =>
   new DatasourceVariableBuilder('clickhouse')
     .type(CLICKHOUSE_PLUGIN.type)
     .label('ClickHouse')
@@ -51,7 +53,7 @@ function sliceVariable(column: SliceColumn): Variable {
     column,
     sql`
     SELECT ${column} FROM slice_times
-    WHERE ${[`${column} != ''`, ...before.map((other) => selected(other))].join('\n      AND ')}
+    WHERE ${[`${column} != ''`, NO_DRILLS, ...before.map((other) => selected(other))].join('\n      AND ')}
     GROUP BY ${column}
     HAVING min(first_at) <= $__toTime AND max(last_at) >= $__fromTime
     ORDER BY ${order}
@@ -64,41 +66,62 @@ function sliceVariable(column: SliceColumn): Variable {
     .current({ text: ['All'], value: ['$__all'] })
 }
 
-export const sliceVariables = (columns: readonly SliceColumn[] = SLICE_COLUMNS): Variable[] =>
-  columns.map(sliceVariable)
-
-/** One release, for comparing; the n-th latest at first. */
-export const oneRelease = (name: string, label: string, except: string | null): Variable =>
-  clickhouseVariable(
+/**
+ * One release of the two that are compared, by its key. The first is the latest at first; the second the latest of the same agent that is not the
+ * first.
+ */
+export function comparedRelease(name: string, label: string, beside: string | null): Variable {
+  const first = beside === null ? '' : `${valuesOf(beside)}[1]`
+  const others = beside === null ? '' : ` AND release_key != ${first}`
+  const ofSameAgent = beside === null ? '' : `splitByChar(' ', release_key)[1] = splitByChar(' ', ${first})[1] DESC, `
+  return clickhouseVariable(
     name,
     sql`
-    SELECT release FROM slice_times
-    WHERE release != '' AND ${selected('environment')} AND ${selected('agent')}${except === null ? '' : ` AND NOT ${chosen('release', except)}`}
-    GROUP BY release
-    ORDER BY max(last_at) DESC, min(first_at) DESC
+    SELECT ${RELEASE_KEY} AS release_key FROM slice_times
+    WHERE release != '' AND ${NO_DRILLS} AND ${selected('environment')} AND ${selected('agent')}${others}
+    GROUP BY agent, release, environment
+    ORDER BY ${ofSameAgent}max(last_at) DESC, min(first_at) DESC
     LIMIT ${MOST_OPTIONS}`,
   )
     .label(label)
-    .description(`${label}: one release of the agents selected, the latest first.`)
+    .description(`${label}: agent, release and environment, the latest first. A space inside a name shows as %20.`)
+}
 
 /** Where the page of a monitor listens unless it is told otherwise. */
 export const MONITOR_PAGE = 'http://127.0.0.1:4320'
 
 /** Where links lead that Grafana cannot know; people set them once per board. */
-export const address = (name: string, label: string, value: string, description: string): Variable =>
+const address = (name: string, label: string, value: string, description: string): Variable =>
   new TextBoxVariableBuilder(name)
     .label(label)
     .defaultValue(value)
     .current({ text: value, value })
     .description(description)
 
-export const monitorPage = (): Variable =>
+const monitorPage = (): Variable =>
   address(
     'page',
     'Monitor page',
     MONITOR_PAGE,
     'Address of the page of the monitor, for links to incidents and runbooks.',
   )
+
+/** The variables that every board has, in their order; those that a board has no use for are hidden, and travel along in its links. */
+export function sharedVariables(shown: readonly Shared[]): Variable[] {
+  const variables: Readonly<Record<Shared, Variable>> = {
+    clickhouse: clickhouseSource(),
+    ...(Object.fromEntries(SLICE_COLUMNS.map((column) => [column, sliceVariable(column)])) as Record<
+      SliceColumn,
+      Variable
+    >),
+    page: monitorPage(),
+  }
+  return SHARED.map((name) => (shown.includes(name) ? variables[name] : hidden(variables[name])))
+}
+
+const hidden = (variable: Variable): Variable => ({
+  build: () => ({ ...variable.build(), hide: VariableHide.HideVariable }),
+})
 
 export const prometheusInstance = (): Variable =>
   new QueryVariableBuilder('instance')

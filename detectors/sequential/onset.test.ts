@@ -2,7 +2,9 @@ import { expect, test } from 'vitest'
 import { REPEAT_CONTACT_72H } from './age-profile.ts'
 import { designTest } from './design.ts'
 import { addHits, addTrials, advance, createStream, logE } from './known-rate.ts'
-import { onset, summary } from './onset.ts'
+import { onset, onsetTwoSample, summary } from './onset.ts'
+import { armInformation, bernoulliInformation, detectionAtLaunch } from './power.ts'
+import { addAtRisk, addStratumHits, advanceTwoSample, createTwoSample, designTwoSample } from './two-sample.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -59,4 +61,50 @@ test('the onset of a delayed signal is the start of the first badly served conta
   const found = onset(design, state)!
   expect(Math.abs(found.medianMs - faultHour * HOUR)).toBeLessThan(3 * HOUR)
   expect(summary(design, state).atRisk).toBe(state.risk!.open.reduce((a, b) => a + b))
+})
+
+test.each([
+  ['an immediate signal', designTest({ baseline: 0.02 })],
+  ['a quantity of hits with rhythm', designTest({ baseline: 0.02, dispersion: 2 })],
+] as const)('the information since the onset of %s is that by which the floor of a test is counted', (_, design) => {
+  const state = createStream(design)
+  for (let minute = 0; minute < 100; minute++) {
+    addTrials(design, state, minute * MINUTE, 20)
+    addHits(design, state, minute * MINUTE, 1)
+  }
+  const { informationSince, ratio, launchProbability } = onset(design, state)!
+  expect(launchProbability).toBeGreaterThan(0.5)
+  const line = Math.log(100)
+  const { floorTrials } = detectionAtLaunch({ ...design, dispersion: 1 }, ratio, line)
+  expect((line / informationSince) * 2000).toBeCloseTo(floorTrials * design.dispersion, 6)
+})
+
+test('two arms of the same size teach, per hit of either, what the floor of their comparison counts; one arm alone teaches nothing', () => {
+  const design = designTwoSample({ stratumMs: MINUTE, windowMs: HOUR })
+  const informationOf = (stable: number) => {
+    const state = createTwoSample(design)
+    for (let minute = 0; minute < 60; minute++) {
+      addAtRisk(design, state, 'candidate', minute * MINUTE, 20)
+      addAtRisk(design, state, 'stable', minute * MINUTE, stable)
+      addStratumHits(design, state, minute * MINUTE, { candidate: 2, stable: stable > 0 ? 1 : 0 })
+      advanceTwoSample(design, state, (minute + 1) * MINUTE)
+    }
+    const { informationSince, ratio } = onsetTwoSample(design, state)!
+    return { perHit: informationSince / 180, ratio }
+  }
+  const { perHit, ratio } = informationOf(20)
+  expect(perHit).toBeCloseTo(armInformation(0.5, ratio), 6)
+  expect(informationOf(0).perHit).toBe(0)
+})
+
+test('a harm beyond the grid of ratios teaches what it is, not what the grid can say', () => {
+  const design = designTest({ baseline: 0.01 })
+  const state = createStream(design)
+  for (let minute = 0; minute < 20; minute++) {
+    addTrials(design, state, minute * MINUTE, 10)
+    addHits(design, state, minute * MINUTE, 5)
+  }
+  const found = onset(design, state)!
+  expect(found.ratio).toBe(10)
+  expect(found.informationSince / 200).toBeCloseTo(bernoulliInformation(0.5, 0.01), 9)
 })

@@ -3,6 +3,7 @@ import { type Effects, onsetPrior } from './effects.ts'
 import { logE, referenceOf, type StreamState, scoreOf } from './known-rate.ts'
 import { logSum } from './log-domain.ts'
 import type { OnsetCell, OnsetCells } from './onset-cells.ts'
+import { armInformation, rateInformation } from './power.ts'
 import { mixedInterval, oddsRatioBelow, type RatioBelow, type RatioInterval, rateRatioBelow } from './ratio-interval.ts'
 import type { TwoSampleDesign, TwoSampleState } from './two-sample.ts'
 
@@ -22,6 +23,12 @@ export type OnsetEstimate = Readonly<{
   sinceMs: number
   hitsSince: number
   exposureSince: number
+  /**
+   * What the trials since that onset could teach on average, were the ratio the true one: Kullback–Leibler information against the healthy rate, in
+   * nats. Where the ratio is the largest of the grid, it is what was seen if that is larger still. A test reaches its line L after L ÷ this of the
+   * trials at the earliest, on average (power.ts).
+   */
+  informationSince: number
 }>
 
 /**
@@ -52,22 +59,38 @@ type Hypothesis = Readonly<{
  */
 export function onset(design: TestDesign, state: StreamState): OnsetEstimate | null {
   const { dispersion } = design
-  return estimateOf(hypothesesOf(design, state), design.effects, ({ hits, exposure }) =>
-    rateRatioBelow(hits / dispersion, exposure / dispersion),
+  return estimateOf(
+    hypothesesOf(design, state),
+    design.effects,
+    ({ hits, exposure }) => rateRatioBelow(hits / dispersion, exposure / dispersion),
+    ({ hits, exposure }, ratio) =>
+      (exposure / dispersion) * rateInformation(design, atLeast(design.effects, ratio, hits / exposure)),
   )
 }
 
 /** The same for a comparison with a stable release; `exposureSince` is then what equal arms would have shown. */
 export function onsetTwoSample(design: TwoSampleDesign, state: TwoSampleState): OnsetEstimate | null {
-  return estimateOf(armHypotheses(design, state), design.effects, ({ hits, total, exposure }) =>
-    oddsRatioBelow(hits, total, exposure),
+  return estimateOf(
+    armHypotheses(design, state),
+    design.effects,
+    ({ hits, total, exposure }) => oddsRatioBelow(hits, total, exposure),
+    ({ hits, total, exposure }, ratio) => {
+      if (!(exposure > 0 && exposure < total)) return 0 // where one arm alone was there, nothing could be compared
+      const odds = (hits + 0.5) / (total - hits + 0.5) / (exposure / (total - exposure))
+      return total * armInformation(exposure / total, atLeast(design.effects, ratio, odds))
+    },
   )
 }
+
+/** The grid of ratios ends, faults do not. */
+const atLeast = ({ ratios }: Effects, ratio: number, seen: number): number =>
+  ratio === ratios.at(-1) && Number.isFinite(seen) ? Math.max(ratio, seen) : ratio
 
 function estimateOf<One extends Hypothesis>(
   hypotheses: readonly One[],
   effects: Effects,
   ratioOf: (since: One) => RatioBelow,
+  informationOf: (since: One, ratio: number) => number,
 ): OnsetEstimate | null {
   if (hypotheses.length === 0) return null
   const masses = hypotheses.map((h) => logSum(h.logMass))
@@ -78,16 +101,18 @@ function estimateOf<One extends Hypothesis>(
   // bad within the first cell is told apart from bad from launch by nothing: the range covers both, the estimate is the launch
   const launch = { ...hypotheses[0]!, toMs: hypotheses[0]!.fromMs }
   const collapsed = [launch, ...hypotheses.slice(1)]
+  const ratio = effects.ratios[best.logMass.indexOf(Math.max(...best.logMass))]!
   return {
     medianMs: quantile(collapsed, shares, 0.5),
     lowMs: quantile(collapsed, shares, 0.05),
     highMs: quantile(hypotheses, shares, 0.95),
     launchProbability: shares[0]!,
-    ratio: effects.ratios[best.logMass.indexOf(Math.max(...best.logMass))]!,
+    ratio,
     ratioInterval: mixedInterval(likely.map(({ one, share }) => ({ share, below: ratioOf(one) }))),
     sinceMs: best.startMs,
     hitsSince: best.hits,
     exposureSince: best.exposure,
+    informationSince: informationOf(best, ratio),
   }
 }
 

@@ -28,18 +28,20 @@ export function armInformation(theta: number, ratio: number): number {
 export const bernoulliInformation = (p1: number, p0: number): number =>
   p1 * Math.log(p1 / p0) + (p1 >= 1 ? 0 : (1 - p1) * Math.log((1 - p1) / (1 - p0)))
 
+/** Information of one healthy hit owed under `design`, when hits come `ratio` times as often as they should. */
+export const rateInformation = ({ delayed, share }: TestDesign, ratio: number): number =>
+  delayed ? poissonInformation(ratio) : bernoulliInformation(Math.min(1, ratio * share), share) / share
+
 /**
  * Trials to a pause under `design` when the true rate is `ratio` × the healthy one from the first contact.
  * `logThreshold` is what this stream needs, e.g. log(1/(α·weight)). Infinity when the ratio is too small to be found.
  */
 export function detectionAtLaunch(design: TestDesign, ratio: number, logThreshold: number): Detection {
   assert(ratio > 1 && logThreshold > 0, 'a detection needs a ratio above 1 and a threshold above 0')
-  const { share, hitsPerTrial } = design
-  const p1 = Math.min(1, ratio * share)
-  const perTrial = design.delayed ? poissonInformation(ratio) * hitsPerTrial : bernoulliInformation(p1, share)
+  const { hitsPerTrial } = design
   const [median, p90] = owedAtPause(design, ratio, logThreshold, [0.5, 0.9])
   return {
-    floorTrials: logThreshold / perTrial,
+    floorTrials: logThreshold / (rateInformation(design, ratio) * hitsPerTrial),
     medianTrials: Math.ceil(median! / hitsPerTrial),
     p90Trials: Math.ceil(p90! / hitsPerTrial),
   }

@@ -89,8 +89,9 @@ ENGINE = MergeTree
 ORDER BY (started_at, drill_id);
 
 -- Every incident in which a release was ordered to stop, with the clock in seconds; null = not known, or has not happened. Drills, replays,
--- shadow triggers and incidents that only told people are no rollback events. channel and queue: where the evidence was strongest,
--- '' = over all. by_person: a person ordered it, no trigger had. verdict: confirmed, false_alarm, unclear; '' = not closed. The clock is that of
+-- shadow triggers and incidents that only told people are no rollback events. channel and queue: where the evidence was strongest, also when
+-- that of all traffic together was stronger still; '' = not told. floor_…: what no test finds sooner on average (facts/finding.ts), and the round trip to
+-- the target that accepted; null = there is none, or it is not known. by_person: a person ordered it, no trigger had. verdict: confirmed, false_alarm, unclear; '' = not closed. The clock is that of
 -- the first order; what was stopped may have been widened since.
 CREATE VIEW IF NOT EXISTS kpi_incidents AS
 SELECT
@@ -99,8 +100,9 @@ SELECT
   JSONExtractString(finding, 'release', 'environment') AS environment,
   JSONExtractString(finding, 'release', 'agent') AS agent,
   JSONExtractString(finding, 'release', 'release') AS release,
-  JSONExtractString(finding, 'channel') AS channel,
-  JSONExtractString(finding, 'queue') AS queue,
+  JSONExtractString(finding, 'channel') = '' AND JSONExtractString(finding, 'queue') = '' AS is_pooled,
+  if(is_pooled, JSONExtractString(finding, 'strongest', 'channel'), JSONExtractString(finding, 'channel')) AS channel,
+  if(is_pooled, JSONExtractString(finding, 'strongest', 'queue'), JSONExtractString(finding, 'queue')) AS queue,
   JSONExtractString(finding, 'signal') AS signal,
   JSONExtractString(finding, 'action') AS action,
   verdict,
@@ -111,7 +113,10 @@ SELECT
   if(accepted_ms > stopped_ms, 0, stopped_ms - accepted_ms) / 1000 AS seconds_to_stop,
   if(accepted_ms > drained_ms, 0, drained_ms - accepted_ms) / 1000 AS seconds_to_drain,
   if(opened_ms > acknowledged_ms, 0, acknowledged_ms - opened_ms) / 1000 AS seconds_to_acknowledge,
+  JSONExtract(finding, 'floorMs', 'Nullable(Float64)') / 1000 AS floor_seconds_to_detect,
+  if(trip.1 = 0, NULL, trip.3 / 1000) AS floor_seconds_to_pause,
   JSONExtractFloat(finding, 'contactsExposed') AS contacts_exposed,
+  JSONExtract(finding, 'floorContacts', 'Nullable(Float64)') AS floor_contacts_exposed,
   if(counted = '', NULL, JSONExtractFloat(counted, 'contactsAfterPause')) AS contacts_after_pause,
   if(counted = '', NULL, JSONExtractFloat(counted, 'writesAfterPause')) AS writes_after_pause
 FROM (
@@ -124,6 +129,9 @@ FROM (
     JSONExtract(finding, 'firstHarmMs', 'Nullable(Int64)') AS first_harm_ms,
     minIf(at_ms, type = 'opened') AS opened_ms,
     nullIf(minIf(at_ms, type = 'accepted' AND JSONExtractBool(body, 'enforces')), 0) AS accepted_ms,
+    argMinIf(JSONExtractString(body, 'target'), version, type = 'accepted' AND JSONExtractBool(body, 'enforces')) AS accepted_by,
+    arrayFirst(line -> line.2 = accepted_by, arraySort(groupArrayIf((version, JSONExtractString(body, 'target'), JSONExtractFloat(body, 'elapsedMs')),
+      type = 'attempted' AND JSONExtractString(body, 'outcome') = 'delivered' AND JSONExtractString(body, 'stage') = ''))) AS trip,
     nullIf(JSONExtractInt(argMaxIf(body, version, type IN ('stopped', 'reopened')), 'stoppedAtMs'), 0) AS stopped_ms,
     nullIf(JSONExtractInt(argMaxIf(body, version, type IN ('drained', 'reopened')), 'drainedAtMs'), 0) AS drained_ms,
     nullIf(minIf(at_ms, type = 'acknowledged'), 0) AS acknowledged_ms,
@@ -233,14 +241,24 @@ CREATE VIEW IF NOT EXISTS kpi_affected_parts AS
 SELECT toDate(taken.opened_at) AS day, affected.environment AS environment, affected.agent AS agent, affected.release AS release,
   affected.channel AS channel, affected.queue AS queue, part.1 AS kpi, part.4 AS currency,
   sum(part.2) AS numerator, sum(part.3) AS denominator, max(part.5) AS is_ratio
-FROM (SELECT *, part FROM affected_now ARRAY JOIN [
-  ('affected_contacts', toFloat64(kind = 'contact'), 1, '', 0),
-  ('affected_customers', toFloat64(kind = 'customer'), 1, '', 0),
-  ('affected_transfers', toFloat64(kind = 'contact' AND contact_end = 'transferred'), 1, '', 0),
-  ('affected_escalations', toFloat64(kind = 'contact' AND contact_end = 'escalated'), 1, '', 0),
-  ('amount_at_risk', if(kind = 'record', amount, 0), 1, currency, 0),
-  ('recovery_completeness', toFloat64(need != '' AND is_done), toFloat64(need != ''), '', 1)
-]::Array(Tuple(String, Float64, Float64, String, UInt8)) AS part) AS affected
+FROM (
+  SELECT incident_id, environment, agent, release, channel, queue, part
+  FROM (
+    SELECT incident_id, environment, agent, release, channel, queue, currency, countIf(kind = 'contact') AS contacts, countIf(kind = 'customer') AS customers,
+      countIf(kind = 'contact' AND contact_end = 'transferred') AS transfers, countIf(kind = 'contact' AND contact_end = 'escalated') AS escalations,
+      sumIf(affected_now.amount, kind = 'record') AS amounts, countIf(need != '' AND is_done) AS done, countIf(need != '') AS needing
+    FROM affected_now
+    GROUP BY incident_id, environment, agent, release, channel, queue, currency
+  )
+  ARRAY JOIN [
+    ('affected_contacts', contacts, 1, '', 0),
+    ('affected_customers', customers, 1, '', 0),
+    ('affected_transfers', transfers, 1, '', 0),
+    ('affected_escalations', escalations, 1, '', 0),
+    ('amount_at_risk', amounts, 1, currency, 0),
+    ('recovery_completeness', done, needing, '', 1)
+  ]::Array(Tuple(String, Float64, Float64, String, UInt8)) AS part
+) AS affected
 INNER JOIN (SELECT incident_id, opened_at FROM kpi_incidents) AS taken ON taken.incident_id = affected.incident_id
 GROUP BY day, environment, agent, release, channel, queue, kpi, currency
 HAVING numerator != 0 OR denominator != 0;

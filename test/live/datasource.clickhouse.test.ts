@@ -168,7 +168,7 @@ async function differencesOf(
   const rows = await rowsByUs(store.reader, sql)
   const [frame] = answer.frames
   const complaints = [...complaintsOf(answer), ...faultsOf(rows, query.format)]
-  if (mustHaveRows && rows.rows.length === 0 && !query.mayBeEmpty) complaints.push('no rows')
+  if (mustHaveRows && rows.rows.length === 0) complaints.push('no rows')
   const executed = frame?.schema.meta?.executedQueryString
   if (executed !== undefined && executed !== sql) complaints.push(`ran ${executed}\ninstead of ${sql}`)
   complaints.push(...unlike(wideOf(query.refId, frame), expectedOf(query, way, rows)))

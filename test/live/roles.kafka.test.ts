@@ -76,7 +76,6 @@ describe.skipIf(!hasKafka())('roles over Kafka', { timeout: 240_000 }, () => {
       space.start('pipeline'),
     ])
     const [instance, detecting] = started
-    const [instance] = started
     const bad = Array.from({ length: 300 }, (_, i) => ({
       conversation: `bad-${i}`,
       agent: 'agent',

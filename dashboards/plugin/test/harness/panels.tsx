@@ -88,7 +88,7 @@ const drawable = (frames: DataFrame[]): DataFrame[] =>
 type StatProps = Omit<DrawnProps, 'timeRange' | 'marks'> & { frames: DataFrame[]; noValue: string }
 
 function Stat({ frames, panel, noValue, theme, width, height }: StatProps) {
-  const field = frames[0]?.fields.find(({ type }) => type === 'number')
+  const field = frames[0]?.fields.find(({ type }) => type !== 'time') // a number, or words
   const last = field?.values.at(-1) ?? null
   const value: DisplayValue = last === null || !field ? { text: noValue, numeric: Number.NaN } : field.display!(last)
   return (
