@@ -8,9 +8,9 @@ import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
 import type { Incident } from '../../facts/incident.ts'
 import { isPast } from '../../facts/incident.ts'
 import type { Overview, ReleaseView, TriggerView } from '../../facts/overview.ts'
+import { STATE_CODES } from './fields.ts'
 import type { Row } from './frame.fixtures.ts'
 import { MOST_SHARES } from './live-signals.ts'
-import { STATE_CODES } from './panels.ts'
 import { MOST_SERIES } from './sql.ts'
 
 /** What the API answered at the end of the demo: the overview, and per incident the rows of what it touched. */

@@ -1,4 +1,5 @@
-import { BAD, FEW, GOOD, type PanelSource, stat } from './panels.ts'
+import { BAD, GOOD } from './fields.ts'
+import { FEW, type PanelSource, stat } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { sql } from './text.ts'
 

@@ -1,20 +1,8 @@
 import { KPIS, type Kpi, type KpiUnit } from '../kpis.ts'
+import { atLeast, cellLink, hidden, LASTED, named, unit, WHEN, width } from './fields.ts'
 import { amounts, days, inRange, outOf, shareOutOf, VALUE } from './kpi-sql.ts'
 import { compareUrl } from './links.ts'
-import {
-  atLeast,
-  cellLink,
-  hidden,
-  LASTED,
-  NO_CONTACTS,
-  NO_INCIDENT,
-  named,
-  type PanelSource,
-  table,
-  unit,
-  WHEN,
-  width,
-} from './panels.ts'
+import { NO_CONTACTS, NO_INCIDENT, type PanelSource, table } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { RELEASE_KEY, releaseName } from './sql.ts'
 import { sql } from './text.ts'

@@ -1,6 +1,7 @@
+import { named, unit } from './fields.ts'
 import { outOf } from './kpi-sql.ts'
 import { plain, plainTotal } from './live-numbers.ts'
-import { FEW, NO_CONTACTS, named, type PanelSource, SHARE_POINTS, statOfText, table, unit } from './panels.ts'
+import { FEW, NO_CONTACTS, type PanelSource, SHARE_POINTS, statOfText, table } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { COUNTS, NO_DRILLS, share } from './sql.ts'
 import { sql } from './text.ts'

@@ -1,6 +1,7 @@
 import type { Signal } from '../../detectors/signals/definition.ts'
 import { rateOf } from './evidence.ts'
-import { asBand, asLimit, link, NO_CONTACTS, type PanelSource, RELEASE_SHARE_POINTS, series } from './panels.ts'
+import { asBand, asLimit, link } from './fields.ts'
+import { NO_CONTACTS, type PanelSource, RELEASE_SHARE_POINTS, series } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { COUNTS, isAmong, linesOf, nearest, releaseName, sliceSelected, wilson } from './sql.ts'
 import { sql } from './text.ts'

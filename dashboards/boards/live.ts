@@ -3,35 +3,37 @@ import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
 import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
 import { joint, standings, states } from './evidence.ts'
+import {
+  atLeast,
+  BAD,
+  CALM,
+  CAREFUL,
+  cellLink,
+  colouredText,
+  FINDINGS,
+  filterable,
+  gaugeCell,
+  hidden,
+  named,
+  STATES,
+  unit,
+  WHEN,
+  width,
+} from './fields.ts'
 import { compareUrl, SHARED } from './links.ts'
 import { missing } from './live-coverage.ts'
 import { liveNumbers, plain, plainTotal } from './live-numbers.ts'
 import { rate } from './live-signals.ts'
 import {
-  atLeast,
-  BAD,
   BAR_POINTS,
-  CALM,
-  CAREFUL,
-  cellLink,
-  colouredText,
   EVIDENCE_AXIS,
   EVIDENCE_BRIDGED_MS,
-  FINDINGS,
-  filterable,
-  gaugeCell,
-  hidden,
   NO_CONTACTS,
-  named,
   type PanelSource,
   row,
   SHARE_POINTS,
-  STATES,
   series,
   table,
-  unit,
-  WHEN,
-  width,
 } from './panels.ts'
 import { clickhouse } from './query.ts'
 import {

@@ -2,27 +2,10 @@ import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sd
 import { STALLED_MS } from '../../facts/overview.ts'
 import { drillMarks, restartMarks } from './annotations.ts'
 import { board } from './board.ts'
+import { atLeast, BAD, CAREFUL, colouredText, GOOD, LASTED, named, unit, WHEN, width, words } from './fields.ts'
 import { activeRoles, lanes, notCounted, RECORDS_OF_PIPELINE, records, roleFailures } from './monitor-kafka.ts'
 import { and, OF, over } from './monitor-series.ts'
-import {
-  atLeast,
-  BAD,
-  CAREFUL,
-  colouredText,
-  FEW,
-  GOOD,
-  LASTED,
-  named,
-  type PanelSource,
-  row,
-  series,
-  stat,
-  table,
-  unit,
-  WHEN,
-  width,
-  words,
-} from './panels.ts'
+import { FEW, type PanelSource, row, series, stat, table } from './panels.ts'
 import { clickhouse, prometheus } from './query.ts'
 import { sql } from './text.ts'
 import { prometheusInstance, prometheusSource } from './variables.ts'

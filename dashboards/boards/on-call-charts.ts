@@ -1,5 +1,6 @@
+import { BAD } from './fields.ts'
 import { shown } from './on-call-numbers.ts'
-import { BAD, EVIDENCE_AXIS, EVIDENCE_BRIDGED_MS, NO_INCIDENT, type PanelSource, series } from './panels.ts'
+import { EVIDENCE_AXIS, EVIDENCE_BRIDGED_MS, NO_INCIDENT, type PanelSource, series } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { isAmong, linesOf, MOST_SERIES, releaseName } from './sql.ts'
 import { sql } from './text.ts'

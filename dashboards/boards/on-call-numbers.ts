@@ -1,5 +1,6 @@
+import { BAD, CAREFUL, GOOD } from './fields.ts'
 import { countedUntil } from './freshness.ts'
-import { BAD, CAREFUL, FEW, GOOD, type PanelSource, stat } from './panels.ts'
+import { FEW, type PanelSource, stat } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { IS_OPEN, incidentSelected } from './sql.ts'
 import { sql } from './text.ts'

@@ -1,17 +1,6 @@
+import { atLeast, codeOf, named, STATE_CODES, unit, WHEN, width } from './fields.ts'
 import { shown } from './on-call-numbers.ts'
-import {
-  atLeast,
-  codeOf,
-  NO_INCIDENT,
-  named,
-  type PanelSource,
-  STATE_CODES,
-  stateTimeline,
-  table,
-  unit,
-  WHEN,
-  width,
-} from './panels.ts'
+import { NO_INCIDENT, type PanelSource, stateTimeline, table } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { releaseName } from './sql.ts'
 import { sql } from './text.ts'

@@ -3,10 +3,6 @@ import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
 import { REPLY_WINDOW_MS } from '../../facts/reply-window.ts'
 import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
-import { compareUrl, ofRow, SHARED } from './links.ts'
-import { harm } from './on-call-charts.ts'
-import { shown, standing, touched } from './on-call-numbers.ts'
-import { onCallPause } from './on-call-pause.ts'
 import {
   atLeast,
   BAD,
@@ -15,18 +11,18 @@ import {
   colouredText,
   hidden,
   LASTED,
-  NO_INCIDENT,
   named,
-  type PanelSource,
-  row,
   STATES,
-  table,
-  text,
   unit,
   WHEN,
   WHEN_WIDE,
   width,
-} from './panels.ts'
+} from './fields.ts'
+import { compareUrl, ofRow, SHARED } from './links.ts'
+import { harm } from './on-call-charts.ts'
+import { shown, standing, touched } from './on-call-numbers.ts'
+import { onCallPause } from './on-call-pause.ts'
+import { NO_INCIDENT, type PanelSource, row, table, text } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { RELEASE_KEY, releaseName, selected, share } from './sql.ts'
 import { sql } from './text.ts'

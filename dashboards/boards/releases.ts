@@ -3,7 +3,6 @@ import { type Signal, windowMsOf } from '../../detectors/signals/definition.ts'
 import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
 import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
-import { boardUrl, ofRow } from './links.ts'
 import {
   asBand,
   asLimit,
@@ -11,23 +10,18 @@ import {
   BAD,
   cellLinks,
   colouredText,
-  EVIDENCE_AXIS,
   FINDINGS,
   filterable,
   hidden,
   LASTED,
-  NO_CONTACTS,
   named,
-  type PanelSource,
-  row,
-  SHARE_POINTS,
   STATES,
-  series,
-  table,
   unit,
   WHEN_WIDE,
   width,
-} from './panels.ts'
+} from './fields.ts'
+import { boardUrl, ofRow } from './links.ts'
+import { EVIDENCE_AXIS, NO_CONTACTS, type PanelSource, row, SHARE_POINTS, series, table } from './panels.ts'
 import { clickhouse } from './query.ts'
 import {
   COUNTED_SECONDS,

@@ -1,7 +1,8 @@
 import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
 import { board } from './board.ts'
+import { cellLink } from './fields.ts'
 import { compareUrl } from './links.ts'
-import { cellLink, NO_CONTACTS, type PanelSource, pluginPanel } from './panels.ts'
+import { NO_CONTACTS, type PanelSource, pluginPanel } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { RELEASE_KEY, releaseSelected, sliceSelected } from './sql.ts'
 

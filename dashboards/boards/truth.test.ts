@@ -5,9 +5,9 @@ import { keepPauseCounts } from '../../app/pause-counts.clickhouse.ts'
 import type { IncidentEvent, IncidentEventBody, Scope } from '../../facts/incident.ts'
 import { allBoards, pluginBoards } from './all.ts'
 import { openEmptyStore } from './demo.fixtures.ts'
+import { BAD, codeOf, GOOD } from './fields.ts'
 import { frameOf } from './frame.fixtures.ts'
 import { ALL, expanded } from './macros.fixtures.ts'
-import { BAD, codeOf, GOOD } from './panels.ts'
 import { annotationsOf, clickhouseQueriesOf } from './read.fixtures.ts'
 
 const HOUR = 60 * MINUTE
