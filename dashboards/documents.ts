@@ -60,7 +60,7 @@ function filesBelow(root: URL, folder: string): string[] {
 }
 
 const textOf = (root: URL, path: string): string => readFileSync(new URL(`.${path}`, root), 'utf8')
-const titleOf = (text: string): string => /^# (.+)$/m.exec(text)?.[1] ?? 'Andon'
+const titleOf = (text: string): string => (/^# (.+)$/m.exec(text)?.[1] ?? 'Andon').replaceAll('`', '')
 
 /** Markdown as HTML. A link out of the documents, such as to source code, is left as its text. */
 function rendered(text: string, path: string): string {
@@ -82,7 +82,8 @@ function rendered(text: string, path: string): string {
 function listed(paths: readonly string[], title: (path: string) => string): string {
   const texts = paths.filter((path) => path.endsWith('.md'))
   const groups = Map.groupBy(texts, (path) => posix.dirname(path))
-  const lists = [...groups].map(
+  const isRunbooks = ([folder]: readonly [string, unknown]) => Number(folder.endsWith('/runbooks'))
+  const lists = [...groups].sort((a, b) => isRunbooks(b) - isRunbooks(a)).map(
     ([folder, files]) =>
       `<h2>${escaped(folder.slice(1))}</h2><ul>${files.map((path) => `<li><a href="${escaped(path)}">${escaped(title(path))}</a></li>`).join('')}</ul>`,
   )
