@@ -83,10 +83,12 @@ function listed(paths: readonly string[], title: (path: string) => string): stri
   const texts = paths.filter((path) => path.endsWith('.md'))
   const groups = Map.groupBy(texts, (path) => posix.dirname(path))
   const isRunbooks = ([folder]: readonly [string, unknown]) => Number(folder.endsWith('/runbooks'))
-  const lists = [...groups].sort((a, b) => isRunbooks(b) - isRunbooks(a)).map(
-    ([folder, files]) =>
-      `<h2>${escaped(folder.slice(1))}</h2><ul>${files.map((path) => `<li><a href="${escaped(path)}">${escaped(title(path))}</a></li>`).join('')}</ul>`,
-  )
+  const lists = [...groups]
+    .sort((a, b) => isRunbooks(b) - isRunbooks(a))
+    .map(
+      ([folder, files]) =>
+        `<h2>${escaped(folder.slice(1))}</h2><ul>${files.map((path) => `<li><a href="${escaped(path)}">${escaped(title(path))}</a></li>`).join('')}</ul>`,
+    )
   return page('Documents of Andon', `<h1>Documents of Andon</h1>${lists.join('')}`)
 }
 
