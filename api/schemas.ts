@@ -227,6 +227,7 @@ export const overviewSchema: z.ZodType<Overview> = z
     seq: z.number().describe('Last batch counted.'),
     waitingRows: z.number(),
     ingestLagSeconds: z.number(),
+    setAside: z.number().describe('Facts that no batch can count: they count nowhere until they are replayed.'),
     releases: z.array(releaseViewSchema).readonly(),
     incidents: z.array(incidentSchema).readonly().describe('Newest first.'),
   })

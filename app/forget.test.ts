@@ -10,7 +10,7 @@ import { wallClock } from '../lib/clock.ts'
 import { idOf } from '../lib/hash.ts'
 import { silentLog } from '../lib/log.ts'
 import { createSequencer } from '../pipeline/sequencer.clickhouse.ts'
-import { setAside } from '../pipeline/set-aside.clickhouse.ts'
+import { replaySetAside, setAside } from '../pipeline/set-aside.clickhouse.ts'
 import { wholeOf } from '../pipeline/share.ts'
 import { recount } from '../recount/recount.clickhouse.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
@@ -117,6 +117,8 @@ async function placesOf(texts: readonly string[]): Promise<string[]> {
 
 const TABLES = [...Object.keys(CUSTOMER_COLUMNS.keyed), ...Object.keys(CUSTOMER_COLUMNS.updated)]
 const CONTACTS = 48
+/** The first of two contacts that are set aside: of the first customer, and of the other one. */
+const ASIDE = 300
 beforeAll(async () => {
   store = await openStore({ kind: 'embedded', path: join(folder, 'store') })
   const contacts = Array.from({ length: CONTACTS }, (_, contact) => contact)
@@ -147,7 +149,9 @@ beforeAll(async () => {
   })
   for (const [seq, customer] of customers.entries()) {
     const share = wholeOf({ seq, acceptedAtMs: MONDAY_MS, receivedAtMs: wallClock.nowMs() })
-    const batch = { share, spans: turn(7, 0, { customer }), known: [], outcomes: [], points: [] }
+    const contact = ASIDE + seq
+    const outcomes = [{ ...complaint(contact, true), customer }]
+    const batch = { share, spans: turn(contact, 0, { customer }), known: [], outcomes, points: [] }
     await setAside(store, batch, 'cannot be counted')
   }
 })
@@ -182,6 +186,22 @@ test('no statement that the store keeps names a forgotten customer', async () =>
       texts: [customerOf(0), customerOf(900)],
     }),
   ).toEqual([])
+})
+
+test('what was set aside of a customer who was forgotten since counts as work for the nobody they became', async () => {
+  const forgotten = [customerOf(0), customerOf(900)]
+  expect(await replaySetAside(store, wallClock.nowMs())).toBe(6)
+  await count()
+  expect(await placesOf(forgotten)).toEqual([])
+  const customersOf = (conversations: readonly string[]) =>
+    rowsOf(
+      store,
+      'SELECT DISTINCT customer FROM contacts WHERE conversation IN {conversations:Array(String)} AND gone = 0',
+      { conversations },
+    )
+  expect(await customersOf([`c${ASIDE}`])).toEqual(await customersOf([`c${ASIDE}`, 'c1']))
+  expect(await customersOf([`c${ASIDE}`, `c${ASIDE + 1}`])).toHaveLength(2)
+  expect(await isRecountEqual()).toEqual([])
 })
 
 test('facts that arrive after their customer was forgotten are counted exactly, and can be forgotten again', async () => {

@@ -18,6 +18,7 @@ import { type Clock, wallClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { WHY_BARE } from '../pipeline/readable.clickhouse.ts'
 import { type Arrivals, type ClockMode, createSequencer, type Sequencer } from '../pipeline/sequencer.clickhouse.ts'
+import { countSetAside } from '../pipeline/set-aside.clickhouse.ts'
 import type { Recovery } from '../recovery/recovery.clickhouse.ts'
 import { applyRetention } from '../store/retention.clickhouse.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
@@ -304,6 +305,7 @@ async function overviewOf({
     seq: detector.seq(),
     waitingRows: sequencer.waitingRows(),
     ingestLagSeconds: lagMs() / 1000,
+    setAside: await countSetAside(store),
     releases: await shownViews(store, detector.views(), incidents, nowMs),
     incidents,
   }

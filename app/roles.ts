@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Alerter } from '../alerts/alerter.ts'
 import type { Heard } from '../alerts/pull.ts'
-import type { Bus, Membership } from '../bus/bus.ts'
+import type { Bus, LeadOptions, Membership } from '../bus/bus.ts'
 import type { KafkaConfig } from '../bus/config.ts'
 import { createNamer, type Namer } from '../collector/name-span.ts'
 import { createPseudonymizer } from '../collector/pseudonym.ts'
@@ -33,6 +33,7 @@ import { createRoleMetrics, type RoleMetrics } from './role-metrics.ts'
 import { type Environment, identitySecret } from './secrets.ts'
 import { listenToAnswers } from './stop-switch.ts'
 import { storedIncidents, storedOverview } from './stored-overview.clickhouse.ts'
+import { createStuckBatches, type StuckBatches } from './stuck.clickhouse.ts'
 import { recordsOf } from './telemetry-records.ts'
 
 export const ROLES = ['collector', 'pipeline', 'detector', 'alerter'] as const
@@ -93,7 +94,9 @@ export async function startRoles(options: {
     await untilItWorks('the topics are not there yet', () => ensureTopics(bus, kafka!), log, stopping.signal)
     const members = new Map<string, Membership>()
     const groups = { pipeline: `${kafka!.groupPrefix}-pipeline`, lanes: `${kafka!.groupPrefix}-lanes` }
-    const isReady = async () => (await healthOf(store, members)).ready
+    const stuckBatches = createStuckBatches(store!)
+    const health = () => healthOf(store, members, stuckBatches)
+    const isReady = async () => (await health()).ready
     const metrics = createRoleMetrics({ members: () => members, ...groups, ready: isReady })
     if (store) createLastAcceptedMetric({ registry: metrics.registry, store, log })
     const host = config.page.host.includes(':') ? `[${config.page.host}]` : config.page.host
@@ -130,7 +133,7 @@ export async function startRoles(options: {
     }
     const shared: Shared = { ...own, drills: roles.includes('alerter') ? drillsFrom(own, receiver) : null }
     const tables = store && roles.some((role) => role === 'detector' || role === 'alerter') ? store : null
-    for (const { group, join } of groupsOf(roles, shared)) {
+    for (const { group, join } of groupsOf(roles, shared, stuckBatches)) {
       const membership = await untilItWorks(`${group} cannot be joined yet`, join, log, stopping.signal)
       members.set(group, membership)
       closers.push({ what: `the group ${group}`, close: membership.close })
@@ -159,7 +162,7 @@ export async function startRoles(options: {
       }),
       overview,
       metrics: async () => ({ contentType: metrics.registry.contentType, body: await metrics.registry.metrics() }),
-      health: () => healthOf(store, members),
+      health,
       ...(receiver && { collectorUrl: receiver.url }),
       runbook: config.links.runbook,
       clock: wallClock,
@@ -222,10 +225,11 @@ function whereActive({ active, elsewhere }: Pick<Shared, 'active' | 'elsewhere'>
 type Joining = Readonly<{ group: string; join: () => Promise<Membership> }>
 
 /** The groups that roles take part in. Lanes come before who fills them, and leave after it. */
-function groupsOf(roles: readonly Role[], shared: Shared): Joining[] {
+function groupsOf(roles: readonly Role[], shared: Shared, { watched }: StuckBatches): Joining[] {
   const { bus, kafka, metrics } = shared
+  const noting = (lead: LeadOptions): LeadOptions => ({ ...lead, run: watched(lead.run) })
   const led = [
-    ...(roles.includes('pipeline') ? [leadPipeline(shared)] : []),
+    ...(roles.includes('pipeline') ? [noting(leadPipeline(shared))] : []),
     ...(roles.includes('detector') ? [leadDetector(shared)] : []),
     ...(roles.includes('alerter') ? [leadAlerter(shared)] : []),
   ].map((lead) => ({
@@ -234,7 +238,7 @@ function groupsOf(roles: readonly Role[], shared: Shared): Joining[] {
   }))
   if (!roles.includes('pipeline') || kafka.lanes === 1) return led
   const lanes = shareLanes(shared)
-  const run = metrics.countFailures(lanes.group, lanes.run)
+  const run = metrics.countFailures(lanes.group, watched(lanes.run))
   return [{ group: lanes.group, join: () => bus.share({ ...lanes, run }) }, ...led]
 }
 
@@ -312,6 +316,7 @@ const EMPTY_OVERVIEW = (): Overview => ({
   seq: 0,
   waitingRows: 0,
   ingestLagSeconds: 0,
+  setAside: 0,
   releases: [],
   incidents: [],
 })
@@ -321,8 +326,13 @@ const standingOf = (member: Membership) =>
     ? { ok: true, detail: member.terms() > 1 ? `active in ${member.terms()} partitions` : 'active' }
     : { ok: member.isMember(), detail: member.isMember() ? 'stands by' : 'its group cannot be reached' }
 
-async function healthOf(store: ClickHouseClient | null, members: ReadonlyMap<string, Membership>) {
+async function healthOf(
+  store: ClickHouseClient | null,
+  members: ReadonlyMap<string, Membership>,
+  stuckBatches: StuckBatches,
+) {
   const ping = await store?.ping()
+  const stuck = await stuckBatches.find().catch(() => null)
   const checks = {
     ...(ping && {
       store: {
@@ -330,6 +340,7 @@ async function healthOf(store: ClickHouseClient | null, members: ReadonlyMap<str
         detail: ping.success ? 'answers' : String((ping as { error?: Error }).error?.message),
       },
     }),
+    ...(stuck && { pipeline: { ok: false, detail: `fails at batch ${stuck.seq} each time: ${stuck.error}` } }),
     ...Object.fromEntries([...members].map(([group, member]) => [group, standingOf(member)])),
   }
   return { live: true, ready: Object.values(checks).every((check) => check.ok), checks }

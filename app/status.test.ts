@@ -74,6 +74,7 @@ const overview: Overview = {
   seq: 42,
   waitingRows: 0,
   ingestLagSeconds: 0,
+  setAside: 0,
   releases: [view],
   incidents: [incident],
 }
@@ -93,6 +94,11 @@ test('contacts after a pause are a number only once they are counted', () => {
   expect(shown({ contactsAfterPause: null })).toBe('not known yet')
   expect(shown({ contactsAfterPause: null, state: 'resumed' })).toBe('not known')
   expect(shown({ contactsAfterPause: null, clock: { ...incident.clock, acceptedMs: null } })).toBe('–')
+})
+
+test('status says what is set aside, and nothing of it where nothing is', () => {
+  expect(statusText({ ...overview, setAside: 1_200 }, '').split('\n')[2]).toMatch(/set aside: 1,200\./)
+  expect(statusText(overview, '')).not.toContain('set aside')
 })
 
 test('status shows releases, every trigger against its limit, and the clock of incidents', () => {

@@ -64,6 +64,9 @@ const when = (ms: number | null): string =>
   ms === null ? '–' : `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')}Z`
 const count = (n: number): string => n.toLocaleString('en-US')
 
+const setAsideLine = (facts: number): string =>
+  `Facts that cannot be counted and are set aside: ${count(facts)}. \`andon dead-letters\` lists and replays them.`
+
 export function statusText(overview: Overview, source: string): string {
   const releases = [...overview.releases].sort((a, b) => (b.lastContactMs ?? 0) - (a.lastContactMs ?? 0))
   const now = overview.nowMs === 0 ? 'before the first event' : when(overview.nowMs)
@@ -72,6 +75,7 @@ export function statusText(overview: Overview, source: string): string {
   return [
     `${clock}  ${source}, batch ${count(overview.seq)}${waiting}`,
     '',
+    ...(overview.setAside > 0 ? [setAsideLine(overview.setAside), ''] : []),
     releases.length === 0
       ? 'No contact was counted yet.'
       : table(

@@ -7,6 +7,7 @@ import type { Incident } from '../facts/incident.ts'
 import type { Overview } from '../facts/overview.ts'
 import { wallClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
+import { countSetAside } from '../pipeline/set-aside.clickhouse.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { countedWith } from './pause-counts.clickhouse.ts'
 import { shownViews } from './shown-views.clickhouse.ts'
@@ -43,6 +44,7 @@ export async function storedOverview(
     seq: detector.seq(),
     waitingRows: 0,
     ingestLagSeconds: 0,
+    setAside: await countSetAside(store),
     releases: await shownViews(store, detector.views(), incidents, nowMs),
     incidents,
   }

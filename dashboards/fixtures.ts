@@ -232,6 +232,7 @@ export function aBadDay(): Overview {
     seq: 48_233,
     waitingRows: 128,
     ingestLagSeconds: 0.4,
+    setAside: 0,
     releases: [
       aRelease({}, HEALTHY),
       aRelease({ ...voice, release: 'v87' }, HEALTHY, {
@@ -303,6 +304,7 @@ export const anEmptyDay = (): Overview => ({
   seq: 0,
   waitingRows: 0,
   ingestLagSeconds: 0,
+  setAside: 0,
   releases: [],
   incidents: [],
 })

@@ -78,6 +78,8 @@ export type Overview = Readonly<{
   seq: number
   waitingRows: number
   ingestLagSeconds: number
+  /** Facts that no batch can count: they count nowhere until they are replayed. */
+  setAside: number
   releases: readonly ReleaseView[]
   /** Newest first. */
   incidents: readonly Incident[]

@@ -9,6 +9,7 @@ import { type Random, seededRandom } from '../lib/random.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { randomHistory } from './fixtures.ts'
 import {
+  atRest,
   contactsOf,
   drive,
   expected,
@@ -18,7 +19,6 @@ import {
   LANES,
   newBus,
   oneContact,
-  resetRanges,
   send,
   TOPIC,
   totals,
@@ -44,7 +44,7 @@ test.each([
 ])(
   'lanes count a shuffled history with copies, over a store that fails, as a recount counts it (seed %i, %i lanes, %i instances that come and go)',
   async (seed, lanes, instances) => {
-    await resetRanges(store)
+    await atRest(store)
     const random = seededRandom('lanes', seed)
     const name = `n${seed}x`
     const history = randomHistory(random, name, 14)
@@ -77,7 +77,7 @@ test.each([
 )
 
 test('two writers of every lane, and two that both put batches in order, count everything once', async () => {
-  await resetRanges(store)
+  await atRest(store)
   const random = seededRandom('lanes', 7)
   const name = 'zx'
   const history = randomHistory(random, name, 12)
@@ -95,7 +95,7 @@ test('two writers of every lane, and two that both put batches in order, count e
 })
 
 test('the number of lanes may change between two orderers: what was under way is whole before keys move', async () => {
-  await resetRanges(store)
+  await atRest(store)
   const random = seededRandom('lanes', 9)
   const name = 'cx'
   const history = randomHistory(random, name, 12)
@@ -115,7 +115,7 @@ test('the number of lanes may change between two orderers: what was under way is
 })
 
 test('lanes count what an earlier attempt stored of a batch, though neither its records nor its letters are kept any more', async () => {
-  await resetRanges(store)
+  await atRest(store)
   const bus = await newBus()
   const contacts = Array.from({ length: 16 }, (_, i) => oneContact('kept', `kept ${i}`, i % 2))
   await bus.send(TOPIC, contacts)
@@ -138,7 +138,7 @@ test('lanes count what an earlier attempt stored of a batch, though neither its 
 })
 
 test('a batch that lanes left in the middle is finished by a pipeline that counts alone, once', async () => {
-  await resetRanges(store)
+  await atRest(store)
   const random = seededRandom('lanes', 11)
   const name = 'ax'
   const history = randomHistory(random, name, 12)

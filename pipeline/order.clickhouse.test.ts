@@ -12,6 +12,7 @@ import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { agentSpan, randomHistory, toolSpan } from './fixtures.ts'
 import type { Poison } from './order.clickhouse.ts'
 import {
+  atRest,
   contactsOf,
   drive,
   expected,
@@ -20,7 +21,6 @@ import {
   hastyClock,
   newBus,
   oneContact,
-  resetRanges,
   SIGNALS,
   send,
   TOPIC,
@@ -45,7 +45,7 @@ test.each([
 ])(
   'a shuffled history with copies, over six partitions and a store that fails, is counted as a recount counts it (seed %i, %i writers at once)',
   async (seed, writers) => {
-    await resetRanges(store) // every bus of these tests begins at offset 0
+    await atRest(store)
     const random = seededRandom('lane', seed)
     const name = `l${seed}x`
     const history = randomHistory(random, name, 14)
@@ -63,7 +63,7 @@ test.each([
 )
 
 test('poison is put aside with its reason, and what is around it is counted', async () => {
-  await resetRanges(store)
+  await atRest(store)
   const bus = await newBus()
   const setAside: Poison[] = []
   const member = await drive({ bus, client: store, group: 'g', setAside })
@@ -89,7 +89,7 @@ test('poison is put aside with its reason, and what is around it is counted', as
 })
 
 test('what waits for its agent span is counted when the waiting ends, by a successor too', async () => {
-  await resetRanges(store)
+  await atRest(store)
   const bus = await newBus()
   const first = await drive({ bus, client: store, group: 'g', holdMs: 600_000 })
   const tool = toolSpan({ trace: 'waits', id: 'tool', parent: 'never', conversation: 'waits', tool: 'waits_for_ever' })
@@ -131,7 +131,7 @@ test.each([
 ])(
   'of a batch that was begun, only what no topic keeps any more is given up, told once: gone %s it is read again',
   async (when, over) => {
-    await resetRanges(store)
+    await atRest(store)
     const name = `kept ${when}`
     const bus = await newBus()
     const lost: number[] = []
@@ -160,7 +160,7 @@ test.each([
 )
 
 test('what an earlier attempt stored of a batch is counted, though no topic keeps it any more', async () => {
-  await resetRanges(store)
+  await atRest(store)
   const bus = await newBus()
   await bus.send(
     TOPIC,
@@ -177,7 +177,7 @@ test('what an earlier attempt stored of a batch is counted, though no topic keep
 })
 
 test('records that were never begun are told once, also when nothing comes after them and by whoever goes on', async () => {
-  await resetRanges(store)
+  await atRest(store)
   const bus = await newBus()
   const lost: number[] = []
   const watched = { bus, group: 'g', client: store, onLost: (records: number) => void lost.push(records) }
@@ -204,7 +204,7 @@ test('records that were never begun are told once, also when nothing comes after
 })
 
 test('a batch that was stored under one configuration is counted as it was stored, whoever drives it to its end', async () => {
-  await resetRanges(store)
+  await atRest(store)
   const bus = await newBus()
   const naming = (agent: string) => () => ({
     spans: [agentSpan({ trace: 'named', id: 'named', agentName: agent, conversation: 'named' })],
@@ -228,7 +228,7 @@ test('a batch that was stored under one configuration is counted as it was store
 })
 
 test('a store that a monitor without a bus left in the middle of a batch is taken over as it is', async () => {
-  await resetRanges(store)
+  await atRest(store)
   const monitor = (client: ClickHouseClient) =>
     createSequencer({
       store: client,
@@ -240,7 +240,6 @@ test('a store that a monitor without a bus left in the middle of a batch is take
       onBatch: () => {},
       log: silentLog,
     })
-  await monitor(store).then((sequencer) => sequencer.close()) // finishes what other tests left
   let inserts = 0
   const insert = (params: never) =>
     inserts++ === 0 ? store.insert(params) : Promise.reject(new AndonError('store_gone', 'gone', { retryable: true }))

@@ -39,6 +39,10 @@ export async function setAside(store: ClickHouseClient, batch: StoredBatch, erro
   })
 }
 
+/** How many facts are set aside. */
+export const countSetAside = async (store: ClickHouseClient): Promise<number> =>
+  (await rowsOf<{ n: number }>(store, 'SELECT toUInt32(count()) AS n FROM set_aside'))[0]!.n
+
 /** What is set aside, oldest first. */
 export const listSetAside = (store: ClickHouseClient): Promise<SetAside[]> =>
   rowsOf<SetAside>(

@@ -57,7 +57,13 @@ const watched = (before: (params: Statement) => Promise<void>): ClickHouseClient
     },
   })
 
-const overflow = () => new ClickHouseError({ message: 'Decimal math overflow', code: '407', type: 'DECIMAL_OVERFLOW' })
+/** As ClickHouse may word it, with a value that it was given. */
+const overflow = () =>
+  new ClickHouseError({
+    message: `Decimal math overflow at '${'ab'.repeat(16)}'`,
+    code: '407',
+    type: 'DECIMAL_OVERFLOW',
+  })
 
 /** Fails at the deltas of a batch that changes this conversation, or at its caps, when its deltas stand already. */
 const failsAt =
@@ -125,7 +131,7 @@ test.each(['deltas', 'caps'] as const)(
     expect(await totals()).toEqual(plus(before, 4))
     const added = (await asideIds()).slice(aside.length)
     expect(added.map((id) => id.split('/')[0])).toEqual([traceIdOf(bad), traceIdOf(bad)])
-    expect(told.at(-1)).toMatchObject({ setAside: 2, id: traceIdOf(bad), error: 'Decimal math overflow' })
+    expect(told.at(-1)).toMatchObject({ setAside: 2, id: traceIdOf(bad), error: "Decimal math overflow at '…'" })
     expect(told.slice(0, -1).every(({ setAside }) => setAside === 0)).toBe(true)
   },
 )

@@ -21,6 +21,8 @@ export type TakenBack = Readonly<{
 }>
 
 const ERROR_CHARACTERS = 2_000
+/** The store's own words may quote what it was given, and nobody could erase a customer from a sentence. */
+const PSEUDONYMS = /[0-9a-f]{32}/gi
 
 /**
  * Takes a batch back that cannot be counted: its facts are accepted again in two halves, as batches like any other; one that is left
@@ -36,7 +38,7 @@ export async function takeBack(
 ): Promise<TakenBack> {
   const { store } = context
   const { seq } = batch.share.stamp
-  const told = error.slice(0, ERROR_CHARACTERS)
+  const told = error.replaceAll(PSEUDONYMS, '…').slice(0, ERROR_CHARACTERS)
   await store.insert({
     table: 'taken_back',
     values: [{ seq, error: told }],

@@ -71,7 +71,7 @@ function showAll() {
 
 /** The line of small facts at the top: which clock, how far, how far behind. @param {Overview} overview */
 function showFacts(overview) {
-  const { clock, seq, waitingRows, ingestLagSeconds } = overview
+  const { clock, seq, waitingRows, ingestLagSeconds, setAside } = overview
   const nowMs = nowOf(overview)
   const eventWhy = 'Times are those inside the telemetry. In a demo or replay they run faster than the wall clock.'
   const clockText = clock === 'event' ? 'event time, runs faster than the wall clock' : 'wall clock'
@@ -91,6 +91,15 @@ function showFacts(overview) {
     fact('seq', 'Last batch counted.', `batch ${seq.toLocaleString('en')}`),
     fact('waiting', 'Rows accepted and not counted yet.', `${counted(waitingRows, 'row')} waiting`),
     fact('lag', 'Since the pipeline last made progress.', `lag ${duration(ingestLagSeconds * 1000)}`),
+    ...(setAside > 0
+      ? [
+          fact(
+            'set-aside',
+            'They cannot be counted: andon dead-letters lists them.',
+            `${counted(setAside, 'fact')} set aside`,
+          ),
+        ]
+      : []),
   ])
 }
 

@@ -44,6 +44,7 @@ GRANT SELECT ON andon.evidence_slices TO andon_reader;
 GRANT SELECT ON andon.drills TO andon_reader;
 GRANT SELECT ON andon.incident_events TO andon_reader;
 GRANT SELECT ON andon.incident_clock TO andon_reader;
+GRANT SELECT ON andon.pause_counts TO andon_reader;
 GRANT SELECT ON andon.incident_deliveries TO andon_reader;
 GRANT SELECT ON andon.recovery_entries TO andon_reader;
 GRANT SELECT(incident_id, snapshot, taken_at, because, kind, item, need, why, environment, agent, release, channel, queue, intent, contact_end, system, record_type, amount, currency, at, ended_at) ON andon.affected_items TO andon_reader;

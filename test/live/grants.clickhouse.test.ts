@@ -16,7 +16,13 @@ import { EMPTY_SPAN } from '../../facts/span.ts'
 import { wallClock } from '../../lib/clock.ts'
 import { idOf } from '../../lib/hash.ts'
 import { silentLog } from '../../lib/log.ts'
+import { storeBatch } from '../../pipeline/accept.clickhouse.ts'
+import { scopesOf } from '../../pipeline/places.ts'
 import { createSequencer } from '../../pipeline/sequencer.clickhouse.ts'
+import { listSetAside, replaySetAside } from '../../pipeline/set-aside.clickhouse.ts'
+import { wholeOf } from '../../pipeline/share.ts'
+import { lastWhole } from '../../pipeline/stored.clickhouse.ts'
+import { takeBack } from '../../pipeline/take-back.clickhouse.ts'
 import { recount } from '../../recount/recount.clickhouse.ts'
 import { applyRetention } from '../../store/retention.clickhouse.ts'
 import { connectStore, openStore, rowsOf } from '../../store/store.clickhouse.ts'
@@ -183,6 +189,21 @@ test('Grafana reads no more than that: no raw facts, no contacts, nothing of an 
     await changesNothing(client)
   })
   await store.command({ query: 'DROP TABLE forgetting' })
+})
+
+test('the pipeline takes back what cannot be counted, sets it aside and accepts it again', async () => {
+  const nowMs = wallClock.nowMs()
+  const stamp = { seq: (await lastWhole(store)).seq + 1, acceptedAtMs: nowMs, receivedAtMs: nowMs }
+  const statements = compileSignals(signalsOf(DEFAULT_CONFIG))
+  const context = { store, statements, idleMs: null, scopeOf: scopesOf([]) }
+  const traceId = idOf('aside')
+  const span = { ...EMPTY_SPAN, traceId, spanId: traceId.slice(0, 16), startedAtMs: nowMs, endedAtMs: nowMs }
+  const batch = await storeBatch(context, wholeOf(stamp), { spans: [span], outcomes: [], points: [] })
+  const taken = await takeBack(context, batch, 'too large', { ...stamp, seq: stamp.seq + 1 })
+  expect(taken).toMatchObject({ setAside: 1, id: traceId })
+  expect(await listSetAside(store)).toMatchObject([{ seq: stamp.seq, error: 'too large' }])
+  expect(await replaySetAside(store, nowMs)).toBe(1)
+  expect(await listSetAside(store)).toEqual([])
 })
 
 test('a wrong password, or another database, is refused at once and not taken for an outage', async () => {
