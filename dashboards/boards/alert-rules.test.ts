@@ -110,7 +110,9 @@ test('a failed drill fires until one has passed', async () => {
       ],
       format: 'JSONEachRow',
     })
-  await drill('d1', nowMs - 30 * 86_400_000, 0)
+  await drill('d0', nowMs - 31 * 86_400_000, 0)
+  expect(await firingOf('andon-drill-failed'), 'nobody drills it any more').toEqual([])
+  await drill('d1', nowMs - 20 * 86_400_000, 0)
   expect(await firingOf('andon-drill-failed')).toEqual([{ agent: 'order-status' }])
   await drill('d2', nowMs - 3_600_000, 1)
   expect(await firingOf('andon-drill-failed')).toEqual([])

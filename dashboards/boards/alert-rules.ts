@@ -28,6 +28,11 @@ export type AlertRule = Readonly<{
   noRows?: 'Alerting'
 }>
 
+/** Nothing accepted for so long is silence, as andon.rules.yml has it too. */
+export const SILENT_SECONDS = 900
+/** An agent that nobody drilled for so long is drilled no more: its last failure ends to be an alert. */
+const DRILLED_DAYS = 30
+
 export const ALERT_RULES: readonly AlertRule[] = [
   {
     uid: 'andon-release-paused',
@@ -82,6 +87,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     rawSql: sql`
       SELECT agent, toFloat64(argMax(passed, started_at) = 0) AS failed
       FROM drills
+      WHERE started_at > $__toTime - INTERVAL ${DRILLED_DAYS} DAY
       GROUP BY agent`,
     forMinutes: 0,
     severity: 'page',
@@ -95,7 +101,7 @@ export const ALERT_RULES: readonly AlertRule[] = [
     uid: 'andon-nothing-counted',
     title: 'Nothing is counted',
     rawSql: sql`
-      SELECT toFloat64(max(accepted_at) < $__toTime - INTERVAL 15 MINUTE) AS silent
+      SELECT toFloat64(max(accepted_at) < $__toTime - INTERVAL ${SILENT_SECONDS} SECOND) AS silent
       FROM (SELECT accepted_at FROM batches ORDER BY seq DESC LIMIT 1)`,
     forMinutes: 5,
     severity: 'page',

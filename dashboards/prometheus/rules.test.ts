@@ -17,6 +17,7 @@ import { configSchema } from '../../config.ts'
 import { STALLED_MS } from '../../facts/overview.ts'
 import { silentLog } from '../../lib/log.ts'
 import { haveTools, runs } from '../../test/tools.ts'
+import { SILENT_SECONDS } from '../boards/alert-rules.ts'
 import { allBoards } from '../boards/all.ts'
 import { openEmptyStore } from '../boards/demo.fixtures.ts'
 import { BOARDS } from '../boards/links.ts'
@@ -164,6 +165,11 @@ test('every alert links its runbook, and a board that is there, under addresses 
     const { global } = parse(readFileSync(file, 'utf8')) as { global: { external_labels: object } }
     expect(Object.keys(global.external_labels).sort(), file).toEqual(['andon_boards', 'andon_docs'])
   }
+})
+
+test('silence is as long in the rules of Prometheus as in those of Grafana', () => {
+  const rules = readFileSync(new URL('andon.rules.yml', import.meta.url), 'utf8')
+  expect(rules).toContain(`(andon_last_accepted_timestamp_seconds) > ${SILENT_SECONDS})`)
 })
 
 test('lag is an alert from where the monitor is not ready and the board is red', () => {
