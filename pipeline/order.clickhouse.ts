@@ -2,16 +2,15 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import { after, type BusRecord, between, type Positions, partitionKey, type Term } from '../bus/bus.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { type Arrivals, type BatchFacts, batchFacts, readBatch } from './accept.clickhouse.ts'
-import { processBatch } from './batch.clickhouse.ts'
+import { type Arrivals, type BatchFacts, batchFacts } from './accept.clickhouse.ts'
 import { type Counting, countHere } from './counting.clickhouse.ts'
 import { fenced, superseded } from './fence.ts'
 import { createLongTotals, type LongTotals } from './long-totals.clickhouse.ts'
 import { JUDGED_ENVIRONMENTS, scopesOf } from './places.ts'
-import { claimRange, lastRangeUpTo, type Range, rangesFrom } from './ranges.clickhouse.ts'
+import { claimRange, lastRangeUpTo, openWithoutRange, type Range, rangesFrom } from './ranges.clickhouse.ts'
+import { recover as finishWithoutBus } from './recover.clickhouse.ts'
 import type { BatchMeasures } from './sequencer.clickhouse.ts'
 import type { BatchContext } from './steps.clickhouse.ts'
-import { heldTraces, lastWhole, openBatches } from './stored.clickhouse.ts'
 import { least } from './together.ts'
 
 export type OrderOptions = Omit<BatchContext, 'scopeOf'> &
@@ -156,19 +155,17 @@ async function follow(order: Order): Promise<void> {
 
 /** Hands on what was begun and not finished, in order, and returns where to go on. */
 async function recover(order: Order): Promise<Position> {
-  const { store, clock, holds, log } = order
-  let { seq, clockMs } = await lastWhole(store)
+  const { store, holds, log } = order
+  // What a monitor without a bus left unfinished in this store stands before all ranges.
+  const whole = await finishWithoutBus(
+    { ...order, clockMode: 'wall', openFrom: openWithoutRange },
+    holds,
+    order.term.signal,
+  )
+  let seq = whole.nextSeq - 1
+  let { clockMs } = whole
   let next = (await lastRangeUpTo(store, seq))?.next ?? {}
   const begun = await rangesFrom(store, seq + 1)
-  // What a monitor without a bus left unfinished in this store stands before all of them.
-  for (const open of await openBatches(store, seq + 1)) {
-    if (open >= (begun[0]?.stamp.seq ?? Number.POSITIVE_INFINITY)) break
-    const batch = await readBatch(store, open)
-    await processBatch(order, batch)
-    seq = open
-    clockMs = batch.share.stamp.acceptedAtMs
-  }
-  for (const traceId of await heldTraces({ store, seq: seq + 1 })) holds.set(traceId, clock.nowMs() + order.holdMs)
   for (const range of begun) {
     log.warn({ seq: range.stamp.seq }, 'a batch that was begun and not finished is driven to its end')
     const { records, lost } = await readAgain(order, range)

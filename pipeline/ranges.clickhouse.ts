@@ -3,6 +3,7 @@ import type { Positions } from '../bus/bus.ts'
 import { AndonError } from '../lib/errors.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { type Stamp, wholeSeconds } from './rows.ts'
+import { openBatches } from './stored.clickhouse.ts'
 
 /** Which records make up a batch: with them, everybody who drives it makes the same rows. */
 export type Range = Readonly<{
@@ -59,6 +60,14 @@ export async function lastRangeUpTo(store: ClickHouseClient, seq: number): Promi
     seq,
   })
   return row ? rangeOf(row) : null
+}
+
+/** Open batches from `seq` on that did not come over a bus. A range is written down before its facts are stored, so it is read after them. */
+export async function openWithoutRange(store: ClickHouseClient, seq: number): Promise<number[]> {
+  const open = await openBatches(store, seq)
+  if (open.length === 0) return open
+  const begun = new Set((await rangesFrom(store, seq)).map(({ stamp }) => stamp.seq))
+  return open.filter((number) => !begun.has(number))
 }
 
 type Row = Stamp & {

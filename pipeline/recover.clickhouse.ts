@@ -8,7 +8,11 @@ import { heldTraces, lastWhole, openBatches } from './stored.clickhouse.ts'
 import { proveCounting, takeBack, takenBackFor } from './take-back.clickhouse.ts'
 
 export type RecoverOptions = BatchContext &
-  Pick<SequencerOptions, 'clock' | 'clockMode' | 'holdMs' | 'onBatch' | 'onTakenBack' | 'log'>
+  Pick<SequencerOptions, 'clock' | 'clockMode' | 'holdMs' | 'onBatch' | 'onTakenBack' | 'log'> &
+  Readonly<{
+    /** The batches from this number on that are to be driven to their end, in order. Default: all that are open. */
+    openFrom?: typeof openBatches
+  }>
 
 const RETRY_MS = 1_000
 
@@ -21,13 +25,13 @@ export async function recover(
   holds: Map<string, number>,
   signal: AbortSignal,
 ): Promise<Position> {
-  const { store, clock, log } = options
+  const { store, clock, log, openFrom = openBatches } = options
   const last = await lastWhole(store)
   const patience = createPatience()
   let position: Position = { nextSeq: last.seq + 1, clockMs: last.clockMs }
   let isProven = false
   for (;;) {
-    const open = await openBatches(store, position.nextSeq)
+    const open = await openFrom(store, position.nextSeq)
     const [seq] = open
     if (seq === undefined) break
     const batch = await readBatch(store, seq)

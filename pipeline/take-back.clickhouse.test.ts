@@ -10,6 +10,7 @@ import { AndonError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
 import { openStore, rowsOf } from '../store/store.clickhouse.ts'
 import { agentSpan, outcomeOf, toolSpan, traceIdOf } from './fixtures.ts'
+import { drive, newBus } from './over-bus.fixtures.ts'
 import { type Arrivals, createSequencer, type Sequencer } from './sequencer.clickhouse.ts'
 import { listSetAside, replaySetAside } from './set-aside.clickhouse.ts'
 import type { TakenBack } from './take-back.clickhouse.ts'
@@ -138,10 +139,8 @@ test.each(['deltas', 'caps'] as const)(
 
 const KILLED_AT = [1, 4, 8, 13, 18]
 
-test.each(KILLED_AT)('killed at statement %i of it, taking back ends the same way', async (statement) => {
-  const before = await totals()
-  const aside = await asideIds()
-  const bad = `bad killed ${statement}`
+/** A monitor that dies at this statement of taking a batch back, of which `bad` cannot be counted. */
+async function dieTakingBack(statement: number, good: string, bad: string): Promise<void> {
   const fails = failsAt('caps', bad)
   let left = Number.POSITIVE_INFINITY
   const mortal = watched(async (params) => {
@@ -150,10 +149,17 @@ test.each(KILLED_AT)('killed at statement %i of it, taking back ends the same wa
     await fails(params)
   })
   const dying = await open(mortal)
-  await dying.accept({ ...arrivals([`killed ${statement}`, bad]), outcomes: [] })
+  await dying.accept({ ...arrivals([good, bad]), outcomes: [] })
   await expect.poll(() => left < 0, { timeout: 20_000 }).toBe(true)
   await dying.close()
-  const sequencer = await open(watched(fails))
+}
+
+test.each(KILLED_AT)('killed at statement %i of it, taking back ends the same way', async (statement) => {
+  const before = await totals()
+  const aside = await asideIds()
+  const bad = `bad killed ${statement}`
+  await dieTakingBack(statement, `killed ${statement}`, bad)
+  const sequencer = await open(watched(failsAt('caps', bad)))
   await sequencer.settle()
   await sequencer.close()
   expect(await totals()).toEqual({ ...plus(before, 1), 'complaints.hits': before['complaints.hits'] })
@@ -198,4 +204,21 @@ test('where nothing can be counted nothing is set aside: all stands still until 
   await sequencer.close()
   expect(await totals()).toEqual(plus(before, 3))
   expect(await asideIds()).toEqual(aside)
+}, 60_000)
+
+test('a pipeline over a bus ends the taking back that a monitor without one left in the middle', async () => {
+  const before = await totals()
+  const aside = await asideIds()
+  await dieTakingBack(13, 'switched', 'bad switched')
+  const member = await drive({
+    bus: await newBus(),
+    client: watched(failsAt('caps', 'bad switched')),
+    group: 'g',
+    holdMs: 60_000,
+  })
+  await expect.poll(async () => (await asideIds()).length, { timeout: 20_000 }).toBe(aside.length + 2)
+  const open = 'SELECT DISTINCT seq FROM spans WHERE seq > (SELECT max(seq) FROM batches)'
+  await expect.poll(() => rowsOf(store, open), { timeout: 20_000 }).toEqual([])
+  await member.close()
+  expect(await totals()).toEqual({ ...plus(before, 1), 'complaints.hits': before['complaints.hits'] })
 }, 60_000)
