@@ -113,9 +113,9 @@ const incidents = (): PanelSource =>
           true,
         ),
       ]),
-      traffic_goes_to: named('Traffic goes to', [atLeast(140)]),
+      traffic_goes_to: named('Traffic goes to', [width(118)]),
       detected_at: named('Detected', WHEN),
-      acknowledged_by: named('Acknowledged by', [atLeast(120)]),
+      acknowledged_by: named('Acknowledged by', [width(120)]),
       incident_id: hidden,
       signal_runbook: hidden,
     },
@@ -244,7 +244,7 @@ const affected = (): PanelSource =>
     overrides: {
       release_name: named('Release', [atLeast(100)]),
       channel: named('Channel', [width(76)]),
-      queue: named('Queue', [width(100)]),
+      queue: named('Queue', [width(106)]),
       contacts: named('Contacts', [width(80)]),
       evidence_ratio: named('Evidence', [width(82), ...unit('percentunit', 0)]),
       writes: named('Writes', [width(70)]),
@@ -266,7 +266,7 @@ const recovery = (): PanelSource =>
       'The affected set that was listed at the pause, by what it needs: records to correct, customers to recontact, cases to route. Done: the ledger has an entry. WhatsApp, left: how long a free-form reply may still be sent to the first of those to recontact (24 h after the contact; longer where the customer wrote again). `andon affected` and `andon recover` have the items.',
     unit: 'short',
     width: 24,
-    height: 6,
+    height: 7,
     whenEmpty: 'Nothing is listed: no pause in this range and selection touched anything, as far as counted.',
     queries: [
       clickhouse(
@@ -313,7 +313,7 @@ const firstMinutes = (): PanelSource =>
     'The beginning of the runbook docs/runbooks/release-paused.md.',
     8,
     10,
-    `1. **Has it stopped?** Look at *State* above. *pausing*: nobody has accepted; stop the release by hand where traffic is routed.
+    `1. **Has it stopped?** Look at *State*. *pausing*: nobody has accepted; stop the release by hand where traffic is routed.
 2. **Where do customers go now?** *Traffic goes to* names it. Tell whoever staffs that queue.
 3. **Is it only this release?** Several agents at once point to something shared: a model, a tool, a system of record.
 4. **Was it right?** Look at *Rate* against *Baseline* and at the evidence: did it climb at one point in time?
