@@ -40,7 +40,9 @@ export const atLeast = (pixels: number): DynamicConfigValue => ({ id: 'custom.mi
 const TIME: DynamicConfigValue = { id: 'unit', value: 'dateTimeAsIso' }
 /** Wide enough for a date above its time. */
 export const WHEN = [width(96), TIME] as const
-/** The same, on one line where there is room. */
+/** Wide enough for both on one line. */
+export const WHEN_ON_ONE_LINE = [width(168), TIME] as const
+/** On one line where there is room. */
 export const WHEN_WIDE = [atLeast(96), TIME] as const
 /** Wide enough for "13.6 hours" on one line. */
 export const LASTED = width(94)

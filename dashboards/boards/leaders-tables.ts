@@ -16,19 +16,34 @@ export const UNITS: Readonly<Record<KpiUnit, string>> = {
   money: 'none',
 }
 
+/** Default: three digits. */
+const DECIMALS: Partial<Record<KpiUnit, number>> = { share: 1, minutes: 2 }
+
 export const descriptionOf = ({ numerator, denominator, note }: Kpi): string =>
   `${denominator === '' ? `Sum: ${numerator}.` : `${numerator} / ${denominator}.`}${note && ` ${note}`}`
 
 /** The KPIs side by side in three tables, each of one view; money must not be summed over currencies and stands elsewhere. */
 const TABLES = [
-  { title: 'Speed', view: 'kpi_incident_parts', orderBy: 'rollback_events', whenEmpty: NO_INCIDENT, count: width(78) },
-  { title: 'Customers', view: 'kpi_contact_parts', orderBy: 'contacts', whenEmpty: NO_CONTACTS, count: width(90) },
+  {
+    title: 'Speed',
+    view: 'kpi_incident_parts',
+    orderBy: 'rollback_events',
+    whenEmpty: NO_INCIDENT,
+    columns: { count: width(78), other: LASTED },
+  },
+  {
+    title: 'Customers',
+    view: 'kpi_contact_parts',
+    orderBy: 'contacts',
+    whenEmpty: NO_CONTACTS,
+    columns: { count: width(90), other: LASTED },
+  },
   {
     title: 'Recovery',
     view: 'kpi_affected_parts',
     orderBy: 'affected_contacts',
     whenEmpty: NO_INCIDENT,
-    count: atLeast(118),
+    columns: { count: atLeast(118), other: atLeast(118) },
   },
 ] as const
 
@@ -47,7 +62,7 @@ const BY = {
 export const kpiTables = (by: keyof typeof BY): PanelSource[] => TABLES.map((one) => kpiTable(one, by))
 
 function kpiTable(
-  { title, view, orderBy, whenEmpty, count }: (typeof TABLES)[number],
+  { title, view, orderBy, whenEmpty, columns }: (typeof TABLES)[number],
   by: keyof typeof BY,
 ): PanelSource {
   const kpis = KPIS.filter((kpi) => kpi.view === view && kpi.unit !== 'money')
@@ -82,13 +97,13 @@ function kpiTable(
       ),
     ],
     overrides: {
-      group_name: named(by === 'channel' ? 'Channel' : 'Release', [atLeast(94)]),
+      group_name: named(by === 'channel' ? 'Channel' : 'Release', [atLeast(104)]),
       ...Object.fromEntries(
         kpis.map((kpi) => [
           kpi.name,
           named(kpi.unit === 'seconds' ? `${kpi.title} (mean)` : kpi.title, [
-            WIDTHS[kpi.name] ?? (kpi.unit === 'count' ? count : atLeast(94)),
-            ...unit(UNITS[kpi.unit], kpi.unit === 'share' ? 1 : undefined),
+            WIDTHS[kpi.name] ?? (kpi.unit === 'count' ? columns.count : columns.other),
+            ...unit(UNITS[kpi.unit], DECIMALS[kpi.unit]),
           ]),
         ]),
       ),

@@ -15,7 +15,7 @@ import {
   STATES,
   unit,
   WHEN,
-  WHEN_WIDE,
+  WHEN_ON_ONE_LINE,
   width,
 } from './fields.ts'
 import { compareUrl, ofRow, SHARED } from './links.ts'
@@ -185,16 +185,16 @@ const clocks = (): PanelSource =>
       ),
     ],
     overrides: {
-      release_name: named('Release', [atLeast(98)]),
+      release_name: named('Release', [atLeast(104)]),
       to_detect: named('To detect', [LASTED]),
       to_pause: named('To pause', [LASTED]),
       to_drain: named('To drain', [LASTED]),
       to_stop: named('To stop', [LASTED]),
       since_harm: named('Since first harm', [LASTED]),
       onset_range: named('Onset known within', [width(110)]),
-      onset_at: named('Onset', WHEN_WIDE),
-      detected_at: named('Detected', WHEN_WIDE),
-      accepted_at: named('Accepted', WHEN_WIDE),
+      onset_at: named('Onset', WHEN_ON_ONE_LINE),
+      detected_at: named('Detected', WHEN_ON_ONE_LINE),
+      accepted_at: named('Accepted', WHEN_ON_ONE_LINE),
     },
   })
 
@@ -313,7 +313,7 @@ const firstMinutes = (): PanelSource =>
     'The beginning of the runbook docs/runbooks/release-paused.md.',
     8,
     10,
-    `1. **Has it stopped?** Look at *State*. *pausing*: nobody has accepted; stop the release by hand where traffic is routed.
+    `1. **Has it stopped?** Where *State* is *pausing*, nobody has accepted: stop the release by hand where traffic is routed.
 2. **Where do customers go now?** *Traffic goes to* names it. Tell whoever staffs that queue.
 3. **Is it only this release?** Several agents at once point to something shared: a model, a tool, a system of record.
 4. **Was it right?** Look at *Rate* against *Baseline* and at the evidence: did it climb at one point in time?
