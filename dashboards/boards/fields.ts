@@ -85,17 +85,6 @@ export const asBand = (
   }
 }
 
-/** What people read in place of a name; nothing of its colour. */
-export const called = (names: Readonly<Record<string, string>>): DynamicConfigValue => ({
-  id: 'mappings',
-  value: [
-    {
-      type: MappingType.ValueToText,
-      options: Object.fromEntries(Object.entries(names).map(([name, text], index) => [name, { text, index }])),
-    },
-  ],
-})
-
 /** Words with a colour, so that neither alone carries the meaning. */
 export const words = (colors: Readonly<Record<string, readonly [text: string, color: string]>>): ValueMapping[] => [
   {
@@ -105,6 +94,12 @@ export const words = (colors: Readonly<Record<string, readonly [text: string, co
     ),
   },
 ]
+
+/** What people read in place of a name. */
+export const called = (names: Readonly<Record<string, string>>): DynamicConfigValue => ({
+  id: 'mappings',
+  value: words(Object.fromEntries(Object.entries(names).map(([name, text]) => [name, [text, 'text']]))),
+})
 
 export const FINDINGS = words({
   breach: ['breach', BAD],

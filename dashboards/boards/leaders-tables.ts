@@ -1,4 +1,5 @@
 import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
+import { VERDICTS } from '../../facts/incident.ts'
 import { KPIS, type Kpi, type KpiUnit } from '../kpis.ts'
 import { atLeast, called, cellLink, hidden, LASTED, named, unit, WHEN, width } from './fields.ts'
 import { amounts, days, inRange, outOf, shareOutOf, VALUE } from './kpi-sql.ts'
@@ -111,6 +112,7 @@ function kpiTable(
   })
 }
 
+const VERDICT_WORDS = Object.fromEntries(VERDICTS.map((verdict) => [verdict, verdict.replaceAll('_', ' ')]))
 const SIGNAL_TITLES = Object.fromEntries(FOUR_SIGNALS.map(({ name, title }) => [name, title]))
 
 const WHO = {
@@ -150,7 +152,7 @@ export const clocks = (): PanelSource =>
       floor_seconds_to_detect: named('Floor', [LASTED]),
       seconds_to_pause: named('To pause', [LASTED]),
       seconds_to_drain: named('To drain', [LASTED]),
-      verdict: named('Verdict', [atLeast(88), called({ false_alarm: 'false alarm' })]),
+      verdict: named('Verdict', [atLeast(88), called(VERDICT_WORDS)]),
       signal: named('Signal', [width(92), called(SIGNAL_TITLES)]),
       found_by: named('Found by', [width(78)]),
       seconds_from_first_harm: named('From first harm', [LASTED]),

@@ -242,13 +242,13 @@ const affected = (): PanelSource =>
       ),
     ],
     overrides: {
-      release_name: named('Release', [atLeast(100)]),
+      release_name: named('Release', [atLeast(104)]),
       channel: named('Channel', [width(76)]),
       queue: named('Queue', [width(106)]),
-      contacts: named('Contacts', [width(80)]),
-      evidence_ratio: named('Evidence', [width(82), ...unit('percentunit', 0)]),
-      writes: named('Writes', [width(70)]),
-      failed_writes: named('Failed', [width(70)]),
+      contacts: named('Contacts', [width(76)]),
+      evidence_ratio: named('Evidence', [width(78), ...unit('percentunit', 0)]),
+      writes: named('Writes', [width(64)]),
+      failed_writes: named('Failed', [width(64)]),
       duplicate_writes: named('Duplicated', [width(92)]),
     },
   })

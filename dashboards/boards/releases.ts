@@ -185,7 +185,7 @@ const comparison = (): PanelSource => {
       signal_title: named('Signal', [atLeast(96)]),
       rate_a: named('${left}', [width(92), ...unit('percentunit', 2)]),
       rate_b: named('${right}', [width(92), ...unit('percentunit', 2)]),
-      verdict: named('Verdict', [width(104)]),
+      verdict: named('Verdict', [width(112)]),
       difference: named('Difference', [width(86), ...unit('percentunit', 2)]),
       difference_low: named('at least', [width(72), ...unit('percentunit', 2)]),
       difference_high: named('at most', [width(72), ...unit('percentunit', 2)]),
