@@ -120,7 +120,7 @@ test('two releases keep their colours in every panel of the comparison', () => {
   )
   expect(colours.length).toBe(10)
   for (const [title, end, fixed] of colours)
-    expect(fixed, `${title} ${end}`).toEqual([end === '_a' ? 'blue' : 'orange'])
+    expect(fixed, `${title} ${end}`).toEqual([end === '_a' ? 'blue' : 'dark-orange'])
 })
 
 describe.each(boards)('%s', (_, board) => {

@@ -17,6 +17,8 @@ export const GOOD = 'semi-dark-green'
 export const CAREFUL = 'dark-orange'
 export const BAD = 'red'
 export const CALM = 'blue'
+/** What calls for nobody: a state that is over, a line that is only a reference. */
+export const QUIET = '#808080'
 
 /** Overrides of one column or series: what it is called, its unit, and how it looks. */
 export const named = (displayName: string, more: readonly DynamicConfigValue[] = []): DynamicConfigValue[] => [
@@ -38,10 +40,12 @@ export const atLeast = (pixels: number): DynamicConfigValue => ({ id: 'custom.mi
 const TIME: DynamicConfigValue = { id: 'unit', value: 'dateTimeAsIso' }
 /** Wide enough for a date above its time. */
 export const WHEN = [width(96), TIME] as const
-/** The same, on one line where there is room. */
+/** Wide enough for both on one line. */
+export const WHEN_ON_ONE_LINE = [width(168), TIME] as const
+/** On one line where there is room. */
 export const WHEN_WIDE = [atLeast(96), TIME] as const
-/** Wide enough for "13.6 hours". */
-export const LASTED = width(86)
+/** Wide enough for "13.6 hours" on one line. */
+export const LASTED = width(94)
 /** A column that people may narrow a long table by. */
 export const filterable: DynamicConfigValue = { id: 'custom.filterable', value: true }
 export const colouredText = (mappings: readonly ValueMapping[]): DynamicConfigValue[] => [
@@ -91,6 +95,12 @@ export const words = (colors: Readonly<Record<string, readonly [text: string, co
   },
 ]
 
+/** What people read in place of a name. */
+export const called = (names: Readonly<Record<string, string>>): DynamicConfigValue => ({
+  id: 'mappings',
+  value: words(Object.fromEntries(Object.entries(names).map(([name, text]) => [name, [text, 'text']]))),
+})
+
 export const FINDINGS = words({
   breach: ['breach', BAD],
   watching: ['watching', CALM],
@@ -100,18 +110,15 @@ export const FINDINGS = words({
   sampled: ['sampled', CAREFUL],
 })
 
-/** What is over: it can be read in both themes and calls for nobody. */
-const SETTLED = '#808080'
-
 const STATE_WORDS = {
   live: ['live', GOOD],
   observed: ['observed', CALM],
   pausing: ['pausing', CAREFUL],
   paused: ['paused', BAD],
   stopped: ['stopped', 'purple'],
-  drained: ['drained', SETTLED],
+  drained: ['drained', QUIET],
   resumed: ['resumed', GOOD],
-  closed: ['closed', SETTLED],
+  closed: ['closed', QUIET],
 } as const
 type StateWord = keyof typeof STATE_WORDS
 

@@ -25,7 +25,7 @@ const total = (name: string, width: number): PanelSource => {
     description: descriptionOf(kpi),
     unit: 'short',
     width,
-    height: 4,
+    height: 3,
     whenEmpty: '0',
     queries: [clickhouse(sql`SELECT ${VALUE} AS value FROM ${days([name])} HAVING count() > 0`, 'table')],
   })
@@ -40,7 +40,7 @@ const foundByPeople = (): PanelSource =>
       'Rollback events that a person ordered before any trigger did, of all: what the cord missed. Precision says nothing of these.',
     unit: 'none',
     width: 5,
-    height: 4,
+    height: 3,
     whenEmpty: FEW.noIncident,
     queries: [
       clickhouse(
@@ -61,7 +61,7 @@ const precision = (): PanelSource => {
     description: `${descriptionOf(kpi)} In brackets the 95 % interval of the share (Wilson): few verdicts prove little.`,
     unit: 'none',
     width: 7,
-    height: 4,
+    height: 3,
     whenEmpty: FEW.noVerdict,
     queries: [
       clickhouse(
@@ -81,7 +81,7 @@ const recovery = (): PanelSource => {
     description: descriptionOf(kpi),
     unit: 'none',
     width: 7,
-    height: 4,
+    height: 3,
     whenEmpty: FEW.nothingToRecover,
     queries: [
       clickhouse(
@@ -122,7 +122,7 @@ const medianOf = ({ what, floor, of }: (typeof TIMES)[number]): PanelSource => {
     description: `${of} Median over the rollback events of the range, with their number.`,
     unit: 'none',
     width: 8,
-    height: 4,
+    height: 3,
     whenEmpty: FEW.noIncident,
     queries: [
       clickhouse(
@@ -148,7 +148,7 @@ const customers = (): PanelSource =>
       'Different customers in the affected sets of the rollback events of the range, each once however many of them touched the same one. Channel and queue are those of their latest contact.',
     unit: 'short',
     width: 6,
-    height: 4,
+    height: 3,
     whenEmpty: '0',
     queries: [
       clickhouse(
@@ -169,7 +169,7 @@ const money = (): PanelSource => {
     description: `${descriptionOf(kpi)}`,
     unit: 'none',
     width: 6,
-    height: 4,
+    height: 3,
     whenEmpty: FEW.noAmount,
     queries: [
       clickhouse(

@@ -1,5 +1,7 @@
+import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
+import { VERDICTS } from '../../facts/incident.ts'
 import { KPIS, type Kpi, type KpiUnit } from '../kpis.ts'
-import { atLeast, cellLink, hidden, LASTED, named, unit, WHEN, width } from './fields.ts'
+import { atLeast, called, cellLink, hidden, LASTED, named, unit, WHEN, width } from './fields.ts'
 import { amounts, days, inRange, outOf, shareOutOf, VALUE } from './kpi-sql.ts'
 import { compareUrl } from './links.ts'
 import { NO_CONTACTS, NO_INCIDENT, type PanelSource, table } from './panels.ts'
@@ -15,15 +17,42 @@ export const UNITS: Readonly<Record<KpiUnit, string>> = {
   money: 'none',
 }
 
+/** Default: three digits. */
+const DECIMALS: Partial<Record<KpiUnit, number>> = { share: 1, minutes: 2 }
+
 export const descriptionOf = ({ numerator, denominator, note }: Kpi): string =>
   `${denominator === '' ? `Sum: ${numerator}.` : `${numerator} / ${denominator}.`}${note && ` ${note}`}`
 
 /** The KPIs side by side in three tables, each of one view; money must not be summed over currencies and stands elsewhere. */
 const TABLES = [
-  { title: 'Speed', view: 'kpi_incident_parts', orderBy: 'rollback_events', whenEmpty: NO_INCIDENT },
-  { title: 'Customers', view: 'kpi_contact_parts', orderBy: 'contacts', whenEmpty: NO_CONTACTS },
-  { title: 'Recovery', view: 'kpi_affected_parts', orderBy: 'affected_contacts', whenEmpty: NO_INCIDENT },
+  {
+    title: 'Speed',
+    view: 'kpi_incident_parts',
+    orderBy: 'rollback_events',
+    whenEmpty: NO_INCIDENT,
+    columns: { count: width(78), other: LASTED },
+  },
+  {
+    title: 'Customers',
+    view: 'kpi_contact_parts',
+    orderBy: 'contacts',
+    whenEmpty: NO_CONTACTS,
+    columns: { count: width(90), other: LASTED },
+  },
+  {
+    title: 'Recovery',
+    view: 'kpi_affected_parts',
+    orderBy: 'affected_contacts',
+    whenEmpty: NO_INCIDENT,
+    columns: { count: atLeast(118), other: atLeast(118) },
+  },
 ] as const
+
+/** Of what holds more than a number, or a longer word above it. */
+const WIDTHS: Readonly<Record<string, ReturnType<typeof width>>> = {
+  pause_precision: width(160),
+  time_to_acknowledge: width(108),
+}
 
 const BY = {
   channel: "if(channel = '', 'none or all', channel)",
@@ -33,7 +62,10 @@ const BY = {
 /** The tables of the KPIs per channel, or per release. */
 export const kpiTables = (by: keyof typeof BY): PanelSource[] => TABLES.map((one) => kpiTable(one, by))
 
-function kpiTable({ title, view, orderBy, whenEmpty }: (typeof TABLES)[number], by: keyof typeof BY): PanelSource {
+function kpiTable(
+  { title, view, orderBy, whenEmpty, columns }: (typeof TABLES)[number],
+  by: keyof typeof BY,
+): PanelSource {
   const kpis = KPIS.filter((kpi) => kpi.view === view && kpi.unit !== 'money')
   const cells = kpis.map(({ name }) =>
     name === 'pause_precision'
@@ -46,7 +78,7 @@ function kpiTable({ title, view, orderBy, whenEmpty }: (typeof TABLES)[number], 
       'Sums and means over the range; docs/kpis.md has the formulas. A rollback event stands under the channel that carried most of its evidence. An empty cell: nothing was counted, which is not zero.',
     unit: 'short',
     width: 24,
-    height: by === 'channel' ? 6 : 8,
+    height: 8,
     whenEmpty,
     queries: [
       clickhouse(
@@ -66,13 +98,13 @@ function kpiTable({ title, view, orderBy, whenEmpty }: (typeof TABLES)[number], 
       ),
     ],
     overrides: {
-      group_name: named(by === 'channel' ? 'Channel' : 'Release', [atLeast(94)]),
+      group_name: named(by === 'channel' ? 'Channel' : 'Release', [atLeast(104)]),
       ...Object.fromEntries(
         kpis.map((kpi) => [
           kpi.name,
           named(kpi.unit === 'seconds' ? `${kpi.title} (mean)` : kpi.title, [
-            kpi.name === 'pause_precision' ? atLeast(130) : kpi.unit === 'count' ? width(86) : atLeast(94),
-            ...unit(UNITS[kpi.unit], kpi.unit === 'share' ? 1 : undefined),
+            WIDTHS[kpi.name] ?? (kpi.unit === 'count' ? columns.count : columns.other),
+            ...unit(UNITS[kpi.unit], DECIMALS[kpi.unit]),
           ]),
         ]),
       ),
@@ -80,8 +112,11 @@ function kpiTable({ title, view, orderBy, whenEmpty }: (typeof TABLES)[number], 
   })
 }
 
+const VERDICT_WORDS = Object.fromEntries(VERDICTS.map((verdict) => [verdict, verdict.replaceAll('_', ' ')]))
+const SIGNAL_TITLES = Object.fromEntries(FOUR_SIGNALS.map(({ name, title }) => [name, title]))
+
 const WHO = {
-  release_name: named('Release', [width(98), cellLink('Compare this release', compareUrl())]),
+  release_name: named('Release', [width(110), cellLink('Compare this release', compareUrl())]),
   channel: named('Channel', [width(80)]),
   opened_at: named('Opened', WHEN),
   agent: hidden,
@@ -117,8 +152,8 @@ export const clocks = (): PanelSource =>
       floor_seconds_to_detect: named('Floor', [LASTED]),
       seconds_to_pause: named('To pause', [LASTED]),
       seconds_to_drain: named('To drain', [LASTED]),
-      verdict: named('Verdict', [atLeast(80)]),
-      signal: named('Signal', [width(158)]),
+      verdict: named('Verdict', [atLeast(88), called(VERDICT_WORDS)]),
+      signal: named('Signal', [width(92), called(SIGNAL_TITLES)]),
       found_by: named('Found by', [width(78)]),
       seconds_from_first_harm: named('From first harm', [LASTED]),
       seconds_to_stop: named('To stop', [LASTED]),
@@ -128,7 +163,7 @@ export const clocks = (): PanelSource =>
 
 export const consequences = (): PanelSource =>
   table({
-    title: 'What each rollback event did, and how far recovery is',
+    title: 'What each rollback event did',
     description:
       'Contacts begun before detection (and the fewest with which any test would have found it, on average), contacts and writes after the pause, then the affected set: conversations, customers, money, and how much of what needs something is dealt with.',
     unit: 'short',
@@ -162,13 +197,13 @@ export const consequences = (): PanelSource =>
     ],
     overrides: {
       ...WHO,
-      customers: named('Customers', [width(84)]),
+      customers: named('Customers', [width(90)]),
       recovered: named('Recovered', [atLeast(88)]),
       at_risk: named('At risk', [atLeast(96)]),
       contacts_exposed: named('Exposed', [width(78)]),
       floor_contacts_exposed: named('Floor', [width(70)]),
       contacts_after_pause: named('After pause', [width(75)]),
       writes_after_pause: named('Writes after pause', [width(112)]),
-      conversations: named('Conversations', [width(112)]),
+      conversations: named('Conversations', [width(118)]),
     },
   })

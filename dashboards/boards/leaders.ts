@@ -77,9 +77,8 @@ function perPeriod(name: string): PanelSource {
     height: 8,
     ...(name !== 'update_success_rate' && { min: 0 }),
     ...(['pause_precision', 'recovery_completeness'].includes(name) && { max: 1 }),
-    ...(isCount && { draw: 'bars' as const, stacked: true }),
+    ...(isCount ? { draw: 'bars' as const, stacked: true } : { marked: true }),
     interval: '1d',
-    marked: true,
     whenEmpty: isOfContacts ? `${NO_CONTACTS} ${kpi.note}`.trim() : NO_INCIDENT,
     queries: [
       clickhouse(

@@ -1,4 +1,4 @@
-import { named, unit } from './fields.ts'
+import { atLeast, named, unit } from './fields.ts'
 import { outOf } from './kpi-sql.ts'
 import { plain, plainTotal } from './live-numbers.ts'
 import { FEW, NO_CONTACTS, type PanelSource, SHARE_POINTS, statOfText, table } from './panels.ts'
@@ -37,13 +37,13 @@ const lacking = (): PanelSource =>
       ),
     ],
     overrides: {
-      agent_name: named('Agent'),
-      contacts: named('Contacts', unit('short')),
-      no_customer: named('No customer'),
-      no_channel: named('No channel'),
-      no_queue: named('No queue'),
-      no_release: named('No release'),
-      sampled_share: named('Sampled'),
+      agent_name: named('Agent', [atLeast(98)]),
+      contacts: named('Contacts', [atLeast(80), ...unit('short')]),
+      no_customer: named('No customer', [atLeast(80)]),
+      no_channel: named('No channel', [atLeast(80)]),
+      no_queue: named('No queue', [atLeast(80)]),
+      no_release: named('No release', [atLeast(80)]),
+      sampled_share: named('Sampled', [atLeast(80)]),
     },
   })
 

@@ -17,7 +17,7 @@ export const plain = (...measures: string[]): string => sql`
 
 /** The numbers at the top of the board Live. */
 export const liveNumbers = (): PanelSource[] => [
-  countedUntil(4),
+  countedUntil(5),
   closest(),
   openIncidents(),
   liveReleases(),
@@ -31,7 +31,7 @@ const contacts = (): PanelSource =>
     description: 'Contacts begun in the range.',
     unit: 'short',
     mostPoints: SHARE_POINTS,
-    width: 4,
+    width: 3,
     height: 3,
     whenEmpty: '0',
     queries: [clickhouse(sql`SELECT toFloat64(sum(n)) AS contacts FROM ${plain('contacts')}`, 'table')],
@@ -43,7 +43,7 @@ const liveReleases = (): PanelSource =>
     description:
       'Releases of the selection that serve in the range: their first contact lies before its end, their last after its beginning.',
     unit: 'short',
-    width: 4,
+    width: 5,
     height: 3,
     whenEmpty: '0',
     queries: [
@@ -98,11 +98,11 @@ const closest = (): PanelSource =>
 
 const openIncidents = (): PanelSource =>
   stat({
-    title: 'Incidents not drained',
+    title: 'Not drained',
     description:
       'Incidents that were found up to the end of the range and are neither drained, nor resumed or closed by a person, whenever they began.',
     unit: 'short',
-    width: 4,
+    width: 3,
     height: 3,
     whenEmpty: '0',
     thresholds: [

@@ -1,6 +1,6 @@
 import type { Signal } from '../../detectors/signals/definition.ts'
 import { rateOf } from './evidence.ts'
-import { asBand, asLimit, link } from './fields.ts'
+import { asBand, asLimit, link, QUIET } from './fields.ts'
 import { NO_CONTACTS, type PanelSource, RELEASE_SHARE_POINTS, series } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { COUNTS, isAmong, linesOf, nearest, releaseName, sliceSelected, wilson } from './sql.ts'
@@ -77,7 +77,7 @@ export function rate(signal: Signal): PanelSource {
     ],
     overrides: {
       ...asBand('low', 'high', 'text'),
-      limit_rate: asLimit('Healthy at most', 'text'),
+      limit_rate: asLimit('Healthy at most', QUIET),
       ceiling_rate: asLimit('Ceiling'),
     },
   })

@@ -63,7 +63,7 @@ const deliveries = (): PanelSource =>
       release_name: named('Release', [atLeast(104)]),
       target: named('Target', [atLeast(76)]),
       outcome: named('Outcome', [width(80)]),
-      step: named('Step', [width(84)]),
+      step: named('Step', [width(90)]),
       attempt: named('Attempt', [width(74)]),
       status: named('HTTP', [{ id: 'unit', value: 'none' }, width(60)]),
       elapsed_ms: named('Took', [width(72), ...unit('ms')]),

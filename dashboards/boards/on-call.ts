@@ -15,7 +15,7 @@ import {
   STATES,
   unit,
   WHEN,
-  WHEN_WIDE,
+  WHEN_ON_ONE_LINE,
   width,
 } from './fields.ts'
 import { compareUrl, ofRow, SHARED } from './links.ts'
@@ -113,9 +113,9 @@ const incidents = (): PanelSource =>
           true,
         ),
       ]),
-      traffic_goes_to: named('Traffic goes to', [atLeast(140)]),
+      traffic_goes_to: named('Traffic goes to', [width(118)]),
       detected_at: named('Detected', WHEN),
-      acknowledged_by: named('Acknowledged by', [atLeast(120)]),
+      acknowledged_by: named('Acknowledged by', [width(120)]),
       incident_id: hidden,
       signal_runbook: hidden,
     },
@@ -185,16 +185,16 @@ const clocks = (): PanelSource =>
       ),
     ],
     overrides: {
-      release_name: named('Release', [atLeast(98)]),
+      release_name: named('Release', [atLeast(104)]),
       to_detect: named('To detect', [LASTED]),
       to_pause: named('To pause', [LASTED]),
       to_drain: named('To drain', [LASTED]),
       to_stop: named('To stop', [LASTED]),
       since_harm: named('Since first harm', [LASTED]),
       onset_range: named('Onset known within', [width(110)]),
-      onset_at: named('Onset', WHEN_WIDE),
-      detected_at: named('Detected', WHEN_WIDE),
-      accepted_at: named('Accepted', WHEN_WIDE),
+      onset_at: named('Onset', WHEN_ON_ONE_LINE),
+      detected_at: named('Detected', WHEN_ON_ONE_LINE),
+      accepted_at: named('Accepted', WHEN_ON_ONE_LINE),
     },
   })
 
@@ -242,13 +242,13 @@ const affected = (): PanelSource =>
       ),
     ],
     overrides: {
-      release_name: named('Release', [atLeast(100)]),
+      release_name: named('Release', [atLeast(104)]),
       channel: named('Channel', [width(76)]),
-      queue: named('Queue', [width(100)]),
-      contacts: named('Contacts', [width(80)]),
-      evidence_ratio: named('Evidence', [width(82), ...unit('percentunit', 0)]),
-      writes: named('Writes', [width(70)]),
-      failed_writes: named('Failed', [width(70)]),
+      queue: named('Queue', [width(106)]),
+      contacts: named('Contacts', [width(76)]),
+      evidence_ratio: named('Evidence', [width(78), ...unit('percentunit', 0)]),
+      writes: named('Writes', [width(64)]),
+      failed_writes: named('Failed', [width(64)]),
       duplicate_writes: named('Duplicated', [width(92)]),
     },
   })
@@ -266,7 +266,7 @@ const recovery = (): PanelSource =>
       'The affected set that was listed at the pause, by what it needs: records to correct, customers to recontact, cases to route. Done: the ledger has an entry. WhatsApp, left: how long a free-form reply may still be sent to the first of those to recontact (24 h after the contact; longer where the customer wrote again). `andon affected` and `andon recover` have the items.',
     unit: 'short',
     width: 24,
-    height: 6,
+    height: 7,
     whenEmpty: 'Nothing is listed: no pause in this range and selection touched anything, as far as counted.',
     queries: [
       clickhouse(
@@ -313,7 +313,7 @@ const firstMinutes = (): PanelSource =>
     'The beginning of the runbook docs/runbooks/release-paused.md.',
     8,
     10,
-    `1. **Has it stopped?** Look at *State* above. *pausing*: nobody has accepted; stop the release by hand where traffic is routed.
+    `1. **Has it stopped?** Where *State* is *pausing*, nobody has accepted: stop the release by hand where traffic is routed.
 2. **Where do customers go now?** *Traffic goes to* names it. Tell whoever staffs that queue.
 3. **Is it only this release?** Several agents at once point to something shared: a model, a tool, a system of record.
 4. **Was it right?** Look at *Rate* against *Baseline* and at the evidence: did it climb at one point in time?

@@ -149,11 +149,11 @@ export type SeriesLook = Look &
  */
 export const PLACES: readonly Readonly<{ color: string; dash: readonly number[] | null }>[] = [
   { color: 'blue', dash: null },
-  { color: 'orange', dash: [14, 4] },
+  { color: 'dark-orange', dash: [14, 4] },
   { color: 'purple', dash: [2, 4] },
   { color: 'text', dash: [10, 4, 2, 4] },
   { color: 'dark-green', dash: [5, 5] },
-  { color: 'dark-orange', dash: [18, 4, 2, 4, 2, 4] },
+  { color: '#CC5A92', dash: [18, 4, 2, 4, 2, 4] },
 ]
 const asPlace = ({ color, dash }: (typeof PLACES)[number]): DynamicConfigValue[] => [
   { id: 'color', value: { mode: FieldColorModeId.Fixed, fixedColor: color } },

@@ -11,12 +11,9 @@ import { type DemoStore, openDemoStore, type Play } from './demo.fixtures.ts'
 import type { BoardJson } from './finish.ts'
 import { frameOf } from './frame.fixtures.ts'
 import { ALL, expanded, type Selection } from './macros.fixtures.ts'
-
 import { annotationsOf, clickhouseQueriesOf, keyOfRelease, type PanelJson, panelsOf } from './read.fixtures.ts'
 import type { Range } from './server-macros.fixtures.ts'
-
 import { SLICE_COLUMNS } from './sql.ts'
-
 import { seriesOf, tableOf } from './wide.fixtures.ts'
 
 const RECORDING = new URL('../plugin/test/recording.json', import.meta.url)
@@ -76,7 +73,7 @@ async function recordingOf(
   selection: Selection,
   range: Omit<Range, 'intervalMs'>,
 ) {
-  const queries = clickhouseQueriesOf(board)
+  const queries = clickhouseQueriesOf(board).filter(({ format }) => format !== 'annotation')
   const intervalOf = ({ interval, maxDataPoints }: PanelJson): number =>
     interval === '1d' ? DAY_MS : Math.max(60_000, (range.toMs - range.fromMs) / (maxDataPoints ?? MOST_POINTS))
   const panels = await Promise.all(
@@ -93,12 +90,13 @@ async function recordingOf(
     }),
   )
   const marks = await Promise.all(
-    annotationsOf(board).map(async ({ name, target }) => {
-      const frame = await frameOf(store, expanded(target.rawSql!, selection, { ...range, intervalMs: 60_000 }))
-      return [name, { asked: hashOf([target.rawSql!]), frames: [tableOf('Anno', frame)] }] as const
+    annotationsOf(board).map(async ({ name, target: { rawSql } }) => {
+      if (rawSql === undefined) return [] // asks Prometheus, which the demo has not
+      const frame = await frameOf(store, expanded(rawSql, selection, { ...range, intervalMs: 60_000 }))
+      return [[name, { asked: hashOf([rawSql]), frames: [tableOf('Anno', frame)] }] as const]
     }),
   )
-  return { ...Object.fromEntries(panels), ...Object.fromEntries(marks) }
+  return { panels: Object.fromEntries(panels), marks: Object.fromEntries(marks.flat()) }
 }
 
 function hashOf(queries: readonly string[]): string {

@@ -307,10 +307,8 @@ test('the history of releases is that of the API, and two of them compared have 
   expect(rows[0]).toMatchObject({
     signal_title: 'Failed updates',
     trials_a: ours.trials,
-    hits_a: ours.hits,
     low_a: expect.closeTo(ours.low!, 12),
     trials_b: theirs.trials,
-    hits_b: theirs.hits,
     high_b: expect.closeTo(theirs.high!, 12),
     verdict: 'higher',
   })

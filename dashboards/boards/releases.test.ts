@@ -164,7 +164,7 @@ test('contacts whose window is not over count for no verdict of a delayed signal
     // 400 of the contacts are older than a week, 600 are not.
     expect(await signalRow(A, BEFORE, 'Complaints', intervalMs)).toMatchObject({
       trials_a: 400,
-      hits_a: 6,
+      rate_a: 6 / 400,
       verdict: 'not told apart',
     })
   }

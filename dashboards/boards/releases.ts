@@ -41,7 +41,7 @@ import { comparedRelease } from './variables.ts'
 /** The two releases that are compared, each with its colour and the end of its columns' names wherever it is drawn. */
 const SIDES = [
   { variable: 'left', color: 'blue', end: '_a' },
-  { variable: 'right', color: 'orange', end: '_b' },
+  { variable: 'right', color: 'dark-orange', end: '_b' },
 ] as const
 const EITHER = isOneOf('left', 'right')
 
@@ -99,14 +99,14 @@ const history = (): PanelSource =>
     ],
     overrides: {
       release_name: named('Release', [
-        atLeast(100),
+        atLeast(104),
         cellLinks([
           ['Compare with this', boardUrl('releases', { right: ofRow('release_key') }, ['left'])],
           ['Compare this', boardUrl('releases', { left: ofRow('release_key') })],
         ]),
       ]),
-      state: named('State', [width(82), filterable, ...colouredText(STATES)]),
-      all_contacts: named('Contacts', [width(78)]),
+      state: named('State', [width(78), filterable, ...colouredText(STATES)]),
+      all_contacts: named('Contacts', [width(76)]),
       last_contact: named('Last contact', WHEN_WIDE),
       first_contact: named('First contact', WHEN_WIDE),
       incident_signals: named('Incident', [atLeast(130)]),
@@ -134,7 +134,7 @@ const comparison = (): PanelSource => {
   const rates = SIDES.map(({ end }) => `${share(`hits${end}`, `trials${end}`)} AS rate${end}`).join(', ')
   const intervals = SIDES.map(({ end }) => {
     const counts = [`hits${end}`, `trials${end}`] as const
-    return `${wilson('low', ...counts)} AS low${end}, ${wilson('high', ...counts)} AS high${end}, trials${end}, hits${end}`
+    return `${wilson('low', ...counts)} AS low${end}, ${wilson('high', ...counts)} AS high${end}, trials${end}`
   }).join(',\n')
   const sides = SIDES.map(({ variable, end }) => `${isOneOf(variable)} AS is${end}`).join(',\n')
   const counted = SIDES.map(
@@ -148,7 +148,7 @@ const comparison = (): PanelSource => {
       'Rate of each signal for both releases in the range and selection, with 95 % intervals (Wilson), and their difference with its 95 % interval (Newcombe’s hybrid score), which decides the last column. Of a signal whose hits come later only contacts count whose window is over (72 h for repeat contacts, 7 days for complaints); until then it is too young. The interval is right at one look, for releases that served the same customers at the same time: whoever looks until something shows will find something. What pauses a release is the evidence below, not this table.',
     unit: 'short',
     width: 24,
-    height: 7,
+    height: 8,
     mostPoints: SHARE_POINTS,
     whenEmpty: NO_CONTACTS,
     queries: [
@@ -183,20 +183,18 @@ const comparison = (): PanelSource => {
     ],
     overrides: {
       signal_title: named('Signal', [atLeast(96)]),
-      rate_a: named('${left}', [width(96), ...unit('percentunit', 2)]),
-      rate_b: named('${right}', [width(96), ...unit('percentunit', 2)]),
-      verdict: named('Verdict', [atLeast(90)]),
-      difference: named('Difference', [width(88), ...unit('percentunit', 2)]),
-      difference_low: named('at least', [width(78), ...unit('percentunit', 2)]),
-      difference_high: named('at most', [width(78), ...unit('percentunit', 2)]),
-      low_a: named('Low, ${left}', [width(96), ...unit('percentunit', 2)]),
-      high_a: named('High, ${left}', [width(96), ...unit('percentunit', 2)]),
-      trials_a: named('Trials, ${left}', [width(96)]),
-      hits_a: named('Hits, ${left}', [width(96)]),
-      low_b: named('Low, ${right}', [width(96), ...unit('percentunit', 2)]),
-      high_b: named('High, ${right}', [width(96), ...unit('percentunit', 2)]),
-      trials_b: named('Trials, ${right}', [width(96)]),
-      hits_b: named('Hits, ${right}', [width(96)]),
+      rate_a: named('${left}', [width(92), ...unit('percentunit', 2)]),
+      rate_b: named('${right}', [width(92), ...unit('percentunit', 2)]),
+      verdict: named('Verdict', [width(112)]),
+      difference: named('Difference', [width(86), ...unit('percentunit', 2)]),
+      difference_low: named('at least', [width(72), ...unit('percentunit', 2)]),
+      difference_high: named('at most', [width(72), ...unit('percentunit', 2)]),
+      low_a: named('Low, ${left}', [width(92), ...unit('percentunit', 2)]),
+      high_a: named('High, ${left}', [width(92), ...unit('percentunit', 2)]),
+      trials_a: named('Trials, ${left}', [width(92)]),
+      low_b: named('Low, ${right}', [width(92), ...unit('percentunit', 2)]),
+      high_b: named('High, ${right}', [width(92), ...unit('percentunit', 2)]),
+      trials_b: named('Trials, ${right}', [width(92)]),
     },
   })
 }
@@ -266,7 +264,7 @@ const evidence = (): PanelSource =>
     description:
       'Joint evidence of both releases over the line at which they are paused; beyond 150 % it leaves the picture.',
     unit: 'percentunit',
-    width: 12,
+    width: 9,
     height: 8,
     ...EVIDENCE_AXIS,
     lines: true,
@@ -298,7 +296,7 @@ const decisions = (): PanelSource =>
     title: 'What was found',
     description: 'What the detector last said of both releases, by trigger.',
     unit: 'short',
-    width: 12,
+    width: 15,
     height: 8,
     whenEmpty: 'No trigger judged these releases.',
     queries: [
@@ -316,13 +314,13 @@ const decisions = (): PanelSource =>
       ),
     ],
     overrides: {
-      release_name: named('Release'),
-      trigger: named('Trigger'),
-      finding_now: named('Finding', [width(100), ...colouredText(FINDINGS)]),
-      trials_now: named('Trials', [width(75)]),
-      hits_now: named('Hits', [width(65)]),
+      release_name: named('Release', [atLeast(104)]),
+      trigger: named('Trigger', [atLeast(154)]),
+      finding_now: named('Finding', [width(96), ...colouredText(FINDINGS)]),
+      trials_now: named('Trials', [width(68)]),
+      hits_now: named('Hits', [width(58)]),
       limit_rate: named('Limit', [width(75), ...unit('percentunit', 2)]),
-      evidence_ratio: named('Evidence', [width(85), ...unit('percentunit', 0)]),
+      evidence_ratio: named('Evidence', [width(80), ...unit('percentunit', 0)]),
       action_now: named('Action', [width(80)]),
     },
   })

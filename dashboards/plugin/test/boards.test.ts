@@ -74,11 +74,15 @@ test('the types see a mistake: a key, a value of an enumeration, a type', () => 
   expect(complaints.filter((one) => one.startsWith('mistake'))).toHaveLength(MISTAKES.length)
 })
 
-/** Without what Grafana reads and its generated types leave out: the text of a variable's query, and the query of an annotation. */
+/** What Grafana reads and its generated types leave out: the query of an annotation, and how Prometheus' answers become marks. */
+const UNTYPED_OF_MARKS = ['target', 'titleFormat', 'textFormat', 'useValueForTime']
+
+/** Without what is not typed, and without the text of a variable's query. */
 function typed(board: Board): unknown {
   const { templating, annotations, ...rest } = structuredClone(board) as unknown as Record<string, { list: object[] }>
   for (const variable of templating!.list) Reflect.deleteProperty(variable, 'definition')
-  for (const annotation of annotations!.list) Reflect.deleteProperty(annotation, 'target')
+  for (const annotation of annotations!.list)
+    for (const key of UNTYPED_OF_MARKS) Reflect.deleteProperty(annotation, key)
   return { ...rest, templating, annotations }
 }
 

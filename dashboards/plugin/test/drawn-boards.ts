@@ -8,12 +8,15 @@ import type { Mark } from './harness/marks.tsx'
 const BOARDS = new URL('../../grafana/', import.meta.url)
 const RECORDING = new URL('./recording.json', import.meta.url)
 
-/** What the data source answered when the demo was recorded, by board and by panel or annotation; `asked` is a hash of the queries. */
-type Recorded = Readonly<{ asked: string; frames: readonly DataFrameDTO[] }>
+/** Grafana's code for a variable that only links carry. */
+const HIDDEN = 2
+
+/** What the data source answered when the demo was recorded, by the title of a panel or the name of an annotation; `asked` is a hash of the queries. */
+type Recorded = Readonly<Record<string, Readonly<{ asked: string; frames: readonly DataFrameDTO[] }>>>
 type Recording = Readonly<{
   range: DrawnBoard['range']
   chosen: Readonly<Record<string, string>>
-  boards: Readonly<Record<string, Readonly<Record<string, Recorded>>>>
+  boards: Readonly<Record<string, Readonly<{ panels: Recorded; marks: Recorded }>>>
 }>
 
 type Target = Readonly<{ rawSql?: string }>
@@ -25,6 +28,7 @@ type BoardJson = Readonly<{
       name: string
       label: string
       type: string
+      hide?: number
       includeAll?: boolean
       current?: { text: unknown }
     }>[]
@@ -41,7 +45,7 @@ export function drawnBoards(): ReadonlyMap<string, DrawnBoard> {
   return new Map(
     boards.map((board, index) => [
       files[index]!,
-      drawnBoard(board, recording, recording.boards[files[index]!] ?? {}, links),
+      drawnBoard(board, recording, recording.boards[files[index]!] ?? { panels: {}, marks: {} }, links),
     ]),
   )
 }
@@ -49,10 +53,10 @@ export function drawnBoards(): ReadonlyMap<string, DrawnBoard> {
 function drawnBoard(
   { title, panels, templating, annotations }: BoardJson,
   { range, chosen }: Recording,
-  recorded: Readonly<Record<string, Recorded>>,
+  recorded: Recording['boards'][string],
   links: readonly Control[],
 ): DrawnBoard {
-  const framesOf = (name: string, targets: readonly Target[]): readonly DataFrameDTO[] => {
+  const framesOf = (recorded: Recorded, name: string, targets: readonly Target[]): readonly DataFrameDTO[] => {
     const queries = targets.flatMap(({ rawSql }) => rawSql ?? [])
     if (queries.length === 0) return []
     const asked = createHash('sha256').update(JSON.stringify(queries)).digest('hex').slice(0, 16)
@@ -65,18 +69,22 @@ function drawnBoard(
     range,
     panels: panels.map(({ targets = [], ...panel }) => ({
       ...named(panel, chosen),
-      frames: framesOf(panel.title, targets),
+      frames: framesOf(recorded.panels, panel.title, targets),
     })),
-    marks: annotations.list.flatMap(({ name, iconColor, target }) => marksOf(framesOf(name, [target]), iconColor)),
+    marks: annotations.list.flatMap(({ name, iconColor, target }) =>
+      marksOf(framesOf(recorded.marks, name, [target]), iconColor),
+    ),
     controls: [
-      ...templating.list.map(
-        ({ name, label, type, includeAll, current }): Control => ({
-          kind: 'variable',
-          label,
-          chosen:
-            (includeAll ? undefined : chosen[name]) ?? (type === 'datasource' ? label : String(current?.text ?? '')),
-        }),
-      ),
+      ...templating.list
+        .filter(({ hide }) => hide !== HIDDEN)
+        .map(
+          ({ name, label, type, includeAll, current }): Control => ({
+            kind: 'variable',
+            label,
+            chosen:
+              (includeAll ? undefined : chosen[name]) ?? (type === 'datasource' ? label : String(current?.text ?? '')),
+          }),
+        ),
       ...annotations.list.map(({ name }): Control => ({ kind: 'mark', label: name })),
       ...links,
     ],
