@@ -1,22 +1,5 @@
-import { releaseSelected, share } from './sql.ts'
+import { current, releaseSelected, share } from './sql.ts'
 import { sql } from './text.ts'
-
-/**
- * What the detector last said that still counts, as a table: the columns of evidence_latest. Of a release that people let go on nothing does that was
- * said before, since its evidence began anew then.
- */
-export const current = (): string => sql`
-  (
-    SELECT latest.*
-    FROM evidence_latest AS latest
-    LEFT JOIN (
-      SELECT environment, agent, release, max(resumed_at) AS begun_at
-      FROM incident_clock
-      WHERE resumed_at <= $__toTime
-      GROUP BY environment, agent, release
-    ) AS anew USING (environment, agent, release)
-    WHERE ifNull(at > begun_at, true)
-  )`
 
 /**
  * How every release of the selection stands, per signal, as the detector last said: the trigger whose evidence is strongest.

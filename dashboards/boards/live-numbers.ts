@@ -1,10 +1,18 @@
-import { current } from './evidence.ts'
 import { BAD, CAREFUL, cellLink, GOOD } from './fields.ts'
 import { countedUntil } from './freshness.ts'
 import { boardUrl } from './links.ts'
 import { FEW, type PanelSource, SHARE_POINTS, stat } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { COUNTS, heldReleases, IS_OPEN, incidentSelected, latestReleases, share, sliceSelected } from './sql.ts'
+import {
+  COUNTS,
+  current,
+  heldReleases,
+  IS_OPEN,
+  incidentSelected,
+  latestReleases,
+  share,
+  sliceSelected,
+} from './sql.ts'
 import { sql } from './text.ts'
 
 export const plainTotal = (measure: string): string => `sumIf(n, measure = '${measure}')`

@@ -26,8 +26,8 @@ import { liveNumbers, plain, plainTotal } from './live-numbers.ts'
 import { rate } from './live-signals.ts'
 import {
   BAR_POINTS,
-  EVIDENCE_AXIS,
   EVIDENCE_BRIDGED_MS,
+  EVIDENCE_LOOK,
   NO_CONTACTS,
   type PanelSource,
   row,
@@ -153,19 +153,13 @@ const evidence = (): PanelSource =>
   series({
     title: 'Evidence towards a pause',
     description: `Joint evidence over its line, for the ${MOST_SERIES} releases that are closest to it: logarithm of the e-value over the logarithm of 1/alpha. At 100 % the release is paused, and what lies beyond 150 % leaves the picture; below zero the data speak for it.`,
-    unit: 'percentunit',
     width: 12,
     height: 13,
-    ...EVIDENCE_AXIS,
+    ...EVIDENCE_LOOK,
     bridgedMs: EVIDENCE_BRIDGED_MS,
     places: true,
     values: true,
     whenEmpty: 'No evidence in this range: no judged release had a contact.',
-    lines: true,
-    thresholds: [
-      { value: null, color: 'transparent' },
-      { value: 1, color: BAD },
-    ],
     queries: [
       clickhouse(
         linesOf(
@@ -186,20 +180,14 @@ const evidenceBySlice = (): PanelSource =>
   series({
     title: 'Evidence by slice',
     description: `The ${MOST_SERIES} slices (channel and queue) of the selection with the strongest evidence in the range: how far each carries its release towards the pause, over all signals. At 100 % the slice alone pauses the release; the release may reach its line earlier, from several slices together. A slice has a point only where it had something new; kept for 30 days.`,
-    unit: 'percentunit',
     width: 12,
     height: 13,
-    ...EVIDENCE_AXIS,
+    ...EVIDENCE_LOOK,
     min: 0,
     bridgedMs: EVIDENCE_BRIDGED_MS,
     places: true,
     values: true,
     whenEmpty: 'No evidence for this selection in the range: no contact of a judged release, or more than 30 days ago.',
-    lines: true,
-    thresholds: [
-      { value: null, color: 'transparent' },
-      { value: 1, color: BAD },
-    ],
     queries: [
       clickhouse(
         linesOf(

@@ -1,6 +1,5 @@
-import { BAD } from './fields.ts'
 import { shown } from './on-call-numbers.ts'
-import { EVIDENCE_AXIS, EVIDENCE_BRIDGED_MS, NO_INCIDENT, type PanelSource, series } from './panels.ts'
+import { EVIDENCE_BRIDGED_MS, EVIDENCE_LOOK, NO_INCIDENT, type PanelSource, series } from './panels.ts'
 import { clickhouse } from './query.ts'
 import { isAmong, linesOf, MOST_SERIES, releaseName } from './sql.ts'
 import { sql } from './text.ts'
@@ -18,17 +17,11 @@ export const harm = (): PanelSource =>
     title: 'Evidence of the affected releases',
     description:
       'Joint evidence of the six releases with the latest incidents, over its line: how fast the harm showed. 100 % is a pause; what lies beyond 150 % leaves the picture.',
-    unit: 'percentunit',
     width: 10,
     height: 8,
-    ...EVIDENCE_AXIS,
+    ...EVIDENCE_LOOK,
     bridgedMs: EVIDENCE_BRIDGED_MS,
     places: true,
-    lines: true,
-    thresholds: [
-      { value: null, color: 'transparent' },
-      { value: 1, color: BAD },
-    ],
     whenEmpty: NO_INCIDENT,
     queries: [
       clickhouse(

@@ -1,6 +1,6 @@
 import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sdk/dashboard'
 import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
-import { REPLY_WINDOW_MS } from '../../facts/reply-window.ts'
+import { REPLY_WINDOW_MS, WHATSAPP } from '../../facts/reply-window.ts'
 import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
 import {
@@ -254,7 +254,7 @@ const affected = (): PanelSource =>
   })
 
 /** Customers who wait for an answer on WhatsApp, as facts/reply-window.ts knows the channel. */
-const REPLY_OWED = `kind = 'customer' AND need = 'recontact' AND NOT is_done AND match(channel, '(?i)whats *app')`
+const REPLY_OWED = `kind = 'customer' AND need = 'recontact' AND NOT is_done AND match(channel, '(?i)${WHATSAPP}')`
 /** Less than this is a matter of now. */
 const REPLY_SOON_SECONDS = 4 * 3600
 

@@ -35,7 +35,7 @@ import { PanelBuilder as StateTimelineBuilder } from '@grafana/grafana-foundatio
 import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table'
 import { PanelBuilder as TextBuilder } from '@grafana/grafana-foundation-sdk/text'
 import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries'
-import { CALM, type link } from './fields.ts'
+import { BAD, CALM, type link } from './fields.ts'
 import { CLICKHOUSE, PROMETHEUS } from './query.ts'
 import { MARKS } from './sql.ts'
 
@@ -199,7 +199,16 @@ export const EVIDENCE_BRIDGED_MS = 3 * 3_600_000
 /** Bars that can be told apart. */
 export const BAR_POINTS = 120
 /** Evidence is drawn around the line at which a release is paused: how far beyond it somebody is decides nothing. */
-export const EVIDENCE_AXIS = { min: -0.5, max: 1.5 } as const
+export const EVIDENCE_LOOK = {
+  unit: 'percentunit',
+  min: -0.5,
+  max: 1.5,
+  lines: true,
+  thresholds: [
+    { value: null, color: 'transparent' },
+    { value: 1, color: BAD },
+  ],
+} as const
 
 /** One number. Its text stays readable whatever the theme: the value is coloured, not the background. */
 export const stat = (look: Look & Readonly<{ graph?: boolean }>): PanelSource =>

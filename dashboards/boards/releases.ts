@@ -7,7 +7,6 @@ import {
   asBand,
   asLimit,
   atLeast,
-  BAD,
   cellLinks,
   colouredText,
   FINDINGS,
@@ -21,7 +20,7 @@ import {
   width,
 } from './fields.ts'
 import { boardUrl, ofRow } from './links.ts'
-import { EVIDENCE_AXIS, NO_CONTACTS, type PanelSource, row, SHARE_POINTS, series, table } from './panels.ts'
+import { EVIDENCE_LOOK, NO_CONTACTS, type PanelSource, row, SHARE_POINTS, series, table } from './panels.ts'
 import { clickhouse } from './query.ts'
 import {
   COUNTED_SECONDS,
@@ -263,15 +262,9 @@ const evidence = (): PanelSource =>
     title: 'Evidence',
     description:
       'Joint evidence of both releases over the line at which they are paused; beyond 150 % it leaves the picture.',
-    unit: 'percentunit',
     width: 9,
     height: 8,
-    ...EVIDENCE_AXIS,
-    lines: true,
-    thresholds: [
-      { value: null, color: 'transparent' },
-      { value: 1, color: BAD },
-    ],
+    ...EVIDENCE_LOOK,
     whenEmpty: 'No evidence in this range for these releases.',
     queries: SIDES.map(({ variable, end }) =>
       clickhouse(

@@ -108,6 +108,23 @@ export const isAmong = (releases: string): string => sql`
 export const latestReleases = (most: number = MOST_SERIES): string => isAmong(latest(most))
 
 /**
+ * What the detector last said that still counts, as a table: the columns of evidence_latest. Of a release that people let go on nothing does that was
+ * said before, since its evidence began anew then.
+ */
+export const current = (): string => sql`
+  (
+    SELECT latest.*
+    FROM evidence_latest AS latest
+    LEFT JOIN (
+      SELECT environment, agent, release, max(resumed_at) AS begun_at
+      FROM incident_clock
+      WHERE resumed_at <= $__toTime
+      GROUP BY environment, agent, release
+    ) AS anew USING (environment, agent, release)
+    WHERE ifNull(at > begun_at, true)
+  )`
+
+/**
  * Of the releases that had a contact in the range, those whose evidence is strongest, as the detector last said: rows of agent, release, environment.
  * Releases that nobody judges come last. `of` chooses the rows of evidence, e.g. the joint ones.
  */
@@ -120,7 +137,7 @@ export const nearest = (of: string, most: number = MOST_SERIES): string => sql`
     SELECT agent, release, environment, max(evidence) AS strongest, 1 AS is_judged
     FROM (
       SELECT agent, release, environment, trigger, argMax(log_e / log_threshold, seq) AS evidence
-      FROM evidence_latest
+      FROM ${current()}
       WHERE ${of}
       GROUP BY agent, release, environment, trigger
     )

@@ -1,7 +1,7 @@
 import { assert } from '../../lib/errors.ts'
 
 /** 0.975 quantile of the standard normal distribution. */
-export const Z_95 = 1.959963984540054
+const Z_95 = 1.959963984540054
 
 /**
  * Wilson score interval (95 %) of a share of hits among trials; { low: 0, high: 1 } without trials. For reports, not for
