@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ClickHouseClient } from '@clickhouse/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Bus, Positions, Term } from '../bus/bus.ts'
+import type { Bus, BusRecord, Positions, Term } from '../bus/bus.ts'
 import { compileSignals } from '../detectors/signals/compile.ts'
+import { wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
 import { seededRandom } from '../lib/random.ts'
@@ -156,6 +157,71 @@ test.each([
     await expect.poll(() => contactsOf(store, name), { timeout: 20_000 }).toBe(2)
     await member.close()
     expect(lost).toEqual([1])
+  },
+)
+
+/** The bus, with something around every poll. */
+const polling = (bus: Bus, around: (poll: () => Promise<BusRecord[]>) => Promise<BusRecord[]>): Bus => ({
+  ...bus,
+  lead: (options) =>
+    bus.lead({
+      ...options,
+      run: (term) => options.run({ ...term, poll: (how) => around(() => term.poll(how)) }),
+    }),
+})
+
+test('what goes of a batch while it is read again is given up, also while records of later batches keep coming', async () => {
+  await resetRanges(store)
+  const bus = await newBus()
+  const lost: number[] = []
+  const onLost = (records: number) => void lost.push(records)
+  await bus.send(
+    TOPIC,
+    [0, 1].map((partition) => oneContact('idle', `idle ${partition}`, partition)),
+  )
+  const begins = await drive({ bus, group: 'g', client: halting(store, ({ table }) => table !== 'ranges') })
+  await expect.poll(rangesBegun, { timeout: 20_000 }).toBe(1)
+  await begins.close()
+  bus.dropBefore(TOPIC, 0, 1)
+  let came = 0
+  const busy = polling(goingLater(bus), async (poll) => {
+    await wallClock.sleep(1)
+    if (lost.length === 0) await bus.send(TOPIC, [oneContact('idle', `idle not ${came++}`, 1)])
+    return poll()
+  })
+  const member = await drive({ bus: busy, group: 'g', client: store, onLost })
+  await expect.poll(() => lost, { timeout: 20_000 }).toEqual([1])
+  await expect.poll(() => contactsOf(store, 'idle'), { timeout: 20_000 }).toBe(1 + came)
+  await member.close()
+})
+
+test.each([
+  ['once', 0, 2, 2],
+  ['twice', 1, 3, 1], // by then the record before them is not kept either
+])(
+  'records that go while those around them are read are told once, where the batch before them is driven %s',
+  async (times, refusals, losses, counted) => {
+    await resetRanges(store)
+    const name = `around ${times}`
+    const bus = await newBus()
+    const lost: number[] = []
+    await bus.send(
+      TOPIC,
+      [0, 1, 2, 3].map((offset) => oneContact(name, `${name} ${offset}`, 0)),
+    )
+    const between = polling(bus, async (poll) => {
+      const records = await poll()
+      bus.dropBefore(TOPIC, 0, 3)
+      return records.filter(({ offset }) => offset === 0 || offset === 3)
+    })
+    let refused = 0
+    const client = halting(store, ({ table }) => table === 'spans' && refused++ < refusals)
+    const member = await drive({ bus: between, group: 'g', client, onLost: (records) => void lost.push(records) })
+    const told = () => lost.reduce((sum, records) => sum + records, 0)
+    await expect.poll(() => contactsOf(store, name), { timeout: 20_000 }).toBe(counted)
+    await expect.poll(told, { timeout: 20_000 }).toBe(losses)
+    await member.close()
+    expect(told()).toBe(losses)
   },
 )
 
