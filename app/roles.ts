@@ -101,7 +101,8 @@ export async function startRoles(options: {
     if (store) createLastAcceptedMetric({ registry: metrics.registry, store, log })
     const host = config.page.host.includes(':') ? `[${config.page.host}]` : config.page.host
     const active: Shared['active'] = { alerting: null }
-    const instance = `${hostname()}:${config.page.port || process.pid}`
+    const { port } = config.page
+    const instance = port === 0 ? `${hostname()} (process ${process.pid})` : `${hostname()}:${port}`
     const namer = createNamer(
       config.names,
       createPseudonymizer({
@@ -128,7 +129,7 @@ export async function startRoles(options: {
       metrics,
       active,
       instance,
-      elsewhere: elsewhere(bus, kafka!, instance),
+      elsewhere: elsewhere(bus, kafka!, instance, wallClock),
       pageUrl: config.page.port === 0 ? undefined : `http://${host}:${config.page.port}`,
     }
     const shared: Shared = { ...own, drills: roles.includes('alerter') ? drillsFrom(own, receiver) : null }

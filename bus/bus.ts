@@ -20,8 +20,8 @@ export type Bus = Readonly<{
   share: (options: ShareOptions) => Promise<Membership>
   /** Makes topics that do not exist; leaves those that do as they are. */
   createTopics: (topics: readonly Readonly<{ topic: string; partitions: number }>[]) => Promise<void>
-  /** What the member that leads a group (`lead`) calls itself; null where none does, or where it has no name. */
-  leaderOf: (group: string) => Promise<string | null>
+  /** The member that leads a group (`lead`), by what it calls itself, where it does; null where none leads. */
+  leaderOf: (group: string) => Promise<Readonly<{ name: string | null }> | null>
   /** What the partitions of a topic hold. */
   bounds: (topic: string) => Promise<PartitionBounds[]>
   close: () => Promise<void>

@@ -150,7 +150,7 @@ export function busContract(
     await wallClock.sleep(1_500)
     expect(two.terms).toHaveLength(0)
     expect([oneMembership.isMember(), twoMembership.isMember()]).toEqual([true, true])
-    expect(await other.leaderOf(group)).toBe('one')
+    expect(await other.leaderOf(group)).toEqual({ name: 'one' })
     const term = one.terms.at(-1)!
     expect(term.isCurrent()).toBe(true)
     await term.seek(await term.committed())
@@ -164,7 +164,7 @@ export function busContract(
     expect(await term.poll({ maxBytes: 1, waitMs: 0 })).toEqual([])
     const next = await takenOver
     expect(wallClock.nowMs() - sinceMs).toBeLessThan(takeoverMs)
-    expect(await bus.leaderOf(group)).toBe('two')
+    expect(await bus.leaderOf(group)).toEqual({ name: 'two' })
     await next.seek(await next.committed())
     await sendTexts(topic, ['9'])
     expect((await read(next, 1)).map(text)).toEqual(['9'])

@@ -277,21 +277,28 @@ const VERSION = 0
 /** What every member says of itself with each join: since when it leads (0: it does not), and what it is called. */
 type Self = Readonly<{ sinceMs: number; name: string | null }>
 
+const NOTHING_SAID: Self = { sinceMs: 0, name: null }
+
+/** Members of another version or kind may say less. */
 function selfIn(memberMetadata: Buffer): Self {
   try {
-    return JSON.parse(String(kafkajs.AssignerProtocol.MemberMetadata.decode(memberMetadata)?.userData)) as Self
+    const { userData } = kafkajs.AssignerProtocol.MemberMetadata.decode(memberMetadata)!
+    return { ...NOTHING_SAID, ...(JSON.parse(String(userData)) as Partial<Self> | null) }
   } catch {
-    return { sinceMs: 0, name: null } // a member of another kind
+    return NOTHING_SAID
   }
 }
 
-/** What the member that is given the partitions of a group calls itself. */
-export async function leaderOf(admin: Admin, group: string): Promise<string | null> {
+/** The member that is given the partitions of a group, by what it calls itself. */
+export async function leaderOf(
+  admin: Pick<Admin, 'describeGroups'>,
+  group: string,
+): Promise<Readonly<{ name: string | null }> | null> {
   const { groups } = await admin.describeGroups([group])
   for (const { memberMetadata, memberAssignment } of groups[0]?.members ?? []) {
     const given = memberAssignment.length > 0 && kafkajs.AssignerProtocol.MemberAssignment.decode(memberAssignment)
     if (given && Object.values(given.assignment).some((partitions) => partitions.length > 0))
-      return selfIn(memberMetadata).name
+      return { name: selfIn(memberMetadata).name }
   }
   return null
 }

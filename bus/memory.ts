@@ -79,7 +79,10 @@ export function createMemoryBus({ log, clock = wallClock }: { log: Log; clock?: 
       for (const wake of readers) wake()
     },
     lead: (options) => join(givingAll(options), toTheFirst),
-    leaderOf: async (group) => groups.get(group)?.members[0]?.name ?? null,
+    leaderOf: async (group) => {
+      const leader = groups.get(group)?.members[0]
+      return leader ? { name: leader.name } : null
+    },
     share: (options) => join(givingEach(options), inTurn),
     close: async () => {
       for (const close of [...closers]) await close()

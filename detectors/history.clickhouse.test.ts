@@ -113,6 +113,32 @@ test('a slice that the batch did not touch leaves a row where it moved by half a
   expect((await rowsNow()).map(({ logE }) => logE)).toEqual([1, 1.024])
 })
 
+test('a release that was not noted for a day is forgotten: its slices begin anew, and those of others do not', async () => {
+  const history = createHistory(store)
+  const standing = (release: string) => ({
+    ...view(release, 10, 0.5),
+    slices: [{ channel: 'chat', queue: 'orders', signal: 'failed_updates', logE: 1 }],
+  })
+  const day = 24 * 60
+  const note = (release: string, minute: number) =>
+    history.note(standing(release), [], { seq: minute, clockMs: T0_MS + minute * MINUTE_MS })
+  note('r9', 0)
+  for (const minute of [1, day / 2, day]) note('r10', minute) // at the end of its day r9 is forgotten
+  for (const release of ['r9', 'r10']) note(release, day + 1)
+  await history.store(true)
+  expect(
+    await rowsOf<{ release: string; minute: number }>(
+      store,
+      `SELECT release, intDiv(toUnixTimestamp64Milli(at) - ${T0_MS}, ${MINUTE_MS}) AS minute FROM evidence_slices FINAL
+       WHERE release IN ('r9', 'r10') ORDER BY release, minute`,
+    ),
+  ).toEqual([
+    { release: 'r10', minute: 1 },
+    { release: 'r9', minute: 0 },
+    { release: 'r9', minute: day + 1 },
+  ])
+})
+
 test('batches that are judged again after a restart leave the same rows', async () => {
   for (const seq of [4, 4]) {
     const history = createHistory(store)

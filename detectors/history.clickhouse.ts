@@ -3,6 +3,8 @@ import type { ReleaseView, SliceStanding } from '../facts/overview.ts'
 import { releaseKeyOf } from '../facts/slice.ts'
 
 const MINUTE_MS = 60_000
+/** A release that was not noted for as long is forgotten: its slices begin anew, with a row each. */
+const FORGOTTEN_AFTER_MS = 24 * 60 * MINUTE_MS
 /** Rows of a table that wait before they are stored in any case: bounds memory while a long history is caught up. */
 const MOST_WAITING = 5_000
 /** Share of the line by which a slice moves before that is worth a row where the batch brought nothing of it: time alone moves evidence as well. */
@@ -22,21 +24,29 @@ export type History = Readonly<{
 export function createHistory(store: ClickHouseClient): History {
   const evidence = waitingRows(store, 'evidence_history')
   const slices = waitingRows(store, 'evidence_slices')
-  const noted = new Map<string, number>() // what the history last said of a slice; nothing after a restart
+  const noted = new Map<string, Noted>() // by release; nothing after a restart
   return {
     note: (view, touched, { seq, clockMs }) => {
       if (!view.judged) return
+      const release = releaseKeyOf(view.release)
+      const said = noted.get(release)?.said ?? new Map<string, number>()
+      noted.delete(release) // so that whoever was not noted for longest comes first
+      noted.set(release, { atMs: clockMs, said })
+      for (const [key, { atMs }] of noted) {
+        if (atMs > clockMs - FORGOTTEN_AFTER_MS) break
+        noted.delete(key)
+      }
       const minuteMs = Math.floor(clockMs / MINUTE_MS) * MINUTE_MS
-      const key = `${releaseKeyOf(view.release)}\u001f${minuteMs}`
+      const key = `${release}\u001f${minuteMs}`
       const shared = { ...view.release, minute: minuteMs / 1000, at: clockMs, seq }
       for (const row of rowsOf(view)) evidence.add(`${key}\u001f${row.trigger}`, { ...shared, ...row })
       for (const slice of new Set([...touched, ...view.slices])) {
         const { channel, queue, signal, logE } = slice
         const name = `${channel}\u001f${queue}`
-        const last = noted.get(`${releaseKeyOf(view.release)}\u001f${name}`)
+        const last = said.get(name)
         const hasMoved = last === undefined || Math.abs(logE - last) >= LEAST_MOVE * view.logThreshold
         if (!hasMoved && !touched.includes(slice)) continue
-        noted.set(`${releaseKeyOf(view.release)}\u001f${name}`, logE)
+        said.set(name, logE)
         const standing = { channel, queue, signal, log_e: logE, log_threshold: view.logThreshold }
         slices.add(`${key}\u001f${name}`, { ...shared, ...standing })
       }
@@ -47,6 +57,9 @@ export function createHistory(store: ClickHouseClient): History {
     },
   }
 }
+
+/** When a release was noted last, and what the history last said of its slices. */
+type Noted = Readonly<{ atMs: number; said: Map<string, number> }>
 
 type Row = Readonly<Record<string, unknown>>
 

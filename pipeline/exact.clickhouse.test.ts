@@ -1,8 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { ClickHouseClient } from '@clickhouse/client'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import type { Signal } from '../detectors/signals/definition.ts'
 import { SIGNAL_LIBRARY } from '../detectors/signals/library.ts'
@@ -11,11 +8,12 @@ import { type Clock, wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
 import { type Random, seededRandom } from '../lib/random.ts'
-import { openStore, rowsOf } from '../store/store.clickhouse.ts'
+import { rowsOf } from '../store/store.clickhouse.ts'
 import { type History, randomHistory } from './fixtures.ts'
 import { recount } from './oracle.fixtures.ts'
 import { JUDGED_ENVIRONMENTS } from './places.ts'
 import { createSequencer, type Sequencer } from './sequencer.clickhouse.ts'
+import { withStore } from './store.fixtures.ts'
 
 const NAMES = [
   'failed_updates',
@@ -32,15 +30,9 @@ const NAMES = [
 ]
 const SIGNALS: readonly Signal[] = SIGNAL_LIBRARY.filter((signal) => NAMES.includes(signal.name))
 
-const directory = mkdtempSync(join(tmpdir(), 'andon-exact-'))
 let store: ClickHouseClient
-
-beforeAll(async () => {
-  store = await openStore({ kind: 'embedded', path: directory })
-})
-afterAll(async () => {
-  await store.close()
-  rmSync(directory, { recursive: true, force: true })
+withStore((opened) => {
+  store = opened
 })
 
 /** Retries come at once; everything else is the wall clock. */

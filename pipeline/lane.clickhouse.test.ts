@@ -1,12 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { ClickHouseClient } from '@clickhouse/client'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Membership } from '../bus/bus.ts'
 import { wallClock } from '../lib/clock.ts'
 import { type Random, seededRandom } from '../lib/random.ts'
-import { openStore, rowsOf } from '../store/store.clickhouse.ts'
+import { rowsOf } from '../store/store.clickhouse.ts'
 import { randomHistory } from './fixtures.ts'
 import {
   atRest,
@@ -23,15 +20,11 @@ import {
   TOPIC,
   totals,
 } from './over-bus.fixtures.ts'
+import { withStore } from './store.fixtures.ts'
 
-const directory = mkdtempSync(join(tmpdir(), 'andon-lane-'))
 let store: ClickHouseClient
-beforeAll(async () => {
-  store = await openStore({ kind: 'embedded', path: directory })
-})
-afterAll(async () => {
-  await store.close()
-  rmSync(directory, { recursive: true, force: true })
+withStore((opened) => {
+  store = opened
 })
 
 const counted = async (name: string, history: Parameters<typeof expected>[0]) => {

@@ -96,18 +96,26 @@ async function orderOn(order: Order, start: Position): Promise<void> {
   const kept = await term.seek(next)
   let lost = between(next, kept)
   next = { ...next, ...kept }
+  let behind: readonly BusRecord[] = [] // read already, for the next batch
   while (!term.signal.aborted) {
     await follow(order)
     const mostMs = counting.isBusy() ? BUSY_MS : IDLE_MS
     const waitMs = Math.max(0, Math.min(mostMs, least(holds.values()) - clock.nowMs()))
     if (longTotals.dueInMs() <= 0) await longTotals.catchUp()
-    const records = await term.poll({ maxBytes: order.maxBatchBytes ?? MAX_BATCH_BYTES, waitMs })
+    const polled =
+      behind.length > 0 ? behind : await term.poll({ maxBytes: order.maxBatchBytes ?? MAX_BATCH_BYTES, waitMs })
     const nowMs = clock.nowMs()
     const expired = [...holds].filter(([, untilMs]) => untilMs <= nowMs).map(([traceId]) => traceId)
-    if (term.signal.aborted || (records.length === 0 && expired.length === 0 && lost === 0)) continue
-    const passed = await passOver(term, next, gapsIn(next, records))
-    const from = passed.next
-    lost += passed.lost
+    if (term.signal.aborted || (polled.length === 0 && expired.length === 0 && lost === 0)) continue
+    const gaps = await lostIn(term, gapsIn(next, polled))
+    const before = gaps.filter(({ key, begin }) => begin === next[key])
+    // A batch ends where records are lost, and the next one begins behind them: driven again, it cannot meet them.
+    const isBehind = (record: BusRecord) =>
+      gaps.some((gap) => !before.includes(gap) && gap.key === keyOf(record) && gap.begin <= record.offset)
+    const records = polled.filter((record) => !isBehind(record))
+    behind = polled.filter(isBehind)
+    const from = passOver(next, before)
+    lost += sizeOf(before)
     next = after(from, records)
     // Clocks of two machines differ; the clock of the batches never goes back.
     clockMs = Math.max(clockMs, nowMs)
@@ -198,14 +206,17 @@ async function readAgain(
     const polled = await term.poll({ maxBytes: MAX_BATCH_BYTES, waitMs: IDLE_MS })
     if (!term.isCurrent()) throw superseded()
     const some = polled.filter((record) => keyOf(record) in at)
-    // Where nothing comes, perhaps nothing is left.
-    const gaps =
-      polled.length > 0 ? gapsIn(at, some) : partitions.map((key) => ({ key, begin: at[key]!, end: next[key]! }))
-    const ofRange = gaps.map((gap) => ({ ...gap, end: Math.min(gap.end, next[gap.key]!) }))
-    const passed = await passOver(term, at, ofRange)
-    lost += passed.lost
-    records.push(...some.filter((record) => record.offset < next[keyOf(record)]!))
-    at = within(after(passed.next, some))
+    const ofRange = some.filter((record) => record.offset < next[keyOf(record)]!)
+    // Where nothing of the range comes, perhaps nothing of it is left, whatever else comes.
+    const missing =
+      ofRange.length > 0 ? gapsIn(at, some) : partitions.map((key) => ({ key, begin: at[key]!, end: next[key]! }))
+    const gaps = await lostIn(
+      term,
+      missing.map((gap) => ({ ...gap, end: Math.min(gap.end, next[gap.key]!) })),
+    )
+    lost += sizeOf(gaps)
+    records.push(...ofRange)
+    at = within(after(passOver(at, gaps), some))
   }
   return { records, lost }
 }
@@ -247,27 +258,22 @@ function gapsIn(next: Positions, records: readonly BusRecord[]): Gap[] {
   return gaps
 }
 
-/**
- * Goes on behind what the topics stopped keeping before it was read, and says how much that was. Transactions leave gaps, too: only what
- * stands before the oldest record is lost.
- */
-async function passOver(
-  term: Term,
-  next: Positions,
-  gaps: readonly Gap[],
-): Promise<Readonly<{ next: Positions; lost: number }>> {
-  if (gaps.length === 0) return { next, lost: 0 }
+/** What of the gaps the topics stopped keeping. Transactions leave gaps, too: only what stands before the oldest record is lost. */
+async function lostIn(term: Term, gaps: readonly Gap[]): Promise<Gap[]> {
+  if (gaps.length === 0) return []
   const oldest = await term.oldest()
-  const passed: Record<string, number> = { ...next }
-  let lost = 0
-  for (const { key, begin, end } of gaps) {
-    const beyond = Math.min(end, oldest[key] ?? 0)
-    if (beyond <= begin) continue
-    lost += beyond - begin
-    if (begin === next[key]) passed[key] = beyond
-  }
-  return { next: passed, lost }
+  return gaps
+    .map((gap) => ({ ...gap, end: Math.min(gap.end, oldest[gap.key] ?? 0) }))
+    .filter(({ begin, end }) => end > begin)
 }
+
+/** Goes on behind the gaps at which reading stands. */
+const passOver = (next: Positions, gaps: readonly Gap[]): Positions => ({
+  ...next,
+  ...Object.fromEntries(gaps.filter(({ key, begin }) => begin === next[key]).map(({ key, end }) => [key, end])),
+})
+
+const sizeOf = (gaps: readonly Gap[]): number => gaps.reduce((size, { begin, end }) => size + end - begin, 0)
 
 function tellLost({ onLost, log }: Order, lost: number): void {
   if (lost === 0) return

@@ -1,27 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { ClickHouseClient } from '@clickhouse/client'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { SIGNAL_LIBRARY } from '../detectors/signals/library.ts'
 import { EMPTY_OUTCOME } from '../facts/span.ts'
 import { wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
-import { openStore, rowsOf } from '../store/store.clickhouse.ts'
+import { rowsOf } from '../store/store.clickhouse.ts'
 import { agentSpan } from './fixtures.ts'
 import { type Arrivals, type BatchMeasures, createSequencer } from './sequencer.clickhouse.ts'
+import { withStore } from './store.fixtures.ts'
 
-const directory = mkdtempSync(join(tmpdir(), 'andon-sequencer-'))
 let store: ClickHouseClient
-
-beforeAll(async () => {
-  store = await openStore({ kind: 'embedded', path: directory })
-})
-afterAll(async () => {
-  await store.close()
-  rmSync(directory, { recursive: true, force: true })
+withStore((opened) => {
+  store = opened
 })
 
 test('while the store refuses everything senders are turned away at once, and taken again when it works', async () => {

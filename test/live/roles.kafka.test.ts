@@ -100,7 +100,7 @@ describe.skipIf(!hasKafka())('roles over Kafka', { timeout: 240_000 }, () => {
     // Who does not decide says who does.
     const refused = await post(`incidents/${id}/acknowledge`, { reason: 'looking at it' }, detecting)
     expect(refused).toMatch(/^503 /)
-    expect(refused).toContain(`${hostname()}:${instance.process.pid}: ask that one`)
+    expect(refused).toContain(`${hostname()} (process ${instance.process.pid}): ask that one`)
     expect(await post(`incidents/${id}/acknowledge`, { reason: 'looking at it' })).toMatch(/^200 /)
     const linesOf = (type: string) =>
       rowsOf<{ body: string }>(space.store, 'SELECT body FROM incident_events WHERE type = {type:String}', { type })
