@@ -198,15 +198,15 @@ const EVERY_STATEMENT = [
 
 // No fact of the batch stands any more when its end fails, or the last of its deletes.
 test.each([
-  ['every statement', EVERY_STATEMENT],
-  ['the last delete', ['ALTER TABLE metric_points DELETE']],
-  ['the end', ['batches']],
+  ['each', EVERY_STATEMENT],
+  ['delete', ['ALTER TABLE metric_points DELETE']],
+  ['end', ['batches']],
 ])(
-  'where %s of the last setting aside fails once, what is accepted next stands and counts',
+  'where the last setting aside fails once (%s), what is accepted next stands and counts',
   async (name, failing) => {
     const before = await totals()
     const aside = await asideIds()
-    const bad = `bad at ${name}`
+    const bad = `bad ${name}`
     const failed = new Set<string>()
     let decisions = 0
     let isOver = false
@@ -225,15 +225,15 @@ test.each([
       isOver = table === 'batches'
     })
     const sequencer = await open(failsOnceEach)
-    await sequencer.accept({ ...arrivals([`good at ${name}`, bad]), outcomes: [] })
+    await sequencer.accept({ ...arrivals([`good ${name}`, bad]), outcomes: [] })
     await expect.poll(() => failed.size, { timeout: 30_000 }).toBeGreaterThan(0)
-    await acceptedWith(sequencer, { ...arrivals([`after ${name}`]), outcomes: [] })
+    await acceptedWith(sequencer, { ...arrivals([`next ${name}`]), outcomes: [] })
     await sequencer.settle()
     await sequencer.close()
     const [stored] = await rowsOf<{ n: number }>(
       store,
       'SELECT toUInt32(count()) AS n FROM spans WHERE conversation = {conversation:String}',
-      { conversation: `after ${name}` },
+      { conversation: `next ${name}` },
     )
     expect(stored!.n).toBe(2)
     expect(await totals()).toEqual({ ...plus(before, 2), 'complaints.hits': before['complaints.hits'] })
