@@ -55,6 +55,8 @@ export type MonitorOptions = Readonly<{
   storePath: string
   pageUrl?: string
   onIncident?: (incident: Incident) => void
+  /** Aborted while what was accepted before is still being counted, the start rejects with AndonError `unavailable`. */
+  signal?: AbortSignal
 }>
 
 export type Health = Readonly<{
@@ -204,6 +206,7 @@ async function assemble(
     clockMode,
     holdMs: config.inherit.holdSeconds * 1000,
     log,
+    ...(options.signal && { signal: options.signal }),
     // The receiver refuses such a request, and counts it.
     onUnreadable: (facts) => log.error({ facts }, WHY_BARE),
     onTakenBack: ({ setAside }) => metrics.setAside(setAside),

@@ -77,6 +77,8 @@ export async function startRoles(options: {
   env: Environment
   log: Log
   roles: readonly Role[]
+  /** Ends a start that is still waiting: it rejects. */
+  signal?: AbortSignal
 }): Promise<RunningRoles> {
   const { config, env, log, roles } = options
   const { kafka } = config
@@ -90,6 +92,7 @@ export async function startRoles(options: {
     { what: 'the bus', close: bus.close },
     { what: 'what waits', close: () => stopping.abort() },
   ]
+  options.signal?.addEventListener('abort', () => stopping.abort(), { once: true })
   try {
     await untilItWorks('the topics are not there yet', () => ensureTopics(bus, kafka!), log, stopping.signal)
     const members = new Map<string, Membership>()

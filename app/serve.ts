@@ -33,6 +33,8 @@ export async function startMonitor(options: {
   log: Log
   clockMode: ClockMode
   onIncident?: MonitorOptions['onIncident']
+  /** Ends a start that is still waiting: it rejects. */
+  signal?: AbortSignal
 }): Promise<Running> {
   const { config, env, log } = options
   const ingest = ingestOf(config, env)
@@ -56,6 +58,7 @@ export async function startMonitor(options: {
     storePath: config.store.path,
     ...(config.page.port !== 0 && { pageUrl: `http://${host}:${config.page.port}` }),
     ...(options.onIncident && { onIncident: options.onIncident }),
+    ...(options.signal && { signal: options.signal }),
   })
   let receiver: Receiver | null = null
   try {
@@ -145,18 +148,29 @@ export async function serve(options: {
   const log = createLog(config.log.level)
   const stopTracing = config.telemetry.endpoint ? traceMonitor(config.telemetry.endpoint) : null
   const store = config.store.server?.url ?? config.store.path
-  const running =
-    config.kafka || roles
-      ? await startRoles({ config, env, log, roles: roles ?? ROLES })
-      : await startMonitor({ config, env, log, clockMode: 'wall' })
+  // Heard from here on: a start may have to wait, and the first process of a container ignores what it has no handler for.
+  const stop = new AbortController()
+  const told = new Promise<string>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const)
+      process.once(name, () => {
+        stop.abort()
+        resolve(name)
+      })
+  })
+  const { signal } = stop
+  const running = await (config.kafka || roles
+    ? startRoles({ config, env, log, roles: roles ?? ROLES, signal })
+    : startMonitor({ config, env, log, clockMode: 'wall', signal })
+  ).catch((error: Error) => {
+    if (!signal.aborted) throw error
+    log.info({ err: error.message }, 'stopped before it had started')
+    return null
+  })
+  if (!running) return stopTracing?.()
   const where = { receive: running.receiverUrl, page: running.pageUrl, store, ...(roles && { roles }) }
   log.info(where, 'andon is listening')
   if (!roles || roles.includes('alerter')) warnOfSilence(config, log)
-  const signal = await new Promise<string>((resolve) => {
-    process.once('SIGINT', () => resolve('SIGINT'))
-    process.once('SIGTERM', () => resolve('SIGTERM'))
-  })
-  log.info({ signal }, 'stopping: what was accepted is counted first')
+  log.info({ signal: await told }, 'stopping: what was accepted is counted first')
   process.once('SIGINT', () => process.exit(130))
   await running.close()
   await stopTracing?.()

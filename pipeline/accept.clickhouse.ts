@@ -181,7 +181,11 @@ const withTimes = (span: SpanFact, acceptedAtMs: number): SpanFact => {
 }
 
 /** A batch as it was stored, to be driven again. */
-export async function readBatch(store: ClickHouseClient, seq: number): Promise<StoredBatch> {
+export const readBatch = async (store: ClickHouseClient, seq: number): Promise<StoredBatch> =>
+  readShare(store, wholeOf(await readStamp(store, seq)))
+
+/** Number and clocks of a batch of which facts stand. */
+export async function readStamp(store: ClickHouseClient, seq: number): Promise<Stamp> {
   const [stamp] = await rowsOf<{ acceptedAtMs: number; receivedAtMs: number }>(
     store,
     `SELECT toUnixTimestamp64Milli(max(accepted_at)) AS acceptedAtMs, toUnixTimestamp(max(received_at)) * 1000 AS receivedAtMs
@@ -191,11 +195,11 @@ export async function readBatch(store: ClickHouseClient, seq: number): Promise<S
     { seq },
   )
   assert(stamp, `batch ${seq} has rows`)
-  return readShare(store, wholeOf({ seq, ...stamp }))
+  return { seq, ...stamp }
 }
 
 /** What stands of a lane's share of a batch. */
-async function readShare(store: ClickHouseClient, share: Share): Promise<StoredBatch> {
+export async function readShare(store: ClickHouseClient, share: Share): Promise<StoredBatch> {
   const { stamp, lane, lanes } = share
   const { seq } = stamp
   const facts = <Fact>(select: string, table: string): Promise<Fact[]> =>

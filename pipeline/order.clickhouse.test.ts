@@ -171,7 +171,7 @@ const polling = (bus: Bus, around: (poll: () => Promise<BusRecord[]>) => Promise
 })
 
 test('what goes of a batch while it is read again is given up, also while records of later batches keep coming', async () => {
-  await resetRanges(store)
+  await atRest(store)
   const bus = await newBus()
   const lost: number[] = []
   const onLost = (records: number) => void lost.push(records)
@@ -201,7 +201,7 @@ test.each([
 ])(
   'records that go while those around them are read are told once, where the batch before them is driven %s',
   async (times, refusals, losses, counted) => {
-    await resetRanges(store)
+    await atRest(store)
     const name = `around ${times}`
     const bus = await newBus()
     const lost: number[] = []

@@ -1,11 +1,12 @@
 import { AndonError } from '../lib/errors.ts'
-import { type Position, readBatch, stampOf } from './accept.clickhouse.ts'
+import { type Position, readBatch, readStamp, stampOf } from './accept.clickhouse.ts'
 import { processBatch } from './batch.clickhouse.ts'
 import { createPatience, type Patience } from './patience.ts'
+import type { Stamp } from './rows.ts'
 import type { SequencerOptions } from './sequencer.clickhouse.ts'
 import type { BatchContext, StoredBatch } from './steps.clickhouse.ts'
 import { heldTraces, lastWhole, openBatches } from './stored.clickhouse.ts'
-import { proveCounting, takeBack, takenBackFor } from './take-back.clickhouse.ts'
+import { endTakingBack, proveCounting, type TakenBack, takeBack, takingBackFrom } from './take-back.clickhouse.ts'
 
 export type RecoverOptions = BatchContext &
   Pick<SequencerOptions, 'clock' | 'clockMode' | 'holdMs' | 'onBatch' | 'onTakenBack' | 'log'> &
@@ -18,7 +19,8 @@ const RETRY_MS = 1_000
 
 /**
  * Where to go on: after the last whole batch. Batches that are stored but not whole are driven to their end first, or taken back when that fails
- * again and again, and facts whose agent span had not come are waited for again. Rejects while the store is away.
+ * again and again, and facts whose agent span had not come are waited for again. Rejects while the store is away, and with AndonError
+ * `unavailable` when it is told to stop.
  */
 export async function recover(
   options: RecoverOptions,
@@ -30,33 +32,43 @@ export async function recover(
   const patience = createPatience()
   let position: Position = { nextSeq: last.seq + 1, clockMs: last.clockMs }
   let isProven = false
+  const tell = (taken: TakenBack) => {
+    log.error(taken, taken.setAside > 0 ? SET_ASIDE : 'a batch cannot be counted; its facts go on in two halves')
+    options.onTakenBack?.(taken)
+  }
+  const goOnAfter = ({ seq, acceptedAtMs }: Stamp) => {
+    position = { nextSeq: seq + 1, clockMs: Math.max(position.clockMs, acceptedAtMs) }
+  }
+  // Before anything else: its facts may stand nowhere by now, and the numbers of its halves are given away.
+  const begun = await takingBackFrom(store, position.nextSeq)
+  if (begun) {
+    tell(await endTakingBack(options, begun))
+    goOnAfter(begun.stamp)
+  }
   for (;;) {
+    if (signal.aborted) throw new AndonError('unavailable', 'the monitor is stopping', { retryable: true })
     const open = await openFrom(store, position.nextSeq)
-    const [seq] = open
+    const [seq, ...later] = open
     if (seq === undefined) break
     const batch = await readBatch(store, seq)
     const driven = await drive(options, batch, patience)
     if (driven.kind === 'again') {
       log.error({ seq, err: driven.why }, `a batch cannot be counted; it is tried again in ${RETRY_MS} ms`)
       await clock.sleep(RETRY_MS, signal)
-      if (signal.aborted) throw new AndonError('unavailable', 'the monitor is stopping', { retryable: true })
       continue
     }
     if (driven.kind === 'hopeless') {
-      const latestSeq = open.at(-1)!
-      const latest = latestSeq === seq ? batch : await readBatch(store, latestSeq)
-      const clockMs = Math.max(position.clockMs, latest.share.stamp.acceptedAtMs)
-      const stamp = stampOf(options, { nextSeq: latestSeq + 1, clockMs }, [])
+      const latest = await readStamp(store, open.at(-1)!)
+      const clockMs = Math.max(position.clockMs, latest.acceptedAtMs)
+      const stamp = stampOf(options, { nextSeq: latest.seq + 1, clockMs }, [])
       if (!isProven) {
-        await proveCounting(options, latest, stamp)
+        await proveCounting(options, later, stamp)
         isProven = true
         continue
       }
-      const taken = await takeBack(options, batch, driven.why, stamp)
-      log.error(taken, taken.setAside > 0 ? SET_ASIDE : 'a batch cannot be counted; its facts go on in two halves')
-      options.onTakenBack?.(taken)
+      tell(await takeBack(options, batch, driven.why, stamp))
     }
-    position = { nextSeq: seq + 1, clockMs: Math.max(position.clockMs, batch.share.stamp.acceptedAtMs) }
+    goOnAfter(batch.share.stamp)
   }
   const held = new Set(await heldTraces({ store, seq: position.nextSeq }))
   for (const traceId of holds.keys()) if (!held.has(traceId)) holds.delete(traceId)
@@ -69,11 +81,9 @@ const SET_ASIDE =
 
 type Driven = Readonly<{ kind: 'counted' }> | Readonly<{ kind: 'again' | 'hopeless'; why: string }>
 
-/** Drives a stored batch to its end, unless it was being taken back already. Rejects while the store is away. */
+/** Drives a stored batch to its end. Rejects while the store is away. */
 async function drive(options: RecoverOptions, batch: StoredBatch, patience: Patience): Promise<Driven> {
   const { seq } = batch.share.stamp
-  const why = await takenBackFor(options.store, seq)
-  if (why !== null) return { kind: 'hopeless', why }
   try {
     const result = await processBatch(options, batch)
     const { spans, outcomes, points } = batch

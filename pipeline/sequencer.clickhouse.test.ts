@@ -7,8 +7,10 @@ import { wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
+import { storeBatch } from './accept.clickhouse.ts'
 import { agentSpan } from './fixtures.ts'
 import { type Arrivals, type BatchMeasures, createSequencer } from './sequencer.clickhouse.ts'
+import { wholeOf } from './share.ts'
 import { withStore } from './store.fixtures.ts'
 
 let store: ClickHouseClient
@@ -112,6 +114,43 @@ test('a fact that the store cannot read is refused for good, alone: what shares 
     { measure: 'events', n: 1 },
     { measure: 'unattributed', n: 1 },
   ])
+})
+
+test('a start that waits for a batch that cannot be counted ends when it is told to', async () => {
+  const working = {
+    statements: compileSignals(SIGNAL_LIBRARY.slice(0, 1)),
+    idleMs: null,
+    clockMode: 'wall',
+    holdMs: 1_000,
+    onBatch: () => {},
+  } as const
+  const broken = new Proxy(store, {
+    get: (target, name) => {
+      const value = Reflect.get(target, name, target) as unknown
+      if (typeof value !== 'function') return value
+      if (name !== 'command') return value.bind(target)
+      return async (params: { query: string }) => {
+        if (params.query.includes('INSERT INTO deltas')) throw new TypeError('a fault of ours')
+        return value.call(target, params)
+      }
+    },
+  })
+  const stamp = { seq: 1_000, acceptedAtMs: wallClock.nowMs(), receivedAtMs: wallClock.nowMs() }
+  const spans = [agentSpan({ trace: 'uncounted', id: 'uncounted', startedAtMs: stamp.acceptedAtMs })]
+  await storeBatch({ store }, wholeOf(stamp), { spans, outcomes: [], points: [] })
+  const stop = new AbortController()
+  const starting = createSequencer({
+    ...working,
+    store: broken,
+    // Nothing but the signal ends a sleep.
+    clock: { nowMs: wallClock.nowMs, sleep: (_, signal) => wallClock.sleep(2 ** 30, signal) },
+    log: { ...silentLog, error: () => stop.abort() },
+    signal: stop.signal,
+  })
+  await expect(starting).rejects.toMatchObject({ code: 'unavailable', retryable: true })
+  const sequencer = await createSequencer({ ...working, store, clock: wallClock, log: silentLog })
+  await sequencer.settle()
+  await sequencer.close()
 })
 
 test('what arrives while totals catch up is taken when they have, not after the sleep that follows', async () => {

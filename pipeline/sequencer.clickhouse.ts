@@ -26,6 +26,8 @@ export type SequencerOptions = Omit<BatchContext, 'scopeOf'> &
     /** Told of a batch that cannot be counted: its facts go on in halves, or are set aside (pipeline/take-back.clickhouse.ts). */
     onTakenBack?: (taken: TakenBack) => void
     log: Log
+    /** Aborted while the start still waits for a batch that cannot be counted, or for a long way to catch up: then it rejects with `unavailable`. */
+    signal?: AbortSignal
     /** Rows that may wait for a batch; beyond it `accept` refuses with `overloaded`. */
     maxWaitingRows?: number
     maxBatchRows?: number
@@ -83,7 +85,7 @@ export async function createSequencer(given: SequencerOptions): Promise<Sequence
   /** Traces with facts that wait, and until when (wall clock). */
   const holds = new Map<string, number>()
   const longTotals = createLongTotals(options.store, clock, log)
-  let position = await recover(options, holds, stop.signal)
+  let position = await recover(options, holds, options.signal ?? stop.signal)
 
   const accept = (arrivals: Arrivals): Promise<void> => {
     const rows = arrivals.spans.length + arrivals.outcomes.length + arrivals.points.length

@@ -2,7 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import type { MetricPoint, OutcomeFact, SpanFact } from '../facts/span.ts'
 import { rowsOf } from '../store/store.clickhouse.ts'
 import { storeBatch } from './accept.clickhouse.ts'
-import { wholeSeconds } from './rows.ts'
+import { type Stamp, wholeSeconds } from './rows.ts'
 import { wholeOf } from './share.ts'
 import type { StoredBatch } from './steps.clickhouse.ts'
 
@@ -62,13 +62,7 @@ export async function replaySetAside(store: ClickHouseClient, nowMs: number): Pr
   if (rows.length === 0) return 0
   const factsOf = <Fact>(of: SetAside['kind']) =>
     rows.filter(({ kind }) => kind === of).map(({ body }) => JSON.parse(body) as Fact)
-  const [last] = await rowsOf<{ seq: number; clockMs: number }>(
-    store,
-    `SELECT max(seq) AS seq, toUnixTimestamp64Milli(max(at)) AS clockMs FROM (
-       SELECT seq, clock_at AS at FROM batches UNION ALL SELECT seq, accepted_at FROM spans
-       UNION ALL SELECT seq, accepted_at FROM outcomes UNION ALL SELECT seq, accepted_at FROM metric_points)`,
-  )
-  const stamp = { seq: last!.seq + 1, acceptedAtMs: Math.max(nowMs, last!.clockMs), receivedAtMs: nowMs }
+  const stamp = await nextStamp(store, nowMs)
   const facts = {
     spans: factsOf<SpanFact>('span'),
     outcomes: factsOf<OutcomeFact>('outcome'),
@@ -77,4 +71,24 @@ export async function replaySetAside(store: ClickHouseClient, nowMs: number): Pr
   await storeBatch({ store }, wholeOf(stamp), facts)
   await store.command({ query: 'ALTER TABLE set_aside DELETE WHERE 1 SETTINGS mutations_sync = 2' })
   return rows.length
+}
+
+/**
+ * Of a batch that is accepted now. Numbers that halves of a batch are to get are taken. Where batches are stamped with event time, which shows
+ * in the last one, the clock stays where it is: else a month of history would end today.
+ */
+async function nextStamp(store: ClickHouseClient, nowMs: number): Promise<Stamp> {
+  const [last] = await rowsOf<{ seq: number; clockMs: number; isEventTime: 0 | 1 }>(
+    store,
+    `SELECT max(number) AS seq, toUnixTimestamp64Milli(max(clock)) AS clockMs,
+       abs(toUnixTimestamp64Milli(argMax(clock, number)) - argMax(received_ms, number)) >= 1000 AS isEventTime
+     FROM (
+       SELECT seq AS number, clock_at AS clock, toUnixTimestamp64Milli(accepted_at) AS received_ms FROM batches
+       UNION ALL SELECT seq, accepted_at, toUnixTimestamp(received_at) * 1000 FROM spans
+       UNION ALL SELECT seq, accepted_at, toUnixTimestamp(received_at) * 1000 FROM outcomes
+       UNION ALL SELECT seq, accepted_at, toUnixTimestamp(received_at) * 1000 FROM metric_points
+       UNION ALL SELECT if(set_aside = 0, half_seq + 1, seq), accepted_at, toUnixTimestamp(received_at) * 1000 FROM taken_back)`,
+  )
+  const { seq, clockMs, isEventTime } = last!
+  return { seq: seq + 1, acceptedAtMs: isEventTime ? clockMs : Math.max(nowMs, clockMs), receivedAtMs: nowMs }
 }

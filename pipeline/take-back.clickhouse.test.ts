@@ -42,7 +42,12 @@ const open = (client: ClickHouseClient, onTakenBack: (taken: TakenBack) => void 
     log: silentLog,
   })
 
-type Statement = Readonly<{ table?: string; query?: string; query_params?: Readonly<Record<string, unknown>> }>
+type Statement = Readonly<{
+  table?: string
+  query?: string
+  query_params?: Readonly<Record<string, unknown>>
+  clickhouse_settings?: Readonly<Record<string, unknown>>
+}>
 
 /** A client with something before every statement; what that throws, the statement throws. */
 const watched = (before: (params: Statement) => Promise<void>): ClickHouseClient =>
@@ -57,6 +62,10 @@ const watched = (before: (params: Statement) => Promise<void>): ClickHouseClient
       }
     },
   })
+
+/** The row that says what becomes of a batch. */
+const isDecision = ({ table, clickhouse_settings: settings }: Statement): boolean =>
+  table === 'taken_back' && String(settings?.insert_deduplication_token).startsWith('w')
 
 /** As ClickHouse may word it, with a value that it was given. */
 const overflow = () =>
@@ -144,7 +153,7 @@ async function dieTakingBack(statement: number, good: string, bad: string): Prom
   const fails = failsAt('caps', bad)
   let left = Number.POSITIVE_INFINITY
   const mortal = watched(async (params) => {
-    if (params.table === 'taken_back') left = Math.min(left, statement)
+    if (isDecision(params)) left = Math.min(left, statement)
     if (--left < 0) throw new AndonError('store_gone', 'gone', { retryable: true })
     await fails(params)
   })
@@ -167,14 +176,121 @@ test.each(KILLED_AT)('killed at statement %i of it, taking back ends the same wa
   expect(new Set(added.map((id) => id.split('/')[0]))).toEqual(new Set([traceIdOf(bad)]))
 })
 
+const unavailable = () => new AndonError('store_unavailable', 'busy', { retryable: true })
+
+const acceptedWith = async (sequencer: Sequencer, arrived: Arrivals) => {
+  await expect
+    .poll(
+      () =>
+        sequencer.accept(arrived).then(
+          () => 'taken',
+          (error: AndonError) => error.code,
+        ),
+      { timeout: 20_000 },
+    )
+    .toBe('taken')
+}
+
+const EVERY_STATEMENT = [
+  ...[
+    'contact_changes',
+    'contact_parts',
+    'contacts',
+    'linked_outcomes',
+    'metric_points',
+    'outcomes',
+    'places',
+    'spans',
+  ].map((table) => `ALTER TABLE ${table} DELETE`),
+  'INSERT INTO deltas SELECT * REPLACE (-n AS n) FROM deltas',
+  'batches',
+  'set_aside',
+  'taken_back',
+]
+
+// No fact of the batch stands any more when its end fails, or the last of its deletes.
+test.each([
+  ['each', EVERY_STATEMENT],
+  ['delete', ['ALTER TABLE metric_points DELETE']],
+  ['end', ['batches']],
+])(
+  'where the last setting aside fails once (%s), what is accepted next stands and counts',
+  async (name, failing) => {
+    const before = await totals()
+    const aside = await asideIds()
+    const bad = `bad ${name}`
+    const failed = new Set<string>()
+    let decisions = 0
+    let isOver = false
+    const failsOnceEach = watched(async (params) => {
+      await failsAt('caps', bad)(params)
+      const { table, query = '' } = params
+      // The first is halved, the second is the half that cannot be halved: nothing has a greater number.
+      const isLast = decisions >= 2
+      if (isDecision(params)) decisions++
+      if (!isLast || isOver) return
+      const statement = table ?? query.split(' WHERE ')[0]!
+      if (failing.includes(statement) && !failed.has(statement)) {
+        failed.add(statement)
+        throw unavailable()
+      }
+      isOver = table === 'batches'
+    })
+    const sequencer = await open(failsOnceEach)
+    await sequencer.accept({ ...arrivals([`good ${name}`, bad]), outcomes: [] })
+    await expect.poll(() => failed.size, { timeout: 30_000 }).toBeGreaterThan(0)
+    await acceptedWith(sequencer, { ...arrivals([`next ${name}`]), outcomes: [] })
+    await sequencer.settle()
+    await sequencer.close()
+    const [stored] = await rowsOf<{ n: number }>(
+      store,
+      'SELECT toUInt32(count()) AS n FROM spans WHERE conversation = {conversation:String}',
+      { conversation: `next ${name}` },
+    )
+    expect(stored!.n).toBe(2)
+    expect(await totals()).toEqual({ ...plus(before, 2), 'complaints.hits': before['complaints.hits'] })
+    expect((await asideIds()).slice(aside.length).map((id) => id.split('/')[0])).toEqual([
+      traceIdOf(bad),
+      traceIdOf(bad),
+    ])
+    expect([...failed].toSorted()).toEqual(failing.toSorted())
+  },
+  60_000,
+)
+
+test('however often deleting its facts fails, a batch is halved once, and nothing that went on is set aside', async () => {
+  const before = await totals()
+  const aside = await asideIds()
+  const bad = 'bad repeated'
+  const newest: number[] = []
+  let left = 4
+  const failsAgain = watched(async (params) => {
+    await failsAt('caps', bad)(params)
+    if (left === 0 || !params.query?.startsWith('ALTER TABLE outcomes DELETE')) return
+    left--
+    const [found] = await rowsOf<{ seq: number }>(store, 'SELECT max(seq) AS seq FROM spans')
+    newest.push(found!.seq)
+    throw unavailable()
+  })
+  const sequencer = await open(failsAgain)
+  await sequencer.accept(arrivals(['repeated', bad]))
+  await expect.poll(() => left, { timeout: 30_000 }).toBe(0)
+  await acceptedWith(sequencer, { spans: contact('after'), outcomes: [], points: [] })
+  await sequencer.settle()
+  await sequencer.close()
+  expect(newest).toEqual(newest.map(() => newest[0]))
+  expect(await totals()).toEqual({ ...plus(before, 2), 'complaints.hits': (before['complaints.hits'] ?? 0) + 1 })
+  expect((await asideIds()).slice(aside.length).map((id) => id.split('/')[0])).toEqual([traceIdOf(bad), traceIdOf(bad)])
+}, 60_000)
+
 test('what is set aside is listed with its error, and counts when it is replayed and can be counted', async () => {
   const before = await totals()
+  const replayed = new Set((await asideIds()).map((id) => id.split('/')[0])).size
+  expect(replayed).toBeGreaterThan(0)
   await replaySetAside(store, wallClock.nowMs())
   const sequencer = await open(store)
   await sequencer.settle()
   await sequencer.close()
-  // Two of the batches above, and of every killed one the trace that failed.
-  const replayed = 2 + KILLED_AT.length
   expect(await totals()).toMatchObject({
     '.contacts': before['.contacts']! + replayed,
     '.failed_writes': before['.failed_writes']! + replayed,

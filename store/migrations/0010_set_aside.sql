@@ -1,9 +1,17 @@
--- Batches that could not be counted and were taken back: their facts went on in smaller batches, or were set aside. Written before anything of
--- it is done, so that whoever goes on after a crash ends it.
+-- Batches that could not be counted and were taken back. The first row of one says what was decided, before anything of it is done, so that whoever
+-- goes on after a crash does the same: its facts are set aside, or go on in two halves under the numbers half_seq and half_seq + 1. The second says
+-- that they stand there, and may be deleted here.
 CREATE TABLE IF NOT EXISTS taken_back (
   seq UInt64,
   at DateTime64(3, 'UTC') DEFAULT now64(3),
-  error String
+  accepted_at DateTime64(3, 'UTC'),
+  received_at DateTime,
+  error String,
+  set_aside UInt32,
+  half_seq UInt64,
+  half_accepted_at DateTime64(3, 'UTC'),
+  half_received_at DateTime,
+  moved UInt8
 )
 ENGINE = MergeTree
 ORDER BY seq
