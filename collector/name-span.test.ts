@@ -312,6 +312,10 @@ describe('record key and arguments', () => {
   })
 
   const number = (name: string, value: object) => ({ key: name, value })
+  const decodedWith = (attribute: object) => {
+    const span = { attributes: [...attributesOf(TOOL), attribute] }
+    return decodeRequest('traces', JSON_TYPE, Buffer.from(JSON.stringify(requestOf(span))), plainNamer())
+  }
   test.each([
     ['andon.amount', { doubleValue: 1e16 }, 'amount'],
     ['andon.amount', { doubleValue: 'NaN' }, 'amount'],
@@ -321,13 +325,7 @@ describe('record key and arguments', () => {
     ['andon.write.failed_items', { intValue: '-1' }, 'failedItems'],
     ['andon.write.failed_items', { stringValue: 'many' }, 'failedItems'],
   ] as const)('%s %j is left out, its sender is told, and the span is taken', (key, value, field) => {
-    const span = { attributes: [...attributesOf(TOOL), number(key, value)] }
-    const { spans, rejected } = decodeRequest(
-      'traces',
-      JSON_TYPE,
-      Buffer.from(JSON.stringify(requestOf(span))),
-      plainNamer(),
-    )
+    const { spans, rejected } = decodedWith(number(key, value))
     expect(spans[0]).toMatchObject({ [field]: 0, result: 'ok', role: 'tool' })
     expect(rejected).toMatchObject({ items: 0, byReason: { number: 1 } })
     expect(rejected.message).toMatch(
@@ -340,13 +338,7 @@ describe('record key and arguments', () => {
     ['andon.amount', { intValue: '1000000000000000' }, 'amount', 1e15],
     ['andon.write.items', { stringValue: '4294967295' }, 'items', 4_294_967_295],
   ] as const)('%s %j is kept', (key, value, field, expected) => {
-    const span = { attributes: [...attributesOf(TOOL), number(key, value)] }
-    const { spans, rejected } = decodeRequest(
-      'traces',
-      JSON_TYPE,
-      Buffer.from(JSON.stringify(requestOf(span))),
-      plainNamer(),
-    )
+    const { spans, rejected } = decodedWith(number(key, value))
     expect(spans[0]).toMatchObject({ [field]: expected })
     expect(rejected.message).toBe('')
   })

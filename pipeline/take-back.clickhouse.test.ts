@@ -1,29 +1,21 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type ClickHouseClient, ClickHouseError } from '@clickhouse/client'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { compileSignals } from '../detectors/signals/compile.ts'
 import { SIGNAL_LIBRARY } from '../detectors/signals/library.ts'
 import { type Clock, wallClock } from '../lib/clock.ts'
 import { AndonError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
-import { openStore, rowsOf } from '../store/store.clickhouse.ts'
+import { rowsOf } from '../store/store.clickhouse.ts'
 import { agentSpan, outcomeOf, toolSpan, traceIdOf } from './fixtures.ts'
 import { drive, newBus } from './over-bus.fixtures.ts'
 import { type Arrivals, createSequencer, type Sequencer } from './sequencer.clickhouse.ts'
 import { listSetAside, replaySetAside } from './set-aside.clickhouse.ts'
+import { withStore } from './store.fixtures.ts'
 import type { TakenBack } from './take-back.clickhouse.ts'
 
-const directory = mkdtempSync(join(tmpdir(), 'andon-take-back-'))
 let store: ClickHouseClient
-
-beforeAll(async () => {
-  store = await openStore({ kind: 'embedded', path: directory })
-})
-afterAll(async () => {
-  await store.close()
-  rmSync(directory, { recursive: true, force: true })
+withStore((opened) => {
+  store = opened
 })
 
 const hastyClock: Clock = { nowMs: wallClock.nowMs, sleep: (ms, signal) => wallClock.sleep(Math.min(ms, 5), signal) }

@@ -1,4 +1,4 @@
-import { current, releaseSelected, share } from './sql.ts'
+import { current, isAmong, linesOf, releaseName, releaseSelected, share } from './sql.ts'
 import { sql } from './text.ts'
 
 /**
@@ -33,3 +33,15 @@ export const states = (): string => sql`
     GROUP BY environment, agent, release`
 
 export const rateOf = (): string => share("sumIf(n, measure = 'hits')", "sumIf(n, measure = 'trials')")
+
+/** The joint evidence of these releases over time, a line each; `releases`: rows of agent, release, environment. */
+export const jointLines = (releases: string): string =>
+  linesOf(
+    sql`
+    SELECT $__timeInterval(minute) AS time, ${releaseName} AS name, toNullable(argMax(log_e / log_threshold, (at, seq))) AS evidence_ratio
+    FROM evidence_history
+    WHERE trigger = '' AND $__timeFilter(minute)
+      AND ${isAmong(releases)}
+    GROUP BY time, name`,
+    'evidence_ratio',
+  )

@@ -399,9 +399,9 @@ const ofReleaseBoard: readonly Figure[] = [
 
 export const FIGURES: readonly Figure[] = [...ofLive, ...ofOnCall, ...ofReleaseBoard]
 
-/** Panels whose figures the API does not tell, by board, and why nobody would ask it for them. */
 const AGE = 'Age of the newest batch: /readyz and /metrics tell it, which are asked before anything else is believed.'
 
+/** Panels whose figures the API does not tell, by board, and why nobody would ask it for them. */
 export const NOT_TOLD: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'andon-live.json': {
     'Counted until (ago)': AGE,

@@ -2,7 +2,7 @@ import { type Dashboard, DashboardBuilder } from '@grafana/grafana-foundation-sd
 import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
 import { releaseAnnotations } from './annotations.ts'
 import { board } from './board.ts'
-import { joint, standings, states } from './evidence.ts'
+import { joint, jointLines, standings, states } from './evidence.ts'
 import {
   atLeast,
   BAD,
@@ -39,7 +39,6 @@ import { clickhouse } from './query.ts'
 import {
   COUNTS,
   heldReleases,
-  isAmong,
   JUDGED_COLUMNS,
   latestReleases,
   linesOf,
@@ -160,19 +159,7 @@ const evidence = (): PanelSource =>
     places: true,
     values: true,
     whenEmpty: 'No evidence in this range: no judged release had a contact.',
-    queries: [
-      clickhouse(
-        linesOf(
-          sql`
-        SELECT $__timeInterval(minute) AS time, ${releaseName} AS name, toNullable(argMax(log_e / log_threshold, (at, seq))) AS evidence_ratio
-        FROM evidence_history
-        WHERE trigger = '' AND $__timeFilter(minute) AND ${isAmong(nearest("trigger = ''"))}
-        GROUP BY time, name`,
-          'evidence_ratio',
-        ),
-        'series',
-      ),
-    ],
+    queries: [clickhouse(jointLines(nearest("trigger = ''")), 'series')],
   })
 
 /** A slice is told apart from its release: what a pause needs may come from one channel alone. */

@@ -12,6 +12,9 @@ export type Selection = Readonly<
   Record<string, Readonly<{ value: string | readonly string[]; options: readonly string[] }>>
 >
 
+/** A variable of one value. */
+export const chosenOne = (value: string): Selection[string] => ({ value, options: [value] })
+
 export const expanded = (sql: string, selection: Selection, range: Range): string =>
   serverHalf(browserHalf(sql, selection), range)
 

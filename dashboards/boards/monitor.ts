@@ -232,6 +232,9 @@ const heartbeats = (): PanelSource =>
     queries: [prometheus(`sum by (outcome) (increase(andon_heartbeats_total${OF}[$__rate_interval]))`, '{{outcome}}')],
   })
 
+/** What the store says of its own batches, by the time they were accepted. */
+const OF_BATCHES = { width: 12, height: 7, min: 0, legend: '${__field.name}', whenEmpty: NO_BATCH } as const
+
 /** From the store itself, so that it is told even where nobody scrapes. */
 const lastBatches = (): PanelSource =>
   series({
@@ -239,11 +242,7 @@ const lastBatches = (): PanelSource =>
     description:
       'What the store says of its own batches: new spans and outcomes, by the time they were accepted. A gap while agents work is a fault.',
     unit: 'short',
-    width: 12,
-    height: 7,
-    min: 0,
-    legend: '${__field.name}',
-    whenEmpty: NO_BATCH,
+    ...OF_BATCHES,
     queries: [
       clickhouse(
         sql`
@@ -268,11 +267,7 @@ const untilCounted = (): PanelSource =>
     description:
       'How long it took until what was accepted was counted, by the time it was accepted: median and 99th percentile of the batches. No finding can be sooner.',
     unit: 's',
-    width: 12,
-    height: 7,
-    min: 0,
-    legend: '${__field.name}',
-    whenEmpty: NO_BATCH,
+    ...OF_BATCHES,
     queries: [
       clickhouse(
         sql`

@@ -1,7 +1,8 @@
+import { jointLines } from './evidence.ts'
 import { shown } from './on-call-numbers.ts'
 import { EVIDENCE_BRIDGED_MS, EVIDENCE_LOOK, NO_INCIDENT, type PanelSource, series } from './panels.ts'
 import { clickhouse } from './query.ts'
-import { isAmong, linesOf, MOST_SERIES, releaseName } from './sql.ts'
+import { MOST_SERIES } from './sql.ts'
 import { sql } from './text.ts'
 
 const latestIncidents = (): string => sql`
@@ -23,18 +24,5 @@ export const harm = (): PanelSource =>
     bridgedMs: EVIDENCE_BRIDGED_MS,
     places: true,
     whenEmpty: NO_INCIDENT,
-    queries: [
-      clickhouse(
-        linesOf(
-          sql`
-        SELECT $__timeInterval(minute) AS time, ${releaseName} AS name, toNullable(argMax(log_e / log_threshold, (at, seq))) AS evidence_ratio
-        FROM evidence_history
-        WHERE trigger = '' AND $__timeFilter(minute)
-          AND ${isAmong(latestIncidents())}
-        GROUP BY time, name`,
-          'evidence_ratio',
-        ),
-        'series',
-      ),
-    ],
+    queries: [clickhouse(jointLines(latestIncidents()), 'series')],
   })

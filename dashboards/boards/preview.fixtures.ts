@@ -10,7 +10,7 @@ import { allBoards } from './all.ts'
 import { type DemoStore, openDemoStore, type Play } from './demo.fixtures.ts'
 import type { BoardJson } from './finish.ts'
 import { frameOf } from './frame.fixtures.ts'
-import { ALL, expanded, type Selection } from './macros.fixtures.ts'
+import { ALL, chosenOne, expanded, type Selection } from './macros.fixtures.ts'
 import { annotationsOf, clickhouseQueriesOf, keyOfRelease, type PanelJson, panelsOf } from './read.fixtures.ts'
 import type { Range } from './server-macros.fixtures.ts'
 import { SLICE_COLUMNS } from './sql.ts'
@@ -42,12 +42,11 @@ const crm = (release: string) => keyOfRelease({ environment: 'production', agent
 const COMPARED = { left: crm('4.2.0'), right: crm('4.1.0'), period: 'day' }
 
 const all = { value: [ALL], options: [] }
-const one = (value: string) => ({ value, options: [value] })
 const ofAll: Selection = {
   ...Object.fromEntries(SLICE_COLUMNS.map((name) => [name, all])),
-  period: one(COMPARED.period),
+  period: chosenOne(COMPARED.period),
 }
-const ofTwo: Selection = { ...ofAll, left: one(COMPARED.left), right: one(COMPARED.right) }
+const ofTwo: Selection = { ...ofAll, left: chosenOne(COMPARED.left), right: chosenOne(COMPARED.right) }
 
 /** Six digits are more than a picture shows. */
 const short = (_: string, value: unknown): unknown =>

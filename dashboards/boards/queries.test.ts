@@ -3,17 +3,16 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { storedRecoveryApi } from '../../app/recovery-api.ts'
 import { configSchema } from '../../config.ts'
 import { silentLog } from '../../lib/log.ts'
+import { DAY_MS, HOUR_MS } from '../../simulator/scenario.ts'
 import { type DemoStore, HOSTILE_NAME, openDemoStore, openEmptyStore } from './demo.fixtures.ts'
 import { FIGURES, lastStateOf, NOT_TOLD, type Told, TWO } from './figures.fixtures.ts'
 import { faultsOf, frameOf, isNumber } from './frame.fixtures.ts'
-import { expanded, type Selection } from './macros.fixtures.ts'
+import { chosenOne, expanded, type Selection } from './macros.fixtures.ts'
 import { keyOfRelease, type PanelJson, panelsOf, variablesOf } from './read.fixtures.ts'
 import {
   type BoardQuery,
   boards,
   crm,
-  DAY_MS,
-  HOUR_MS,
   OPTIONS,
   one,
   queries,
@@ -161,8 +160,7 @@ describe('what a board shows is what the API says', () => {
     told = { overview: demo.overview, affected: new Map(await Promise.all(affected)) }
   })
   const POINTS = { hour: HOUR_MS, whole: 100_000 * DAY_MS }
-  const only = (value: string) => ({ value, options: [value] })
-  const comparing = { ...SELECTIONS.All, left: only(crm(TWO.left)), right: only(crm(TWO.right)) }
+  const comparing = { ...SELECTIONS.All, left: chosenOne(crm(TWO.left)), right: chosenOne(crm(TWO.right)) }
 
   test.each(FIGURES.map((figure) => [`${figure.board} ${figure.panel} (${figure.query ?? 0})`, figure] as const))(
     '%s',
@@ -295,11 +293,10 @@ test('the history of releases is that of the API, and two of them compared have 
     )
   const view = (name: string) => demo.overview.releases.find(({ release }) => release.release === name)!
   const [left, right] = [view('4.2.0'), view('4.1.0')]
-  const one = (value: string) => ({ value, options: [value] })
   const selection = {
     ...SELECTIONS.All,
-    left: one(keyOfRelease(left.release)),
-    right: one(keyOfRelease(right.release)),
+    left: chosenOne(keyOfRelease(left.release)),
+    right: chosenOne(keyOfRelease(right.release)),
   }
   const rows = await rowsOfPanel('andon-releases.json', 'Signal by signal', selection)
   const triggerOf = (release: typeof left) => release.triggers.find(({ signal }) => signal === 'failed_updates')!

@@ -1,6 +1,7 @@
 /** What the gates of the boards ask: every query of every board, with whatever people may select. */
 
 import { FOUR_SIGNALS } from '../../detectors/signals/library.ts'
+import { DAY_MS, HOUR_MS } from '../../simulator/scenario.ts'
 import { KPIS } from '../kpis.ts'
 import { allBoards, pluginBoards } from './all.ts'
 import { HOSTILE_NAME } from './demo.fixtures.ts'
@@ -26,9 +27,6 @@ const shapeOf = (sql: string): string => NAMES.reduce((text, name) => text.repla
 export const shapes: readonly BoardQuery[] = [...Map.groupBy(queries, ({ rawSql }) => shapeOf(rawSql)).values()].map(
   ([first]) => first!,
 )
-
-export const HOUR_MS = 3_600_000
-export const DAY_MS = 24 * HOUR_MS
 
 export const crm = (release: string) => keyOfRelease({ environment: 'production', agent: 'crm-hygiene', release })
 /** Every variable that any board has, as people may set it. */

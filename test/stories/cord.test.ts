@@ -12,6 +12,7 @@ import { wallClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
 import { rowsOf } from '../../store/store.clickhouse.ts'
 import { postTraces, type TestContact } from '../fixtures/otlp.ts'
+import { until } from '../fixtures/until.ts'
 
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 
@@ -102,15 +103,6 @@ const contacts = (release: string, n: number, failEvery: number, from = 0): Test
     queue: 'orders',
     writes: [(from + i) % failEvery === 0 ? 'failed' : 'ok'],
   }))
-
-async function until<T>(what: () => T | Promise<T>, done: (value: T) => boolean, ms = 20_000): Promise<T> {
-  const deadlineMs = wallClock.nowMs() + ms
-  for (;;) {
-    const value = await what()
-    if (done(value) || wallClock.nowMs() > deadlineMs) return value
-    await wallClock.sleep(50)
-  }
-}
 
 test('a release whose updates fail is paused by a signed webhook, a healthy one beside it is not', async () => {
   expect((await postTraces(running.receiverUrl, contacts('r42', 200, 50))).status).toBe(200)

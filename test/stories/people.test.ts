@@ -11,6 +11,7 @@ import { wallClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
 import { typed } from '../fixtures/cli.ts'
 import { postTraces, type TestContact } from '../fixtures/otlp.ts'
+import { until } from '../fixtures/until.ts'
 
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 const OPERATE = 'token-of-on-call-0123456789'
@@ -93,15 +94,6 @@ const contacts = (release: string, n: number, failEvery: number): TestContact[] 
     queue: 'orders',
     writes: [i % failEvery === 0 ? 'failed' : 'ok'],
   }))
-
-async function until<T>(what: () => T | Promise<T>, done: (value: T) => boolean): Promise<T> {
-  const deadlineMs = wallClock.nowMs() + 20_000
-  for (;;) {
-    const value = await what()
-    if (done(value) || wallClock.nowMs() > deadlineMs) return value
-    await wallClock.sleep(50)
-  }
-}
 
 const andon = (args: readonly string[], token = OPERATE) =>
   typed(args, { store: join(folder, 'store'), pageUrl: running.pageUrl, token })

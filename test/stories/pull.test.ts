@@ -12,6 +12,7 @@ import { silentLog } from '../../lib/log.ts'
 import { rowsOf } from '../../store/store.clickhouse.ts'
 import { typed } from '../fixtures/cli.ts'
 import { postTraces, type TestContact } from '../fixtures/otlp.ts'
+import { until } from '../fixtures/until.ts'
 
 /** A deployment that is told nothing: its agents ask the stop switch, and obey. */
 
@@ -66,15 +67,6 @@ const contacts = (release: string, n: number, failEvery: number): TestContact[] 
     queue: 'orders',
     writes: [i % failEvery === 0 ? 'failed' : 'ok'],
   }))
-
-async function until<T>(what: () => T | Promise<T>, done: (value: T) => boolean): Promise<T> {
-  const deadlineMs = wallClock.nowMs() + 20_000
-  for (;;) {
-    const value = await what()
-    if (done(value) || wallClock.nowMs() > deadlineMs) return value
-    await wallClock.sleep(50)
-  }
-}
 
 const andon = (...args: string[]) =>
   typed([...args, '--by', 'Ada', '--reason', 'because'], {
